@@ -1,0 +1,272 @@
+#ifndef STRIDE_H
+#define STRIDE_H
+
+/**
+ * The plug-in API: the one header that a target, a method or a metric includes.
+ *
+ * The folder is the registry: a line `const TARGET(id) = {` in a file of targets/ defines a target,
+ * `const METHOD(id) = {` in methods/ a method, `const METRIC(id) = {` in metrics/ a metric; the build
+ * writes the tables from these lines, sorted. The id PLUGIN stands for the file's own name, so a file
+ * with one plug-in never repeats it: `const METHOD(PLUGIN) = { .name = PLUGIN_NAME, ... }`. A family
+ * (the Gaussian mixtures) is one file with several such lines.
+ *
+ * Rules that hold everywhere:
+ * - Pointers are not NULL unless a comment says that they may be.
+ * - Plug-ins allocate from the arena they are given, never by malloc, and free nothing.
+ * - What a user can cause returns an error code (core/error.h); nothing prints.
+ * - Random numbers come from counters (core/rng.h); nothing keeps a generator.
+ * - Samples are row-major double [n][dim] outside the engine; blocks inside the engine, and the
+ *   arguments of a target's eval and hvp, are coordinate-major: x[k * n + i] is coordinate k of
+ *   point i.
+ * - A log weight is log w = log rho(x) + (log density of the backward path) - (log density of the
+ *   forward path), so that E[w] = Z.
+ */
+
+#include "core/arena.h"
+#include "core/error.h"
+#include "core/option.h"
+#include "core/parallel.h"
+#include "core/real.h"
+#include "core/rng.h"
+#include "nn/graph.h"
+#include "nn/net.h"
+#include "nn/optim.h"
+#include "nn/schedule.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The build compiles targets/foo.c with -DPLUGIN=foo. */
+#define PLUGIN_PASTE(a, b) PLUGIN_PASTE_(a, b)
+#define PLUGIN_PASTE_(a, b) a##b
+#define PLUGIN_STRING(a) PLUGIN_STRING_(a)
+#define PLUGIN_STRING_(a) #a
+#define PLUGIN_NAME PLUGIN_STRING(PLUGIN)
+#define METHOD(id) struct method PLUGIN_PASTE(method_, id)
+#define METRIC(id) struct metric PLUGIN_PASTE(metric_, id)
+
+/* --- targets --------------------------------------------------------------------------------- */
+
+enum log_z_kind { LOG_Z_UNKNOWN, LOG_Z_EXACT, LOG_Z_QUADRATURE, LOG_Z_ESTIMATE, LOG_Z_INFINITE };
+
+struct log_z {
+	enum log_z_kind kind;
+	double value;
+	double se;          /* standard error or quadrature error; 0 when exact */
+	const char *source; /* how it was made */
+};
+
+struct window {
+	double x_min, x_max, y_min, y_max;
+};
+
+/** A target: an unnormalised density rho on R^dim. Each file of targets/ is compiled twice, with num
+ *  = double (the reference) and num = float (the fast path), from the same lines. */
+#define num double
+struct target {
+#include "target_hooks.h"
+};
+#undef num
+#define num float
+struct target_f32 {
+#include "target_hooks.h"
+};
+#undef num
+
+#ifdef STRIDE_TARGET_F32
+typedef float num;
+#define TARGET(id) struct target_f32 PLUGIN_PASTE(target_f32_, id)
+#else
+typedef double num;
+#define TARGET(id) struct target PLUGIN_PASTE(target_, id)
+#endif
+
+/** Full path of a file of targets/data, in the arena: looked for in $STRIDE_DATA, then in the source
+ *  tree of the program, then under its installation prefix. A path with a slash is taken as it is. */
+const char *data_path(const char *file, struct arena *a);
+
+/** A target with its options set, in both precisions. */
+struct density;
+
+/** One option as text. */
+struct setting {
+	const char *key, *value;
+};
+
+/** Make a density of the named target. Lives in the arena. ERR_NAME (with the nearest name),
+ *  and what the target's options and init return. */
+int density_new(struct density **out, const char *target, const struct setting *settings, size_t n,
+	struct arena *a);
+
+const struct target *density_target(const struct density *d);
+const void *density_state(const struct density *d); /* the target's state in double */
+size_t density_dim(const struct density *d);
+void density_log_z(const struct density *d, struct log_z *out);
+
+/** As the target's eval and hvp, in double, and in float or double (real). */
+void density_eval(const struct density *d, size_t n, const double *x, double *log_rho, double *grad);
+void density_eval_real(const struct density *d, size_t n, const real *x, double *log_rho, real *grad);
+/** ERR_UNSUP when the target has no Hessian-vector product. */
+int density_hvp(const struct density *d, size_t n, const double *x, const double *v, double *hv);
+
+/** n exact samples, rows first .. first + n - 1 of stream r, row-major x [n][dim]. ERR_UNSUP when
+ *  the target has no exact sampler. */
+int density_draw(const struct density *d, struct rng r, uint64_t first, size_t n, double *x);
+
+/** The density as the graph sees it; borrowed. */
+const struct field *density_field(const struct density *d);
+
+/* --- methods --------------------------------------------------------------------------------- */
+
+/** A cell of the grid as a method sees it. */
+struct cell {
+	const struct density *target;
+	const struct field *field; /* the target for graphs */
+	size_t dim;
+	uint64_t seed;
+	struct arena *arena; /* lives as long as the cell */
+	struct counts counts;
+	struct curve *curves; /* the harness's; see cell_curve */
+};
+
+/** Record a training curve's value at this iteration ("loss", "distillation loss", ...). The harness
+ *  thins it. A value that stays non-finite ends the cell as diverged. */
+void cell_curve(struct cell *c, const char *name, long iteration, double value);
+
+enum weights {
+	WEIGHTS_NONE,    /* samples only */
+	WEIGHTS_EXACT,   /* E[w] = Z in discrete time */
+	WEIGHTS_DETFLOW, /* the published deterministic-flow weight: not a bound (spec: methods/README.md) */
+	WEIGHTS_BIASED,  /* exact only as the steps go to infinity */
+};
+
+/** A way to sample: a row of the tables. */
+struct pass {
+	const char *name;  /* "" when the method has just one */
+	const char *title; /* for plots; "" likewise */
+	enum weights weights;
+	bool steps; /* has a step-count axis; otherwise it is run once */
+};
+
+/** What sample() fills in. The harness allocates. */
+struct draws {
+	size_t n;
+	double *x;     /* [n][dim] samples */
+	double *log_w; /* [n]; NULL for WEIGHTS_NONE */
+	/* Target-to-prior pass: exact samples in, log weights out; both NULL when the target has no
+	 * exact sampler. A method without such a pass sets no_forward. */
+	const double *x_exact; /* [n][dim] */
+	double *log_w_forward; /* [n] */
+	bool no_forward;
+	/* Evidence lower bound that is not the mean of log_w (SMC); NaN otherwise. */
+	double elbo;
+};
+
+/** Published option values for a target: applied before the user's own. settings is a
+ *  comma-separated list of key=value. */
+struct preset {
+	const char *target;
+	const char *settings;
+};
+
+struct method {
+	const char *name;  /* the id */
+	const char *title; /* plot label */
+	const char *paper;
+	int version; /* raise it when results change: old records become stale */
+	size_t state_size;
+	const struct option *options; /* NULL: none */
+	const struct preset *presets; /* ends with target NULL; NULL: none */
+	const struct pass *passes;    /* ends with name NULL. Required. */
+
+	/** Prepare: parameters, graphs. The options are in state already. Required. */
+	int (*init)(void *state, struct cell *c);
+
+	/** Training iterations; NULL: not trained. */
+	long (*iterations)(const void *state);
+
+	/** Training iteration `it` = 0, 1, ... Reports its losses by cell_curve. NULL: not trained. */
+	int (*train)(void *state, struct cell *c, long it);
+
+	/** Is this number of steps possible? ERR_RANGE says which are. NULL: every one is. */
+	int (*check_steps)(const void *state, size_t steps);
+
+	/** Draw d->n samples with this many steps (0 when the pass has no step axis). `repeat` numbers
+	 *  independent repetitions: it must enter the counters (the epoch). Required. */
+	int (*sample)(void *state, struct cell *c, const struct pass *pass, size_t steps,
+		uint32_t repeat, struct draws *d);
+
+	/** The graph called `what` for this many steps, in the arena: for inspection and for tests
+	 *  against recorded numbers. NULL when there is none of that name. Optional. */
+	struct graph *(*graph)(void *state, struct cell *c, const char *what, size_t steps,
+		struct arena *a);
+
+	/** The trained parameters, for checkpoints: pointer into the state, length in *n. Optional. */
+	real *(*params)(void *state, size_t *n);
+};
+
+/* --- metrics --------------------------------------------------------------------------------- */
+
+enum better { BETTER_LOWER, BETTER_HIGHER, BETTER_ZERO /* nearest to 0 */, BETTER_NONE };
+
+enum needs {
+	NEEDS_EXACT = 1,    /* exact samples of the target */
+	NEEDS_WEIGHTS = 2,  /* log weights */
+	NEEDS_FORWARD = 4,  /* target-to-prior log weights */
+	NEEDS_LOG_Z = 8,    /* a known, finite log-normaliser */
+	NEEDS_MODES = 16,   /* modes and a classifier */
+	NEEDS_SAMPLES = 32, /* the samples themselves (not the weights alone) */
+	NEEDS_DETFLOW = 64, /* weights of kind WEIGHTS_DETFLOW: the metric is for those alone.
+			       A metric with NEEDS_WEIGHTS and not this is skipped for them. */
+};
+
+/** What a metric sees. */
+struct scored {
+	size_t n, dim;
+	const double *x; /* samples [n][dim] */
+	size_t n_exact;
+	const double *exact;         /* exact samples [n_exact][dim], or NULL */
+	const double *log_w;         /* [n] or NULL */
+	const double *log_w_forward; /* [n] or NULL */
+	double elbo;                 /* see struct draws */
+	const struct density *target;
+	struct log_z log_z;
+	uint64_t seed;       /* for subsets and projections: purpose RNG_METRIC */
+	struct arena *arena; /* scratch: released after the call */
+};
+
+struct value {
+	double value; /* NaN: undefined; +-inf is a result */
+	double se;    /* standard error from this one run; NaN: not known */
+};
+
+struct metric {
+	const char *name;  /* the id */
+	const char *title; /* table and axis label */
+	const char *unit;  /* "nats", "" ... */
+	const char *paper; /* definition */
+	int version;
+	enum better better;
+	unsigned needs; /* enum needs, or-ed */
+	bool floor;     /* exact-against-exact noise floor is defined */
+	/** Score. ERR_NUMERIC and so on are recorded and leave the other metrics alone. Pure. */
+	int (*eval)(const struct scored *in, struct value *out);
+};
+
+/* --- the registry ---------------------------------------------------------------------------- */
+
+/** All plug-ins, sorted by name; NULL at the end. Written by the build. */
+extern const struct target *const targets[];
+extern const struct target_f32 *const targets_f32[]; /* same order */
+extern const struct method *const methods[];
+extern const struct metric *const metrics[];
+
+/** By name; NULL with an error recorded (ERR_NAME, the nearest name in its text). */
+const struct target *target_find(const char *name);
+const struct method *method_find(const char *name);
+const struct metric *metric_find(const char *name);
+
+#endif

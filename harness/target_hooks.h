@@ -1,0 +1,46 @@
+/* The members of struct target (num is double) and struct target_f32 (num is float). Read by
+ * stride.h, once for each; see there for the rules. */
+
+const char *name;  /* the id */
+const char *title; /* plot label */
+const char *paper; /* where defined */
+size_t state_size; /* size of the private struct; the harness allocates it, zeroed, and fills in the
+		      options */
+const struct option *options; /* NULL: none */
+
+/** Dimension, from the options alone. Required. */
+size_t (*dim)(const void *state);
+
+/** Prepare: read data (data_path), factorise, tabulate. Optional. ERR_RANGE, ERR_IO, ERR_PARSE on
+ *  what a user set wrongly. */
+int (*init)(void *state, struct arena *a);
+
+/** log_rho[i] = log rho(x_i) and grad[k * n + i] its derivative along coordinate k, at n points
+ *  x[k * n + i]. log_rho and grad may each be NULL. Pure; any number of threads. No NaN or overflow
+ *  for |x| up to 1e6: log rho is finite or -inf, the gradient finite. Required. */
+void (*eval)(const void *state, size_t n, const num *x, double *log_rho, num *grad);
+
+/** hv = (Hessian of log rho at x) v, all [dim][n]. Optional. Pure. */
+void (*hvp)(const void *state, size_t n, const num *x, const num *v, num *hv);
+
+/** One exact sample x [dim], from the counter (r, row): use rng_gauss and rng_uniform with this r
+ *  and row, columns and steps of your choice. NULL: no exact sampler is known. Pure. */
+void (*draw)(const void *state, struct rng r, uint64_t row, double *x);
+
+/** The log-normaliser with its kind and source. NULL: unknown. */
+void (*log_z)(const void *state, struct log_z *out);
+
+/** Number of modes or components, 0 when the notion makes no sense here, and the mode to which a
+ *  point x [dim] belongs (0 .. modes - 1, the first of equals); weight[modes] are their masses. */
+size_t (*modes)(const void *state);
+size_t (*classify)(const void *state, const double *x);
+void (*mode_weights)(const void *state, double *weight);
+
+/** Mean and standard deviation of each coordinate (NaN where infinite or unknown); NULL: unknown. */
+void (*moments)(const void *state, double *mean, double *sd);
+
+/** The window of plots: first and second coordinate. Required. */
+void (*window)(const void *state, struct window *out);
+
+/** Flops of matrix products in one evaluation of value and gradient at one point; NULL: none. */
+double (*flops)(const void *state);
