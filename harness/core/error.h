@@ -8,16 +8,16 @@
  * abort. A message belongs to the thread that failed: a parallel region copies the first failing
  * worker's error with error_get and hands it to its caller's thread with error_set.
  */
-#define ERR_LIST(E)                                                                               \
-	E(ERR_IO, "a file could not be read or written")                                          \
-	E(ERR_PARSE, "malformed input")                                                           \
-	E(ERR_RANGE, "a value is out of range")                                                   \
-	E(ERR_NAME, "unknown name")                                                               \
-	E(ERR_UNSUP, "not supported")                                                             \
-	E(ERR_DIVERGED, "the run diverged")                                                       \
-	E(ERR_BUSY, "in use by another process")                                                  \
-	E(ERR_VERSION, "made by an incompatible version")                                         \
-	E(ERR_INTERRUPTED, "interrupted")                                                         \
+#define ERR_LIST(E)                                       \
+	E(ERR_IO, "a file could not be read or written")  \
+	E(ERR_PARSE, "malformed input")                   \
+	E(ERR_RANGE, "a value is out of range")           \
+	E(ERR_NAME, "unknown name")                       \
+	E(ERR_UNSUP, "not supported")                     \
+	E(ERR_DIVERGED, "the run diverged")               \
+	E(ERR_BUSY, "in use by another process")          \
+	E(ERR_VERSION, "made by an incompatible version") \
+	E(ERR_INTERRUPTED, "interrupted")                 \
 	E(ERR_NUMERIC, "a numerical routine failed")
 
 #define ERR_AS_ENUM(code, text) code,
@@ -37,18 +37,18 @@ struct error {
 #define fail(code, ...) error_fail(__FILE__, __LINE__, code, __VA_ARGS__)
 
 /** Return from the calling function with the code when the expression is not OK. */
-#define TRY(expression)                                                                           \
-	do {                                                                                      \
-		int try_code_ = (expression);                                                     \
-		if (try_code_ != OK)                                                              \
-			return try_code_;                                                         \
+#define TRY(expression)                       \
+	do {                                  \
+		int try_code_ = (expression); \
+		if (try_code_ != OK)          \
+			return try_code_;     \
 	} while (0)
 
 /** Abort with place and text when an invariant is broken. Stays on in every build. */
-#define invariant(condition)                                                                      \
-	do {                                                                                      \
-		if (!(condition))                                                                 \
-			error_abort(__FILE__, __LINE__, #condition);                              \
+#define invariant(condition)                                         \
+	do {                                                         \
+		if (!(condition))                                    \
+			error_abort(__FILE__, __LINE__, #condition); \
 	} while (0)
 
 int error_fail(const char *file, int line, int code, const char *format, ...)

@@ -24,10 +24,10 @@ struct option {
 	const char *key;
 	enum option_type type;
 	size_t offset;
-	const char *value; /* the default, as a user would write it */
-	double min, max;   /* inclusive; for numbers */
-	const char *unit;  /* "" when it has none */
-	const char *help;  /* one line */
+	const char *value;          /* the default, as a user would write it */
+	double min, max;            /* inclusive; for numbers */
+	const char *unit;           /* "" when it has none */
+	const char *help;           /* one line */
 	const char *const *choices; /* OPTION_CHOICE: names, NULL at the end */
 };
 

@@ -12,23 +12,23 @@
  * The generator has no state: nothing here needs locking.
  */
 enum rng_purpose {
-	RNG_INIT,     /* network parameters */
-	RNG_PRIOR,    /* initial states in training */
-	RNG_NOISE,    /* Brownian increments in training */
-	RNG_LEVEL,    /* random times, levels, step lengths */
-	RNG_PROBE,    /* Hutchinson probes */
-	RNG_TARGET,   /* exact samples of a target: the reference set */
-	RNG_FORWARD,  /* exact samples that start target-to-prior passes */
-	RNG_SAMPLE,   /* initial states in evaluation */
-	RNG_PATH,     /* noise in evaluation */
-	RNG_PATH_BACK,/* noise of target-to-prior passes */
-	RNG_MOMENTUM, /* HMC momenta and other MCMC proposals */
-	RNG_ACCEPT,   /* Metropolis acceptance */
-	RNG_RESAMPLE, /* particle resampling */
-	RNG_METRIC,   /* subsets, projections, permutations, bootstrap */
-	RNG_FLOOR,    /* exact samples for noise floors */
-	RNG_TEST,     /* tests */
-	RNG_USER      /* first value free for a plug-in: RNG_USER + 0, 1, ... */
+	RNG_INIT,      /* network parameters */
+	RNG_PRIOR,     /* initial states in training */
+	RNG_NOISE,     /* Brownian increments in training */
+	RNG_LEVEL,     /* random times, levels, step lengths */
+	RNG_PROBE,     /* Hutchinson probes */
+	RNG_TARGET,    /* exact samples of a target: the reference set */
+	RNG_FORWARD,   /* exact samples that start target-to-prior passes */
+	RNG_SAMPLE,    /* initial states in evaluation */
+	RNG_PATH,      /* noise in evaluation */
+	RNG_PATH_BACK, /* noise of target-to-prior passes */
+	RNG_MOMENTUM,  /* HMC momenta and other MCMC proposals */
+	RNG_ACCEPT,    /* Metropolis acceptance */
+	RNG_RESAMPLE,  /* particle resampling */
+	RNG_METRIC,    /* subsets, projections, permutations, bootstrap */
+	RNG_FLOOR,     /* exact samples for noise floors */
+	RNG_TEST,      /* tests */
+	RNG_USER       /* first value free for a plug-in: RNG_USER + 0, 1, ... */
 };
 
 /** A stream of random numbers. */
@@ -44,10 +44,10 @@ struct rng {
  * cols and first_row are.
  */
 void rng_normal(struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols, real *out);
-void rng_rademacher(struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols,
-	real *out);
+void rng_rademacher(
+	struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols, real *out);
 
-/** One uniform in the open interval (0, 1), 53 bits: column `column` of row `row` at `step`. */
+/** One uniform in the open interval (0, 1), 52 bits: column `column` of row `row` at `step`. */
 double rng_uniform(struct rng r, uint32_t step, uint64_t row, uint32_t column);
 
 /** One standard normal in double (tails to 8.5 standard deviations). Not the numbers of rng_normal,
