@@ -83,6 +83,7 @@ typedef float num;
 typedef double num;
 #define TARGET(id) struct target PLUGIN_PASTE(target_, id)
 #endif
+#include "target_math.h"
 
 /** Full path of a file of targets/data, in the arena: looked for in $STRIDE_DATA, then in the source
  *  tree of the program, then under its installation prefix. A path with a slash is taken as it is. */

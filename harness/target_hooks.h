@@ -8,7 +8,7 @@ size_t state_size; /* size of the private struct; the harness allocates it, zero
 		      options */
 const struct option *options; /* NULL: none */
 
-/** Dimension, from the options alone. Required. */
+/** Dimension. Called after init. Required. */
 size_t (*dim)(const void *state);
 
 /** Prepare: read data (data_path), factorise, tabulate. Optional. ERR_RANGE, ERR_IO, ERR_PARSE on

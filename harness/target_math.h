@@ -1,0 +1,52 @@
+/* What a target's arithmetic needs in both precisions; part of stride.h, where num is float or
+ * double. */
+#ifndef STRIDE_TARGET_MATH_H
+#define STRIDE_TARGET_MATH_H
+
+#include "core/vmath.h"
+
+#include <cblas.h>
+
+/** Points that eval works on at a time: its scratch is arrays [..][TARGET_BLOCK] on the stack. */
+enum { TARGET_BLOCK = 64 };
+
+/** log(2 pi) */
+#define LOG_2PI 1.8378770664093453
+
+/** e^x, for loops under `#pragma omp simd`. */
+static inline num num_exp(num x)
+{
+#ifdef STRIDE_TARGET_F32
+	return vm_expf(x);
+#else
+	return vm_exp(x);
+#endif
+}
+
+/** Bounds that keep NaN, unlike fmin and fmax. */
+static inline num num_clamp(num x, num low, num high)
+{
+	num above = x < low ? low : x;
+
+	return above > high ? high : above;
+}
+
+/**
+ * c = alpha a b + beta c in the layout of blocks, column-major: a is m x k (leading dimension lda),
+ * b is k x n, or n x k and used transposed, c is m x n. With a block of points, m counts the
+ * points; a table with a row of k numbers for each of n outputs is b untransposed.
+ */
+static inline void num_gemm(bool transpose_b, size_t m, size_t n, size_t k, num alpha, const num *a,
+	size_t lda, const num *b, size_t ldb, num beta, num *c, size_t ldc)
+{
+	enum CBLAS_TRANSPOSE tb = transpose_b ? CblasTrans : CblasNoTrans;
+#ifdef STRIDE_TARGET_F32
+	cblas_sgemm(CblasColMajor, CblasNoTrans, tb, (int)m, (int)n, (int)k, alpha, a, (int)lda, b,
+		(int)ldb, beta, c, (int)ldc);
+#else
+	cblas_dgemm(CblasColMajor, CblasNoTrans, tb, (int)m, (int)n, (int)k, alpha, a, (int)lda, b,
+		(int)ldb, beta, c, (int)ldc);
+#endif
+}
+
+#endif

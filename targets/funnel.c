@@ -1,0 +1,161 @@
+/*
+ * Neal's funnel in ten dimensions. With v = x_1 and S = sum_{j >= 2} x_j^2,
+ *
+ *     v ~ N(0, 9),   x_j | v ~ N(0, e^v),  j = 2 .. 10,
+ *     log rho(x) = -v^2/18 - log 3 - 5 log(2 pi) - 9 v/2 - S e^-v / 2.                        (1)
+ */
+#include "stride.h"
+
+enum { DIM = 10, NECK = DIM - 1 /* coordinates whose scale is e^(v/2) */ };
+
+struct funnel {
+	double clip;
+};
+
+static const struct option options[] = {
+	{ "clip", OPTION_REAL, offsetof(struct funnel, clip), "0", 0, 1e9, "",
+		"clamp the exact samples to [-clip, clip]; 0: no. The reference samples of "
+		"Beyond ELBOs and OSDS are clamped at 30, which the density is not",
+		NULL },
+	{ 0 },
+};
+
+/*
+ * e^-v leaves the range of float for v < -88 and of double for v < -709. Its exponent is therefore
+ * clamped at EXPONENT, and the products with e^-v at LARGE: so log rho stays finite instead of -inf
+ * (or NaN where S = 0), and the gradient finite, for |x| up to 1e6. The density is unchanged for
+ * |v| < EXPONENT as long as S e^-v < LARGE, where log rho is below -1e37.
+ */
+#ifdef STRIDE_TARGET_F32
+#define EXPONENT 80.0f
+#define LARGE 1e37f
+#else
+#define EXPONENT 690.0
+#define LARGE 1e300
+#endif
+
+static size_t dim(const void *state)
+{
+	(void)state;
+	return DIM;
+}
+
+static inline num precision_of(num v)
+{
+	return num_exp(-num_clamp(v, -EXPONENT, EXPONENT));
+}
+
+/* At most TARGET_BLOCK points of a block of n. */
+static void eval_block(size_t n, size_t count, const num *x, double *log_rho, num *grad)
+{
+	num precision[TARGET_BLOCK], s[TARGET_BLOCK];
+
+#pragma omp simd
+	for (size_t i = 0; i < count; i++) {
+		precision[i] = precision_of(x[i]);
+		s[i] = 0;
+	}
+	for (size_t k = 1; k < DIM; k++) {
+		const num *xk = x + k * n;
+#pragma omp simd
+		for (size_t i = 0; i < count; i++)
+			s[i] += xk[i] * xk[i];
+	}
+#pragma omp simd
+	for (size_t i = 0; i < count; i++)
+		s[i] = num_clamp(s[i] * precision[i], 0, LARGE);
+	if (log_rho != NULL) {
+		const double constant = -log(3.0) - DIM * LOG_2PI / 2;
+#pragma omp simd
+		for (size_t i = 0; i < count; i++) {
+			double v = (double)x[i];
+			log_rho[i] = constant - v * v / 18 - NECK * v / 2 - (double)s[i] / 2;
+		}
+	}
+	if (grad != NULL) {
+#pragma omp simd
+		for (size_t i = 0; i < count; i++)
+			grad[i] = s[i] / 2 - x[i] / 9 - (num)NECK / 2;
+		for (size_t k = 1; k < DIM; k++) {
+			const num *xk = x + k * n;
+#pragma omp simd
+			for (size_t i = 0; i < count; i++)
+				grad[k * n + i] = num_clamp(-xk[i] * precision[i], -LARGE, LARGE);
+		}
+	}
+}
+
+static void eval(const void *state, size_t n, const num *x, double *log_rho, num *grad)
+{
+	(void)state;
+	for (size_t first = 0; first < n; first += TARGET_BLOCK) {
+		size_t count = n - first < TARGET_BLOCK ? n - first : TARGET_BLOCK;
+		eval_block(n, count, x + first, log_rho != NULL ? log_rho + first : NULL,
+			grad != NULL ? grad + first : NULL);
+	}
+}
+
+static void hvp(const void *state, size_t n, const num *x, const num *v, num *hv)
+{
+	(void)state;
+#pragma omp simd
+	for (size_t i = 0; i < n; i++) {
+		num precision = precision_of(x[i]), s = 0, sv = 0;
+		for (size_t k = 1; k < DIM; k++) {
+			num xk = x[k * n + i], vk = v[k * n + i];
+			s += xk * xk;
+			sv += xk * vk;
+			hv[k * n + i] = precision * (xk * v[i] - vk);
+		}
+		hv[i] = precision * (sv - s * v[i] / 2) - v[i] / 9;
+	}
+}
+
+static void draw(const void *state, struct rng r, uint64_t row, double *x)
+{
+	const struct funnel *f = state;
+
+	x[0] = 3 * rng_gauss(r, 0, row, 0);
+	for (uint32_t k = 1; k < DIM; k++)
+		x[k] = exp(x[0] / 2) * rng_gauss(r, 0, row, k);
+	for (size_t k = 0; f->clip > 0 && k < DIM; k++)
+		x[k] = fmax(-f->clip, fmin(f->clip, x[k]));
+}
+
+static void log_z(const void *state, struct log_z *out)
+{
+	(void)state;
+	*out = (struct log_z){ LOG_Z_EXACT, 0, 0, "normalised" };
+}
+
+/* E x_j^2 = E e^v = e^(9/2). Of clamped samples only the mean is known: 0 by symmetry. */
+static void moments(const void *state, double *mean, double *sd)
+{
+	const struct funnel *f = state;
+
+	for (size_t k = 0; k < DIM; k++) {
+		mean[k] = 0;
+		sd[k] = f->clip > 0 ? (double)NAN : k == 0 ? 3 : exp(2.25);
+	}
+}
+
+static void window(const void *state, struct window *out)
+{
+	(void)state;
+	*out = (struct window){ -10, 5, -5, 5 };
+}
+
+const TARGET(PLUGIN) = {
+	.name = PLUGIN_NAME,
+	.title = "Funnel",
+	.paper = "Neal 2003, Slice sampling, section 8",
+	.state_size = sizeof(struct funnel),
+	.options = options,
+	.dim = dim,
+	.eval = eval,
+	.hvp = hvp,
+	.draw = draw,
+	.log_z = log_z,
+	.moments = moments,
+	.window = window,
+};
