@@ -1,89 +1,110 @@
 # stride: `make help` lists what there is to make.
+#
+# VARIANT=release|double|asan|valgrind   what to build, in build/VARIANT
+# CC=clang, ARCH=-march=x86-64-v3        another compiler, another machine
+# CFLAGS, CPPFLAGS, LDFLAGS, LDLIBS      yours, added after the project's
+# V=1 shows the commands, WERROR=1 makes warnings errors
 
 VARIANT ?= release
-BUILD := build/$(VARIANT)
+BUILD ?= build/$(VARIANT)
 PREFIX ?= /usr/local
-CC ?= cc
+ifeq ($(origin CC),default)
+CC := cc
+endif
 Q := $(if $(V),,@)
 
 include config/deps.mk
 
-WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wmissing-prototypes -Wvla
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes -Wvla
+# clang's -Wdouble-promotion takes NAN and INFINITY for a promotion.
+ifeq ($(findstring clang,$(CC)),)
+WARN += -Wdouble-promotion
+endif
 ARCH ?= -march=native
+SANITIZE := -fsanitize=address,undefined
 OPT_release := -O3 $(ARCH) -g -DNDEBUG
 OPT_double := -O2 $(ARCH) -g -DSTRIDE_DOUBLE
-OPT_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DSTRIDE_POISON
+OPT_asan := -O1 -g $(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -DSTRIDE_POISON
+# Valgrind 3.19 does not know AVX-512, so the instructions of this machine may be too new for it.
+OPT_valgrind := -O1 -g
 OPT := $(OPT_$(VARIANT))
 ifeq ($(OPT),)
-$(error VARIANT=$(VARIANT) is not one of release, double, asan)
+$(error VARIANT=$(VARIANT) is not one of release, double, asan, valgrind)
 endif
 
-CFLAGS += -std=c17 -D_GNU_SOURCE $(OPT) -fno-math-errno -fno-trapping-math $(WARN) $(if $(WERROR),-Werror) -fopenmp
-CPPFLAGS += -Iharness $(DEPS_CFLAGS) -MMD -MP
-LDLIBS += $(DEPS_LIBS) -lm
-LDFLAGS += -fopenmp $(if $(filter asan,$(VARIANT)),-fsanitize=address$(comma)undefined)
-comma := ,
+ALL_CPPFLAGS = -Iharness $(DEPS_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(OPT) -fno-math-errno -fno-trapping-math $(WARN) -fopenmp $(CFLAGS)
+ALL_LDFLAGS = -fopenmp $(if $(filter asan,$(VARIANT)),$(SANITIZE)) $(LDFLAGS)
+ALL_LDLIBS = $(DEPS_LIBS) -lm $(LDLIBS)
 
+# A folder is the registry: the plug-ins are the files in it, but for the template that guides name.
+plugins = $(filter-out $(1)/TEMPLATE.c,$(sort $(wildcard $(1)/*.c)))
 HARNESS := $(filter-out harness/main.c,$(sort $(wildcard harness/*.c harness/*/*.c)))
-TARGETS := $(sort $(wildcard targets/*.c))
-METHODS := $(sort $(wildcard methods/*.c))
-METRICS := $(sort $(wildcard metrics/*.c))
-TESTS := $(sort $(wildcard tests/test_*.c))
-
-OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(HARNESS) $(TARGETS) $(METHODS) $(METRICS)) \
+TARGETS := $(call plugins,targets)
+PLUGINS := $(TARGETS) $(call plugins,methods) $(call plugins,metrics)
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(HARNESS) $(PLUGINS)) \
 	$(patsubst %.c,$(BUILD)/%.f32.o,$(TARGETS)) $(BUILD)/registry.o $(BUILD)/version.o
 
+TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/test_*.c)))
+TEST_SCRIPTS := $(sort $(wildcard tests/test_*.sh))
+GOLDEN_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/golden*.c)))
+
+# Builds on all cores unless -j says otherwise, through a make that sees what `deps` installed.
+AGAIN = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
+
 .PHONY: all
-all: $(BUILD)/stride ## build the program
+all: $(BUILD)/stride ## build the program, build/release/stride
 
-$(BUILD)/stride: $(BUILD)/harness/main.o $(BUILD)/libstride.a
-	@echo "  LD      $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+.PHONY: bench
+bench: deps ## set up, build, run configs/quick.yaml, print the leaderboard
+	$(Q)$(AGAIN) all
+	$(Q)$(BUILD)/stride run configs/quick.yaml
 
-$(BUILD)/libstride.a: $(OBJECTS) $(BUILD)/objects.list
-	@echo "  AR      $@"
-	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJECTS)
+.PHONY: test
+test: deps ## set up, build, run the tests
+	$(Q)$(AGAIN) all test-programs
+	$(Q)BUILD="$(BUILD)" MAKE="$(MAKE)" sh tests/run.sh $(TEST_PROGRAMS) $(TEST_SCRIPTS)
 
-# Rewritten when the set of objects changes, so that a deleted plug-in leaves the library.
-$(BUILD)/objects.list: FORCE
-	@mkdir -p $(BUILD)
-	@echo "$(OBJECTS)" | cmp -s - $@ || echo "$(OBJECTS)" > $@
-.PHONY: FORCE
+# What is quick enough, and not the same code once more, when it runs 30 times slower.
+VALGRIND_TESTS ?= $(addprefix build/valgrind/tests/,$(notdir \
+	$(filter-out %/test_contract %/test_golden,$(TEST_PROGRAMS))))
 
-$(BUILD)/%.o: %.c
-	@mkdir -p $(@D)
-	@echo "  CC      $<"
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DPLUGIN=$(basename $(notdir $<)) -c -o $@ $<
+.PHONY: check
+check: ## the tests in release, double and ASan+UBSan builds, some under valgrind
+	$(Q)CC="$(CC)" CPPFLAGS="$(ALL_CPPFLAGS)" sh config/deps.sh check
+	$(Q)$(AGAIN) test VARIANT=release
+	$(Q)$(AGAIN) test VARIANT=double
+	$(Q)$(AGAIN) test VARIANT=asan
+	$(Q)$(AGAIN) $(VALGRIND_TESTS) VARIANT=valgrind
+	$(Q)UNDER=valgrind sh tests/run.sh $(VALGRIND_TESTS)
 
-$(BUILD)/%.f32.o: %.c
-	@mkdir -p $(@D)
-	@echo "  CC      $< (float)"
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DPLUGIN=$(basename $(notdir $<)) -DSTRIDE_TARGET_F32 -c -o $@ $<
+.PHONY: perf
+perf: deps ## measure the speed of the engine: a table, build/perf.json
+	$(Q)$(AGAIN) $(BUILD)/perf
+	$(Q)$(BUILD)/perf
 
-$(BUILD)/registry.o: $(BUILD)/registry.c
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+.PHONY: golden
+golden: deps ## compare with every fixture set below GOLDEN=DIR; STRICT=1: unknown kinds fail
+	$(Q)$(AGAIN) golden-programs VARIANT=double
+	$(Q)$(AGAIN) golden-programs VARIANT=release
+	$(Q)GOLDEN="$(GOLDEN)" STRICT="$(STRICT)" sh tests/golden.sh
 
-$(BUILD)/registry.c: config/registry.sh $(TARGETS) $(METHODS) $(METRICS) $(BUILD)/objects.list
-	@echo "  GEN     $@"
-	$(Q)sh config/registry.sh > $@.new && mv $@.new $@
+.PHONY: report
+report: all ## make tables and figures of results/quick again, and REPORT.md from them
+	$(Q)$(BUILD)/stride report results/quick
 
-# What was built, for `stride info` and the records.
-$(BUILD)/version.o: $(BUILD)/version.c
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+.PHONY: deps
+deps: ## install what is missing (apt), or say what it is
+	$(Q)CC="$(CC)" CPPFLAGS="$(ALL_CPPFLAGS)" sh config/deps.sh build
 
-$(BUILD)/version.c: FORCE
-	@mkdir -p $(BUILD)
-	$(Q)CC="$(CC)" CFLAGS="$(CFLAGS)" VARIANT="$(VARIANT)" sh config/version.sh > $@.new
-	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+.PHONY: install
+install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
+	sh config/install.sh $(BUILD)/stride "$(DESTDIR)$(PREFIX)"
 
-TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
-
-.PHONY: test-programs
-test-programs: $(TEST_PROGRAMS)
-
-$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libstride.a
-	@echo "  LD      $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(CMOCKA_LIBS)
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	rm -rf "$(DESTDIR)$(PREFIX)/bin/stride" "$(DESTDIR)$(PREFIX)/share/stride" \
+		"$(DESTDIR)$(PREFIX)/share/man/man1/stride.1"
 
 .PHONY: clean
 clean: ## delete everything generated by the build
@@ -91,7 +112,70 @@ clean: ## delete everything generated by the build
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+# --- how things are built ---------------------------------------------------------------------
+
+$(BUILD)/stride: $(BUILD)/harness/main.o $(BUILD)/libstride.a
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LDLIBS)
+
+$(BUILD)/libstride.a: $(OBJECTS) $(BUILD)/objects.list
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJECTS)
+
+# Rewritten when the set of objects changes, so that a deleted file leaves the library, and the
+# build folder: a file that comes back with an old date is compiled again.
+$(BUILD)/objects.list: FORCE
+	@mkdir -p $(@D) && printf '%s\n' $(OBJECTS) >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else \
+		if [ -e $@ ]; then grep -Fvx -f $@.new $@ | while read -r gone; do \
+			rm -f "$$gone" "$${gone%o}d"; done; fi; \
+		mv $@.new $@; fi
+
+# Rewritten when the flags change, so that all is compiled anew.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D) && echo '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(ALL_LDLIBS)' >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+.PHONY: FORCE
+
+COMPILE = $(CC) $(ALL_CPPFLAGS) -MMD -MP $(ALL_CFLAGS) $(if $(WERROR),-Werror)
+PLUGIN = -DPLUGIN=$(basename $(notdir $<))
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(COMPILE) $(PLUGIN) -c -o $@ $<
+
+$(BUILD)/%.f32.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  CC      $< (float)"
+	$(Q)$(COMPILE) $(PLUGIN) -DSTRIDE_TARGET_F32 -c -o $@ $<
+
+$(BUILD)/%.o: $(BUILD)/%.c $(BUILD)/flags
+	$(Q)$(COMPILE) -c -o $@ $<
+
+$(BUILD)/registry.c: config/registry.sh $(PLUGINS) $(BUILD)/objects.list
+	@echo "  GEN     $@"
+	$(Q)sh config/registry.sh $(PLUGINS) >$@.new && mv $@.new $@
+
+# What was built, for `stride info` and the records.
+$(BUILD)/version.c: FORCE
+	@mkdir -p $(@D)
+	$(Q)CC="$(CC)" FLAGS="$(ALL_CFLAGS)" VARIANT="$(VARIANT)" sh config/version.sh >$@.new
+	$(Q)if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+.PHONY: test-programs golden-programs
+test-programs: $(TEST_PROGRAMS)
+golden-programs: $(GOLDEN_PROGRAMS)
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libstride.a
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LDLIBS) $(CMOCKA_LIBS)
+
+$(BUILD)/perf: $(BUILD)/tests/perf
+	$(Q)cp $< $@
 
 .SECONDARY:
+.DELETE_ON_ERROR:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,7 +1,7 @@
-# Flags of the libraries: pkg-config where it knows them, the plain names otherwise.
-PKGS := openblas lapacke gsl libcyaml jansson
-pkg = $(shell pkg-config --$(2) $(1) 2>/dev/null || echo "$(3)")
-DEPS_CFLAGS := $(call pkg,openblas,cflags,) $(call pkg,gsl,cflags,) $(call pkg,libcyaml,cflags,) $(call pkg,jansson,cflags,)
-DEPS_LIBS := $(call pkg,lapacke,libs,-llapacke) $(call pkg,openblas,libs,-lopenblas) -lgsl \
-	$(call pkg,libcyaml,libs,-lcyaml -lyaml) $(call pkg,jansson,libs,-ljansson)
-CMOCKA_LIBS := $(call pkg,cmocka,libs,-lcmocka)
+# Flags of the libraries. pkg-config is asked for OpenBLAS alone, which some systems keep in a folder
+# of its own; the others are where the compiler looks. Without pkg-config the plain names do.
+# (libcyaml's own file asks for -lyaml, which its Debian package does not bring.)
+DEPS_CFLAGS := $(shell pkg-config --cflags openblas 2>/dev/null)
+DEPS_LIBS := -llapacke $(or $(shell pkg-config --libs openblas 2>/dev/null),-lopenblas) \
+	-lgsl -lcyaml -ljansson
+CMOCKA_LIBS := -lcmocka

@@ -1,31 +1,47 @@
 #!/bin/sh
-# Writes the table of plug-ins from the lines `const TARGET(id) = {` (METHOD, METRIC) of the folders.
+# Writes the table of plug-ins from the lines `const TARGET(id) = {` (METHOD, METRIC) of the files
+# named: registry.sh FILE... A file without such a line would be built and never found: an error.
 set -eu
 
-# ids FOLDER MACRO: every id defined, sorted; PLUGIN stands for the file's name.
+# ids FOLDER MACRO FILE...: every id defined, sorted; PLUGIN stands for the file's name.
 ids() {
-	for file in "$1"/*.c; do
-		[ -e "$file" ] || continue
-		stem=$(basename "$file" .c)
-		sed -n "s/^const $2(\([A-Za-z0-9_]*\)) = {.*/\1/p" "$file" | sed "s/^PLUGIN\$/$stem/"
+	folder=$1 macro=$2
+	shift 2
+	for file; do
+		case $file in
+		"$folder"/*) ;;
+		*) continue ;;
+		esac
+		sed -n "s/^const $macro(\([A-Za-z0-9_]*\)) = {.*/\1/p" "$file" |
+			sed "s/^PLUGIN\$/$(basename "$file" .c)/"
 	done | LC_ALL=C sort
 }
 
-# table FOLDER MACRO TYPE NAME PREFIX
+# table TYPE NAME PREFIX: the table of the ids on standard input.
 table() {
-	for id in $(ids "$1" "$2"); do
-		echo "extern const struct $3 $5$id;"
+	ids=$(cat)
+	for id in $ids; do
+		echo "extern const struct $1 $3$id;"
 	done
-	echo "const struct $3 *const $4[] = {"
-	for id in $(ids "$1" "$2"); do
-		echo "	&$5$id,"
+	echo "const struct $1 *const $2[] = {"
+	for id in $ids; do
+		echo "	&$3$id,"
 	done
 	echo "	NULL };"
 }
 
+for file; do
+	if ! grep -Eq '^const (TARGET|METHOD|METRIC)\([A-Za-z0-9_]+\) = \{' "$file"; then
+		folder=${file%/*}
+		echo "$file:1: defines no plug-in; expected a line that starts" \
+			"\`const $(echo "${folder%s}" | tr a-z A-Z)(PLUGIN) = {'" >&2
+		exit 1
+	fi
+done
+
 echo '/* Generated from the plug-in folders. */'
 echo '#include "stride.h"'
-table targets TARGET target targets target_
-table targets TARGET target_f32 targets_f32 target_f32_
-table methods METHOD method methods method_
-table metrics METRIC metric metrics metric_
+ids targets TARGET "$@" | table target targets target_
+ids targets TARGET "$@" | table target_f32 targets_f32 target_f32_
+ids methods METHOD "$@" | table method methods method_
+ids metrics METRIC "$@" | table metric metrics metric_

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes what was built: commit, compiler, flags.
+# Writes what was built: commit, compiler (CC), flags (FLAGS), variant (VARIANT).
 set -eu
 commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 dirty=0
@@ -11,7 +11,7 @@ const struct version version = {
 	.commit = "$commit",
 	.dirty = $dirty,
 	.compiler = "$compiler",
-	.flags = "$CFLAGS",
+	.flags = "$FLAGS",
 	.variant = "$VARIANT",
 };
 EOF

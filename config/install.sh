@@ -1,0 +1,20 @@
+#!/bin/sh
+# Installs the program, its data and its manual: install.sh PROGRAM PREFIX. The program finds data and
+# plots in ../share/stride beside itself (data_path in harness/run/density.c).
+set -eu
+
+program=$1 prefix=$2
+
+# put MODE FOLDER FILE...: copies of the files in a folder of the prefix.
+put() {
+	mode=$1 folder=$prefix/$2
+	shift 2
+	mkdir -p "$folder"
+	install -m "$mode" "$@" "$folder"
+}
+
+put 755 bin "$program"
+put 644 share/man/man1 stride.1
+put 644 share/stride/data targets/data/*
+put 644 share/stride/plots plots/*.gp
+put 644 share/stride/configs configs/*.yaml
