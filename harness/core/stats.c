@@ -1,0 +1,181 @@
+#include "core/stats.h"
+
+#include <math.h>
+
+/** A sum and its compensation. */
+struct sum {
+	double value, lost;
+};
+
+static void sum_add(struct sum *s, double x)
+{
+	double t = s->value + x;
+	if (fabs(s->value) >= fabs(x))
+		s->lost += (s->value - t) + x;
+	else
+		s->lost += (x - t) + s->value;
+	s->value = t;
+}
+
+static double sum_get(const struct sum *s)
+{
+	/* Past an infinity the compensation is NaN and means nothing. */
+	return isfinite(s->value) ? s->value + s->lost : s->value;
+}
+
+double stats_sum(const double *x, size_t n)
+{
+	struct sum s = { 0 };
+	for (size_t i = 0; i < n; i++)
+		sum_add(&s, x[i]);
+	return sum_get(&s);
+}
+
+double stats_mean(const double *x, size_t n)
+{
+	return n ? stats_sum(x, n) / (double)n : (double)NAN;
+}
+
+double stats_variance(const double *x, size_t n)
+{
+	if (n < 2)
+		return (double)NAN;
+	double mean = stats_mean(x, n);
+	struct sum s = { 0 };
+	for (size_t i = 0; i < n; i++)
+		sum_add(&s, (x[i] - mean) * (x[i] - mean));
+	return sum_get(&s) / (double)(n - 1);
+}
+
+double stats_se(const double *x, size_t n)
+{
+	return sqrt(stats_variance(x, n) / (double)n);
+}
+
+static void swap(double *a, double *b)
+{
+	double t = *a;
+	*a = *b;
+	*b = t;
+}
+
+/* The middle one of three. */
+static double middle(double a, double b, double c)
+{
+	return fmax(fmin(a, b), fmin(fmax(a, b), c));
+}
+
+double stats_select(double *x, size_t n, size_t k)
+{
+	size_t low = 0, high = n; /* rank k lies in x[low .. high - 1] */
+	while (high - low > 1) {
+		double pivot = middle(x[low], x[low + (high - low) / 2], x[high - 1]);
+		/* Three parts, so that ties (distances between repeated points) cost nothing:
+		 * smaller, equal, larger. */
+		size_t less = low, more = high;
+		for (size_t i = low; i < more;) {
+			if (x[i] < pivot)
+				swap(&x[less++], &x[i++]);
+			else if (x[i] > pivot)
+				swap(&x[i], &x[--more]);
+			else
+				i++;
+		}
+		if (k < less)
+			high = less;
+		else if (k >= more)
+			low = more;
+		else
+			return pivot;
+	}
+	return x[low];
+}
+
+double stats_quantile(double *x, size_t n, double q)
+{
+	if (n == 0 || !(q >= 0 && q <= 1))
+		return (double)NAN;
+	for (size_t i = 0; i < n; i++)
+		if (isnan(x[i]))
+			return (double)NAN;
+	double rank = q * (double)(n - 1);
+	size_t k = (size_t)rank;
+	double below = stats_select(x, n, k), share = rank - (double)k;
+	if (k + 1 == n || share == 0)
+		return below;
+	/* Selection left everything of higher rank behind position k. */
+	double above = x[k + 1];
+	for (size_t i = k + 2; i < n; i++)
+		above = fmin(above, x[i]);
+	return above == below ? below : (1 - share) * below + share * above;
+}
+
+double stats_median(double *x, size_t n)
+{
+	return stats_quantile(x, n, 0.5);
+}
+
+/* The largest sign * x[i]; NaN when there is one; -inf when n = 0. */
+static double largest(const double *x, size_t n, int sign)
+{
+	double max = -(double)INFINITY;
+	for (size_t i = 0; i < n; i++) {
+		double t = sign * x[i];
+		if (isnan(t))
+			return (double)NAN;
+		max = fmax(max, t);
+	}
+	return max;
+}
+
+double stats_log_sum_exp(const double *x, size_t n, int sign)
+{
+	double max = largest(x, n, sign);
+	if (!isfinite(max))
+		return max;
+	struct sum s = { 0 };
+	for (size_t i = 0; i < n; i++)
+		sum_add(&s, exp(sign * x[i] - max));
+	return max + log(sum_get(&s));
+}
+
+void stats_weights(const double *log_w, size_t n, int sign, struct weight_stats *out)
+{
+	double count = (double)n, max = largest(log_w, n, sign);
+	*out = (struct weight_stats){
+		.log_mean = n ? max : (double)NAN, .log_mean_se = (double)NAN, .ess = (double)NAN
+	};
+	if (!isfinite(max))
+		return;
+	struct sum first = { 0 }, second = { 0 };
+	for (size_t i = 0; i < n; i++) {
+		double w = exp(sign * log_w[i] - max);
+		sum_add(&first, w);
+		sum_add(&second, w * w);
+	}
+	double mean = sum_get(&first) / count, square = sum_get(&second) / count;
+	struct sum spread = { 0 };
+	for (size_t i = 0; i < n; i++) {
+		double w = exp(sign * log_w[i] - max);
+		sum_add(&spread, (w - mean) * (w - mean));
+	}
+	out->log_mean = max + log(mean);
+	out->ess = mean * mean / square;
+	if (n > 1)
+		out->log_mean_se = sqrt(sum_get(&spread) / (count - 1) / count) / mean;
+}
+
+double stats_entropy(const size_t *count, size_t classes)
+{
+	double total = 0, entropy = 0;
+	for (size_t k = 0; k < classes; k++)
+		total += (double)count[k];
+	if (total == 0)
+		return (double)NAN;
+	for (size_t k = 0; k < classes; k++) {
+		double p = (double)count[k] / total;
+		if (p > 0 && p < 1) /* p = 1 would leave a -0 */
+			entropy -= p * log(p);
+	}
+	return entropy;
+}

@@ -1,0 +1,84 @@
+#include "score/cloud.h"
+#include "core/error.h"
+
+#include <math.h>
+
+int cloud_check(const double *x, size_t n, size_t dim)
+{
+	size_t bad = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t k = 0;
+		while (k < dim && isfinite(x[i * dim + k]))
+			k++;
+		bad += k < dim;
+	}
+	if (bad > 0)
+		return fail(ERR_NUMERIC, "%zu of %zu samples are not finite", bad, n);
+	return OK;
+}
+
+int cloud_make(struct cloud *out, const double *x, size_t n, size_t dim, struct arena *a)
+{
+	size_t depth = (dim + CLOUD_DEPTH - 1) / CLOUD_DEPTH * CLOUD_DEPTH;
+	double *columns = ARENA_NEW(a, depth * n, double);
+
+	TRY(cloud_check(x, n, dim));
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < dim; k++)
+			columns[k * n + i] = x[i * dim + k];
+	*out = (struct cloud){ .n = n, .dim = dim, .x = x, .depth = depth, .columns = columns };
+	return OK;
+}
+
+void cloud_distances(const struct cloud *x, size_t i, const struct cloud *y, size_t from, size_t to,
+	double *restrict out)
+{
+	size_t count = to - from;
+
+	for (size_t k = 0; k < y->depth; k += CLOUD_DEPTH) {
+		const double *y0 = y->columns + k * y->n + from;
+		const double *y1 = y0 + y->n, *y2 = y1 + y->n, *y3 = y2 + y->n;
+		double x0 = x->columns[k * x->n + i], x1 = x->columns[(k + 1) * x->n + i];
+		double x2 = x->columns[(k + 2) * x->n + i], x3 = x->columns[(k + 3) * x->n + i];
+#pragma omp simd
+		for (size_t j = 0; j < count; j++) {
+			double d0 = x0 - y0[j], d1 = x1 - y1[j], d2 = x2 - y2[j], d3 = x3 - y3[j];
+			double sum = (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+			out[j] = k == 0 ? sum : out[j] + sum;
+		}
+	}
+}
+
+/* Mean of one coordinate and mean square distance from it (divisor n). */
+static void coordinate_moments(const struct cloud *x, size_t k, double *mean, double *square)
+{
+	const double *v = x->columns + k * x->n;
+	double sum = 0, spread = 0;
+
+	for (size_t i = 0; i < x->n; i++)
+		sum += v[i];
+	*mean = sum / (double)x->n;
+	for (size_t i = 0; i < x->n; i++)
+		spread += (v[i] - *mean) * (v[i] - *mean);
+	*square = spread / (double)x->n;
+}
+
+double cloud_mean_cost(const struct cloud *x, const struct cloud *y)
+{
+	double cost = 0;
+
+	for (size_t k = 0; k < x->dim; k++) {
+		double mean_x, mean_y, square_x, square_y;
+		coordinate_moments(x, k, &mean_x, &square_x);
+		coordinate_moments(y, k, &mean_y, &square_y);
+		cost += square_x + square_y + (mean_x - mean_y) * (mean_x - mean_y);
+	}
+	return cost;
+}
+
+double cloud_mean_cost_within(const struct cloud *x)
+{
+	/* Over all n^2 ordered pairs, with the n zeros taken out of the count. */
+	return cloud_mean_cost(x, x) * (double)x->n / (double)(x->n - 1);
+}

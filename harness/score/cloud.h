@@ -1,0 +1,50 @@
+#ifndef STRIDE_SCORE_CLOUD_H
+#define STRIDE_SCORE_CLOUD_H
+
+#include "core/arena.h"
+
+#include <stddef.h>
+
+/**
+ * Clouds of points and the squared distances between them, for the sample metrics. Distances are sums
+ * of squared differences in double, never |x|^2 + |y|^2 - 2 x.y: repeated points are exactly 0 apart
+ * and nothing cancels far from the origin.
+ */
+struct cloud {
+	size_t n, dim;
+	const double *x; /* [n][dim], borrowed */
+	/* The same coordinate by coordinate, [depth][n]: depth is dim rounded up to a multiple of
+	 * CLOUD_DEPTH, the rest zeros. */
+	size_t depth;
+	const double *columns;
+};
+
+enum {
+	CLOUD_DEPTH = 4, /* coordinates summed at a time */
+	CLOUD_BLOCK = 64 /* rows in a piece of parallel work: fixed, so that sums are too */
+};
+
+/** Number of pieces of CLOUD_BLOCK rows. */
+static inline size_t cloud_blocks(size_t n)
+{
+	return (n + CLOUD_BLOCK - 1) / CLOUD_BLOCK;
+}
+
+/** ERR_NUMERIC, with the number of bad rows, unless every coordinate of x [n][dim] is finite. */
+int cloud_check(const double *x, size_t n, size_t dim);
+
+/** Make a cloud of x [n][dim], in the arena. Errors as cloud_check. */
+int cloud_make(struct cloud *out, const double *x, size_t n, size_t dim, struct arena *a);
+
+/** out[j - from] = |x_i - y_j|^2 for j = from .. to - 1, x_i being row i of one cloud and y_j of
+ *  another (or the same) of equal dim. */
+void cloud_distances(const struct cloud *x, size_t i, const struct cloud *y, size_t from, size_t to,
+	double *out);
+
+/** Mean of |x_i - y_j|^2 over all pairs, from the means and the spreads: O(n dim). */
+double cloud_mean_cost(const struct cloud *x, const struct cloud *y);
+
+/** Mean of |x_i - x_j|^2 over i < j; NaN for n = 1. */
+double cloud_mean_cost_within(const struct cloud *x);
+
+#endif

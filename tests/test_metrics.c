@@ -1,0 +1,406 @@
+/* Metrics: the contract that every file of metrics/ keeps, published numbers, closed forms,
+ * invariances and degenerate input. */
+#include "core/csv.h"
+#include "core/stats.h"
+#include "stride.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define GOLDEN "tests/golden/metrics/"
+
+static const double infinity = (double)INFINITY, not_a_number = (double)NAN;
+static struct arena *arena;
+
+static int set_up(void **state)
+{
+	(void)state;
+	arena = arena_new();
+	parallel_use(2);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	arena_free(arena);
+	return 0;
+}
+
+/* --- helpers --------------------------------------------------------------------------------- */
+
+static void assert_near(double a, double b, double tolerance, const char *what)
+{
+	if (!(fabs(a - b) <= tolerance))
+		fail_msg("%s: %.17g is not within %g of %.17g", what, a, tolerance, b);
+}
+
+/* Equal to a relative tolerance; nan equals nan, inf equals inf. */
+static void assert_same(double a, double b, double relative, const char *what)
+{
+	if ((isnan(a) && isnan(b)) || a == b)
+		return;
+	assert_near(a, b, relative * fabs(b), what);
+}
+
+/* Score, leaving no scratch behind. */
+static int eval(const char *name, const struct scored *in, struct value *out)
+{
+	const struct metric *m = metric_find(name);
+	struct arena_mark mark = arena_mark(arena);
+
+	assert_non_null(m);
+	*out = (struct value){ not_a_number, not_a_number };
+	int code = m->eval(in, out);
+	arena_release(arena, mark);
+	return code;
+}
+
+static struct value value_of(const char *name, const struct scored *in)
+{
+	struct value out;
+
+	if (eval(name, in, &out) != OK)
+		fail_msg("%s: %s", name, error_text());
+	return out;
+}
+
+/* n normal points with this standard deviation and this mean of the first coordinate. */
+__attribute__((unused)) static double *gaussian(uint32_t epoch, size_t n, size_t dim, double mean,
+	double sd)
+{
+	struct rng r = { .seed = 7, .purpose = RNG_TEST, .epoch = epoch };
+	double *x = arena_alloc(arena, n * dim, sizeof(double));
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < dim; k++)
+			x[i * dim + k] = (k == 0 ? mean : 0) + sd * rng_gauss(r, 0, i, (uint32_t)k);
+	return x;
+}
+
+static struct csv *read_csv(const char *path)
+{
+	struct csv *table = ARENA_NEW(arena, 1, struct csv);
+
+	if (csv_read(table, path, CSV_ANY, arena) != OK)
+		fail_msg("%s", error_text());
+	return table;
+}
+
+/* A table of expectations: text, because of names and empty fields. */
+static struct csv *read_expected(const char *path)
+{
+	struct csv *table = ARENA_NEW(arena, 1, struct csv);
+
+	if (csv_read_text(table, path, arena) != OK)
+		fail_msg("%s", error_text());
+	return table;
+}
+
+static const char *field(const struct csv *t, size_t row, const char *column)
+{
+	size_t k = csv_column(t, column);
+
+	assert_true(k < t->cols);
+	return t->cell[row * t->cols + k];
+}
+
+static double number(const struct csv *t, size_t row, const char *column)
+{
+	return strtod(field(t, row, column), NULL);
+}
+
+/* --- evidence -------------------------------------------------------------------------------- */
+
+static struct scored weights_only(const double *log_w, size_t n)
+{
+	return (struct scored){ .n = n,
+		.log_w = log_w,
+		.log_w_forward = log_w,
+		.elbo = not_a_number,
+		.arena = arena };
+}
+
+/* The published functions in double on the same weights. Sums of 2000 terms in another order differ
+ * by less than 2000 ulp, 4e-13; the values near 0 have terms of size 1. */
+static void test_evidence_as_published(void **state)
+{
+	const char *columns[][2] = {
+		{ "elbo", "osds_elbo_or_eubo_f64" },
+		{ "eubo", "osds_elbo_or_eubo_f64" },
+		{ "elbo_df", "osds_elbo_or_eubo_f64" },
+		{ "logz_rev", "osds_logZ_reverse_f64" },
+		{ "logz_df", "osds_logZ_reverse_f64" },
+		{ "logz_fwd", "osds_logZ_forward_f64" },
+		{ "ess_rev", "osds_ESS_reverse_f64" },
+		{ "ess_df", "osds_ESS_reverse_f64" },
+		{ "ess_fwd", "osds_ESS_forward_f64" },
+	};
+	struct csv *expected = read_expected(GOLDEN "shared_expected_logweights.csv");
+
+	(void)state;
+	assert_true(expected->rows >= 20);
+	for (size_t i = 0; i < expected->rows; i++) {
+		const char *name = field(expected, i, "name");
+		struct csv *w = read_csv(arena_printf(arena, GOLDEN "logweights/%s.csv", name));
+		assert_true((double)w->rows == number(expected, i, "n"));
+		struct scored in = weights_only(w->x, w->rows);
+		for (size_t c = 0; c < sizeof(columns) / sizeof(*columns); c++) {
+			double value = value_of(columns[c][0], &in).value;
+			const char *what = arena_printf(arena, "%s of %s", columns[c][0], name);
+			double published = number(expected, i, columns[c][1]);
+			/* A weight of +inf is a failure here, not an infinite evidence. */
+			if (strstr(name, "posinf"))
+				assert_true(isnan(value));
+			else if (fabs(published) < 0.1 && strncmp(columns[c][0], "ess", 3) != 0)
+				assert_near(value, published, 1e-13, what);
+			else if (number(expected, i, "exact_log_ESS_forward") < -700)
+				assert_near(value, published, 1e-300 + 1e-12 * fabs(published),
+					what);
+			else
+				assert_same(value, published, 1e-11, what);
+		}
+	}
+}
+
+static void test_non_finite_weights(void **state)
+{
+	const double bad[] = { 0, not_a_number, 1 }, up[] = { 0, infinity, 1 };
+	const double some[] = { -infinity, 0, 0, -infinity }, none[] = { -infinity, -infinity };
+	const char *all[] = { "elbo", "eubo", "logz_rev", "logz_fwd", "ess_rev", "ess_fwd",
+		"delta_logz", "elbo_df", "logz_df", "ess_df", "delta_logz_df" };
+
+	(void)state;
+	for (size_t c = 0; c < sizeof(all) / sizeof(*all); c++) {
+		struct scored in = weights_only(bad, 3);
+		assert_true(isnan(value_of(all[c], &in).value));
+		in = weights_only(up, 3);
+		assert_true(isnan(value_of(all[c], &in).value));
+	}
+	struct scored in = weights_only(some, 4);
+	assert_near(value_of("logz_rev", &in).value, -log(2), 1e-15, "logz_rev");
+	assert_near(value_of("ess_rev", &in).value, 0.5, 0, "ess_rev");
+	assert_true(value_of("elbo", &in).value == -infinity);
+	assert_true(value_of("logz_fwd", &in).value == -infinity);
+	assert_true(value_of("ess_fwd", &in).value == 0);
+	in = weights_only(none, 2);
+	assert_true(value_of("logz_rev", &in).value == -infinity);
+	assert_true(isnan(value_of("ess_rev", &in).value));
+}
+
+static void test_bounds_and_errors(void **state)
+{
+	enum { N = 4000 };
+	const double s = 0.6;
+	struct rng r = { .seed = 3, .purpose = RNG_TEST };
+	double *reverse = arena_alloc(arena, N, sizeof(double));
+	double *forward = arena_alloc(arena, N, sizeof(double));
+
+	(void)state;
+	/* A log-normal weight with log Z = 5: its log has mean 5 - s^2 / 2 under the sampler and
+	 * 5 + s^2 / 2 under the target. */
+	for (size_t i = 0; i < N; i++) {
+		reverse[i] = 5 - s * s / 2 + s * rng_gauss(r, 0, i, 0);
+		forward[i] = 5 + s * s / 2 + s * rng_gauss(r, 0, i, 1);
+	}
+	struct scored in = {
+		.n = N,
+		.log_w = reverse,
+		.log_w_forward = forward,
+		.elbo = not_a_number,
+		.log_z = { LOG_Z_ESTIMATE, 5, 0.02, "" },
+		.arena = arena,
+	};
+	struct value elbo = value_of("elbo", &in), eubo = value_of("eubo", &in);
+	struct value up = value_of("logz_fwd", &in), down = value_of("logz_rev", &in);
+	struct value delta = value_of("delta_logz", &in);
+	/* Four standard errors, that of a mean being s / sqrt(n). */
+	assert_near(elbo.se, s / sqrt(N), 0.1 * s / sqrt(N), "se of elbo");
+	assert_near(elbo.value, 5 - s * s / 2, 4 * elbo.se, "elbo");
+	assert_near(eubo.value, 5 + s * s / 2, 4 * eubo.se, "eubo");
+	assert_near(down.value, 5, 4 * down.se, "logz_rev");
+	assert_near(up.value, 5, 4 * up.se, "logz_fwd");
+	assert_near(delta.value, down.value - 5, 0, "delta_logz");
+	assert_near(delta.se, hypot(down.se, 0.02), 1e-15, "se of delta_logz");
+	assert_near(value_of("ess_rev", &in).value, exp(-s * s), 0.05, "ess_rev");
+	assert_near(value_of("ess_fwd", &in).value, exp(-s * s), 0.05, "ess_fwd");
+	/* A bound that the method computed itself replaces the mean, but not for flows. */
+	in.elbo = 1.5;
+	assert_near(value_of("elbo", &in).value, 1.5, 0, "given elbo");
+	assert_true(isnan(value_of("elbo", &in).se));
+	assert_near(value_of("elbo_df", &in).value, elbo.value, 0, "elbo_df");
+}
+
+/* --- the contract ---------------------------------------------------------------------------- */
+
+enum { CONTRACT_N = 150, CONTRACT_EXACT = 130 };
+
+/* Ordinary input with everything in it, on a target with modes. */
+static void contract_input(struct scored *in)
+{
+	struct density *d = NULL;
+	size_t n = CONTRACT_N;
+
+	for (size_t t = 0; targets[t] && !d; t++)
+		if (targets[t]->modes && targets[t]->classify && targets[t]->draw)
+			if (density_new(&d, targets[t]->name, NULL, 0, arena) != OK)
+				fail_msg("%s", error_text());
+	if (!d && density_new(&d, "gaussian", NULL, 0, arena) != OK)
+		fail_msg("%s", error_text());
+	size_t dim = density_dim(d);
+	double *x = arena_alloc(arena, n * dim, sizeof(double));
+	double *exact = arena_alloc(arena, CONTRACT_EXACT * dim, sizeof(double));
+	struct rng r = { .seed = 1, .purpose = RNG_TEST };
+	if (density_draw(d, r, 0, n, x) != OK)
+		fail_msg("%s", error_text());
+	if (density_draw(d, r, n, CONTRACT_EXACT, exact) != OK)
+		fail_msg("%s", error_text());
+	for (size_t i = 0; i < n * dim; i++)
+		x[i] = 1.1 * x[i] + 0.2;
+	double *log_w = arena_alloc(arena, n, sizeof(double));
+	double *forward = arena_alloc(arena, n, sizeof(double));
+	for (size_t i = 0; i < n; i++) {
+		log_w[i] = rng_gauss(r, 1, i, 0);
+		forward[i] = 1 + rng_gauss(r, 1, i, 1);
+	}
+	*in = (struct scored){
+		.n = n,
+		.dim = dim,
+		.x = x,
+		.n_exact = CONTRACT_EXACT,
+		.exact = exact,
+		.log_w = log_w,
+		.log_w_forward = forward,
+		.elbo = not_a_number,
+		.target = d,
+		.log_z = { LOG_Z_EXACT, 0.25, 0, "" },
+		.seed = 5,
+		.arena = arena,
+	};
+}
+
+/* The input with all taken away that the metric does not declare. */
+static struct scored declared(const struct metric *m, struct scored in)
+{
+	if (!(m->needs & NEEDS_SAMPLES))
+		in.x = NULL;
+	if (!(m->needs & NEEDS_EXACT)) {
+		in.exact = NULL;
+		in.n_exact = 0;
+	}
+	if (!(m->needs & NEEDS_WEIGHTS))
+		in.log_w = NULL;
+	if (!(m->needs & NEEDS_FORWARD))
+		in.log_w_forward = NULL;
+	if (!(m->needs & NEEDS_LOG_Z))
+		in.log_z = (struct log_z){ LOG_Z_UNKNOWN, not_a_number, not_a_number, "" };
+	return in;
+}
+
+static bool applies(const struct metric *m, const struct scored *in)
+{
+	return !(m->needs & NEEDS_MODES) || density_target(in->target)->modes;
+}
+
+static const double *reversed(const double *x, size_t n, size_t dim)
+{
+	double *out = x ? arena_alloc(arena, n * dim, sizeof(double)) : NULL;
+
+	for (size_t i = 0; x && i < n; i++)
+		memcpy(out + i * dim, x + (n - 1 - i) * dim, dim * sizeof(double));
+	return out;
+}
+
+static bool same_bits(struct value a, struct value b)
+{
+	return memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+static void test_contract(void **state)
+{
+	struct scored whole;
+
+	(void)state;
+	contract_input(&whole);
+	double *x = arena_alloc(arena, whole.n * whole.dim, sizeof(double));
+	memcpy(x, whole.x, whole.n * whole.dim * sizeof(double));
+	for (const struct metric *const *p = metrics; *p; p++) {
+		const struct metric *m = *p;
+		struct scored in = declared(m, whole), turned = in;
+		if (!applies(m, &in))
+			continue;
+		print_message("           %s\n", m->name);
+		assert_true(strlen(m->title) > 0 && m->unit && m->paper && m->version >= 1);
+		assert_true(m->needs != 0);
+		assert_ptr_equal(metric_find(m->name), m);
+		/* A floor is exact samples against exact samples: it needs samples alone. */
+		if (m->floor)
+			assert_false(m->needs & (NEEDS_WEIGHTS | NEEDS_FORWARD | NEEDS_LOG_Z));
+
+		struct value first = value_of(m->name, &in);
+		assert_true(isfinite(first.value));
+		assert_true(isnan(first.se) || first.se >= 0);
+		/* What is not declared changes nothing, and neither do repeats or threads. */
+		assert_true(same_bits(first, value_of(m->name, &whole)));
+		const size_t threads[] = { 1, 2, 7 };
+		for (size_t t = 0; t < 3; t++) {
+			parallel_use(threads[t]);
+			assert_true(same_bits(first, value_of(m->name, &in)));
+		}
+		parallel_use(2);
+		/* The order of samples means nothing. Sums in another order: 1e-10 is a thousand
+		 * times their rounding, and far below any effect of pairing rows by number. */
+		turned.x = reversed(in.x, in.n, in.dim);
+		turned.log_w = reversed(in.log_w, in.n, 1);
+		turned.log_w_forward = reversed(in.log_w_forward, in.n, 1);
+		turned.exact = reversed(in.exact, in.n_exact, in.dim);
+		struct value again = value_of(m->name, &turned);
+		assert_near(again.value, first.value, 1e-10 * (1 + fabs(first.value)), m->name);
+		assert_memory_equal(x, whole.x, whole.n * whole.dim * sizeof(double));
+	}
+}
+
+/* One bad number among good ones is an error or NaN, never a good-looking value. */
+static void test_contract_non_finite(void **state)
+{
+	struct scored whole;
+	const double bad[] = { not_a_number, infinity };
+
+	(void)state;
+	contract_input(&whole);
+	double *x = arena_alloc(arena, whole.n * whole.dim, sizeof(double));
+	double *log_w = arena_alloc(arena, whole.n, sizeof(double));
+	memcpy(x, whole.x, whole.n * whole.dim * sizeof(double));
+	memcpy(log_w, whole.log_w, whole.n * sizeof(double));
+	whole.x = x;
+	whole.log_w = whole.log_w_forward = log_w;
+	for (size_t b = 0; b < 2; b++) {
+		x[17 * whole.dim] = bad[b];
+		log_w[17] = bad[b];
+		for (const struct metric *const *p = metrics; *p; p++) {
+			struct value out;
+			if (!applies(*p, &whole))
+				continue;
+			int code = eval((*p)->name, &whole, &out);
+			assert_true(code == ERR_NUMERIC || (code == OK && isnan(out.value)));
+			if (code == ERR_NUMERIC && ((*p)->needs & NEEDS_SAMPLES))
+				assert_non_null(strstr(error_text(), "1 of 150 samples"));
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_evidence_as_published, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_non_finite_weights, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bounds_and_errors, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_contract, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_contract_non_finite, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
