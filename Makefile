@@ -37,11 +37,11 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(OPT) -fno-math-errno -fno-trapping-math $(
 ALL_LDFLAGS = -fopenmp $(if $(filter asan,$(VARIANT)),$(SANITIZE)) $(LDFLAGS)
 ALL_LDLIBS = $(DEPS_LIBS) -lm $(LDLIBS)
 
-# A folder is the registry: the plug-ins are the files in it, but for the template that guides name.
-plugins = $(filter-out $(1)/TEMPLATE.c,$(sort $(wildcard $(1)/*.c)))
+# The folders are the registry of plug-ins.
+
 HARNESS := $(filter-out harness/main.c,$(sort $(wildcard harness/*.c harness/*/*.c)))
-TARGETS := $(call plugins,targets)
-PLUGINS := $(TARGETS) $(call plugins,methods) $(call plugins,metrics)
+TARGETS := $(sort $(wildcard targets/*.c))
+PLUGINS := $(TARGETS) $(sort $(wildcard methods/*.c)) $(sort $(wildcard metrics/*.c))
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(HARNESS) $(PLUGINS)) \
 	$(patsubst %.c,$(BUILD)/%.f32.o,$(TARGETS)) $(BUILD)/registry.o $(BUILD)/version.o
 
