@@ -28,6 +28,7 @@
 #include "core/parallel.h"
 #include "core/real.h"
 #include "core/rng.h"
+#include "mc/particles.h"
 #include "nn/graph.h"
 #include "nn/net.h"
 #include "nn/optim.h"

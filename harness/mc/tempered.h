@@ -1,0 +1,94 @@
+#ifndef STRIDE_MC_TEMPERED_H
+#define STRIDE_MC_TEMPERED_H
+
+#include "core/arena.h"
+#include "core/real.h"
+#include "core/rng.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * The path between a Gaussian prior and a target,
+ *     log pi_beta(x) = (1 - beta) log p0(x) + beta log rho(x),    p0 = N(0, sigma0^2 I) normalised,
+ * and Markov kernels that leave pi_beta invariant, for blocks of MC_BLOCK states: what SMC,
+ * annealed importance sampling, parallel tempering, HMC, MALA and ULA are made of.
+ *
+ * Positions, momenta and gradients are real, coordinate-major: x[k * MC_BLOCK + i]. Log densities,
+ * kinetic energies and decisions are double, from the target in double, so that rounding of the
+ * fast path touches the proposals alone: an accepted state has its exact log density.
+ *
+ * A point at which a gradient is taken counts as one evaluation of the target, whether or not its
+ * value is taken too.
+ */
+enum { MC_BLOCK = 64 };
+
+struct density;
+
+struct tempered {
+	const struct density *target;
+	size_t dim;
+	double sigma0;
+};
+
+/** A block of states with what is known about them. */
+struct states {
+	real *x;           /* [dim][MC_BLOCK] */
+	real *grad;        /* [dim][MC_BLOCK], of log rho */
+	double *log_rho;   /* [MC_BLOCK] */
+	double *log_prior; /* [MC_BLOCK] */
+};
+
+/** Memory for one block's kernel; one a thread. */
+struct mc_scratch {
+	struct states proposal;
+	real *momentum; /* [dim][MC_BLOCK] */
+	double *wide;   /* [dim][MC_BLOCK], positions in double */
+};
+
+struct states states_new(struct arena *a, size_t dim);
+struct mc_scratch mc_scratch_new(struct arena *a, size_t dim);
+
+/** log p0 of one state's squared norm. */
+double tempered_log_prior(const struct tempered *t, double squared_norm);
+
+/** beta log rho + (1 - beta) log p0, where a beta of 0 (1) leaves the target (prior) out. */
+double tempered_log_density(double beta, double log_rho, double log_prior);
+
+/** Fill in log_rho, log_prior and grad at s->x. */
+void tempered_eval(const struct tempered *t, struct states *s, struct mc_scratch *scratch);
+
+/** Which random numbers a transition takes: row first_row + i belongs to the block's state i.
+ * Momenta are RNG_MOMENTUM, decisions RNG_ACCEPT column 0, step jitter RNG_ACCEPT column 1. */
+struct mc_chance {
+	uint64_t seed;
+	uint32_t epoch, step;
+	uint64_t first_row;
+};
+
+/** Hamiltonian Monte Carlo with fresh momenta. One leapfrog step is MALA. */
+struct hmc {
+	double step;     /* leapfrog step size, > 0, in units of scale */
+	double jitter;   /* a state's own step size is step * (1 + jitter * U(-1, 1)); 0: none */
+	size_t leapfrog; /* leapfrog steps, >= 1 */
+	const double *scale; /* [dim] square roots of the inverse mass; NULL: all one */
+};
+
+/**
+ * Leapfrog steps of the Hamiltonian |p|^2 / 2 - log pi_beta(scale y): half kick, drift and kick in
+ * turn, half kick (Neal 2011, eqs. 5.18 to 5.20). x, grad (at x) and momentum are replaced. step
+ * [MC_BLOCK] is each state's step size; negative runs backwards. Evaluates the gradient h->leapfrog
+ * times; h->step and h->jitter are not read.
+ */
+void hmc_leapfrog(const struct tempered *t, double beta, const struct hmc *h, const real *step,
+	real *x, real *grad, real *momentum);
+
+/**
+ * One transition of every state in the block, leaving pi_beta invariant: accepted when
+ * log pi - |p|^2 / 2 grows by more than -E, E ~ Exp(1); NaN is rejected. accept [MC_BLOCK]: each
+ * state's acceptance probability min(1, exp(growth)).
+ */
+void hmc_move(const struct tempered *t, double beta, const struct hmc *h, struct mc_chance c,
+	struct states *s, struct mc_scratch *scratch, double *accept);
+
+#endif
