@@ -2,6 +2,7 @@
  * invariances and degenerate input. */
 #include "core/csv.h"
 #include "core/stats.h"
+#include "score/transport.h"
 #include "stride.h"
 
 #include <setjmp.h>
@@ -234,6 +235,77 @@ static void test_bounds_and_errors(void **state)
 	assert_near(value_of("elbo_df", &in).value, elbo.value, 0, "elbo_df");
 }
 
+/* --- samples --------------------------------------------------------------------------------- */
+
+/* Exact samples and a model's samples. */
+static struct scored samples(const double *exact, size_t n_exact, const double *x, size_t n,
+	size_t dim)
+{
+	return (struct scored){
+		.n = n,
+		.dim = dim,
+		.x = x,
+		.n_exact = n_exact,
+		.exact = exact,
+		.elbo = not_a_number,
+		.arena = arena,
+	};
+}
+
+/* The clouds of a row of the table of expectations; false when the repository keeps no copy. */
+static bool read_clouds(const struct csv *expected, size_t row, struct scored *in)
+{
+	const char *name = field(expected, row, "case");
+	const char *path = arena_printf(arena, GOLDEN "clouds/%s_X.csv", name);
+	FILE *f = fopen(path, "r");
+
+	if (!f)
+		return false;
+	fclose(f);
+	struct csv *x = read_csv(path);
+	struct csv *y = read_csv(arena_printf(arena, GOLDEN "clouds/%s_Y.csv", name));
+	*in = samples(x->x, x->rows, y->x, y->rows, x->cols);
+	return true;
+}
+
+/* The published functions, run in double. 1e-8 relative is the fixtures' own tolerance; `identical` is
+ * a difference of equals, whose rounding is that of its terms, of size eps. */
+static void test_sinkhorn_as_published(void **state)
+{
+	struct csv *expected = read_expected(GOLDEN "shared_expected_clouds.csv");
+	size_t found = 0;
+
+	(void)state;
+	for (size_t i = 0; i < expected->rows; i++) {
+		struct scored in;
+		struct cloud x, y;
+		struct transport xy, xx, yy;
+		const char *name = field(expected, i, "case");
+		if (!read_clouds(expected, i, &in))
+			continue;
+		found++;
+		double published = number(expected, i, "osds_sd_f64");
+		double eps = number(expected, i, "osds_sd_eps_f64");
+		assert_near(value_of("sinkhorn_osds", &in).value, published,
+			1e-9 * fabs(published) + 1e-13 * eps, name);
+		assert_int_equal(cloud_make(&x, in.exact, in.n_exact, in.dim, arena), OK);
+		assert_int_equal(cloud_make(&y, in.x, in.n, in.dim, arena), OK);
+		assert_same(0.05 * cloud_mean_cost(&x, &y), eps, 1e-13, name);
+		struct transport_rule rule = { eps, 1e-3, 10, 2000, false };
+		transport_between(&x, &y, &rule, arena, &xy);
+		transport_within(&x, &rule, arena, &xx);
+		transport_within(&y, &rule, arena, &yy);
+		assert_true((double)xy.iterations == number(expected, i, "osds_sd_iters_xy"));
+		assert_true((double)xx.iterations == number(expected, i, "osds_sd_iters_xx"));
+		assert_true((double)yy.iterations == number(expected, i, "osds_sd_iters_yy"));
+		/* Errors of 1e-9 are differences of numbers of size 1. */
+		assert_near(xy.error, number(expected, i, "osds_sd_err_xy_f64"), 1e-11, name);
+		assert_near(xx.error, number(expected, i, "osds_sd_err_xx_f64"), 1e-11, name);
+		assert_near(yy.error, number(expected, i, "osds_sd_err_yy_f64"), 1e-11, name);
+	}
+	assert_true(found >= 15);
+}
+
 /* --- the contract ---------------------------------------------------------------------------- */
 
 enum { CONTRACT_N = 150, CONTRACT_EXACT = 130 };
@@ -398,6 +470,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_evidence_as_published, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_non_finite_weights, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bounds_and_errors, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sinkhorn_as_published, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract_non_finite, set_up, tear_down),
 	};

@@ -1,0 +1,439 @@
+/*
+ * Sinkhorn's iteration in the kernel domain. With alpha = f / eps and beta = g / eps,
+ *
+ *     K_ij = exp(alpha_i + beta_j - C_ij / eps),     P_ij = u_i K_ij v_j / (n m),
+ *
+ * an iteration is v_j = n / sum_i u_i K_ij, then u_i = m / sum_j K_ij v_j. One pass over K does both:
+ * as soon as the sum of row i has given u_i, the row, still in the cache, is added u_i times to the
+ * column sums. These give the error of the columns' marginal for nothing, every iteration.
+ *
+ * The scalings u, v stay within e^+-SCALE_LOG. What leaves that range is absorbed: alpha, beta and K
+ * are made anew in the log domain, so a bad start or far clouds cost time and no digits.
+ */
+#include "score/transport.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "core/vmath.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+	TILE = 256,  /* columns at a time in the log domain */
+	GROUP = 4,   /* rows that share a reading of the vectors */
+	STRIP = 512, /* columns of partial sums added up by one piece */
+};
+
+/* Entries of K below e^KERNEL_LOG are 0: with u v < e^(2 SCALE_LOG) what is lost of a marginal is
+ * below e^-220, and nothing becomes subnormal, which would be slow. */
+static const double KERNEL_LOG = -400, SCALE_LOG = 90;
+
+struct problem {
+	const struct cloud *x, *y;
+	double per_eps;       /* 1 / eps */
+	double *alpha, *beta; /* [n], [m] */
+	double *u, *v;        /* [n], [m] */
+	double *row;          /* [n] row sums of K v */
+	double *col;          /* [m] column sums of u K */
+	double *part;         /* [blocks][m] */
+	double *k;            /* [n][m], or the strict lower triangle row by row */
+	double omega;         /* relaxation; 1 is Sinkhorn */
+};
+
+/* log sum_j exp(potential_j - |x_i - y_j|^2 / eps). */
+static double log_sum(const struct cloud *x, size_t i, const struct cloud *y,
+	const double *potential, double per_eps)
+{
+	double max = -(double)INFINITY, sum = 0, t[TILE];
+
+	for (size_t from = 0; from < y->n; from += TILE) {
+		size_t to = from + TILE < y->n ? from + TILE : y->n;
+		double top = max, more = 0;
+		cloud_distances(x, i, y, from, to, t);
+#pragma omp simd reduction(max : top)
+		for (size_t j = 0; j < to - from; j++) {
+			t[j] = potential[from + j] - per_eps * t[j];
+			top = t[j] > top ? t[j] : top;
+		}
+#pragma omp simd reduction(+ : more)
+		for (size_t j = 0; j < to - from; j++)
+			more += vm_exp(t[j] - top);
+		sum = sum * exp(max - top) + more;
+		max = top;
+	}
+	return max + log(sum);
+}
+
+static size_t block_end(size_t block, size_t n)
+{
+	return (block + 1) * CLOUD_BLOCK < n ? (block + 1) * CLOUD_BLOCK : n;
+}
+
+/* beta from alpha, in the log domain. */
+static void columns_block(void *context, size_t block)
+{
+	struct problem *p = context;
+
+	for (size_t j = block * CLOUD_BLOCK; j < block_end(block, p->y->n); j++)
+		p->beta[j] = log((double)p->x->n) - log_sum(p->y, j, p->x, p->alpha, p->per_eps);
+}
+
+/* alpha from beta in the log domain, K with rows of sum m, and the column sums' parts. */
+static void rows_block(void *context, size_t block)
+{
+	struct problem *p = context;
+	size_t m = p->y->n;
+	double *part = p->part + block * m;
+
+	memset(part, 0, m * sizeof(*part));
+	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++) {
+		double *k = p->k + i * m, top = -(double)INFINITY, sum = 0;
+		cloud_distances(p->x, i, p->y, 0, m, k);
+#pragma omp simd reduction(max : top)
+		for (size_t j = 0; j < m; j++) {
+			k[j] = p->beta[j] - p->per_eps * k[j];
+			top = k[j] > top ? k[j] : top;
+		}
+#pragma omp simd reduction(+ : sum)
+		for (size_t j = 0; j < m; j++) {
+			double e = vm_exp(k[j] - top);
+			k[j] = k[j] - top < KERNEL_LOG ? 0 : e;
+			sum += k[j];
+		}
+		double scale = (double)m / sum;
+#pragma omp simd
+		for (size_t j = 0; j < m; j++) {
+			k[j] *= scale;
+			part[j] += k[j];
+		}
+		p->alpha[i] = log(scale) - top;
+		p->row[i] = (double)m;
+	}
+}
+
+/* sum[r] = K_(i + r) . v over the first n columns; k[r] are the rows. */
+static void group_dot(const double *const k[GROUP], const double *v, size_t n, double sum[GROUP])
+{
+	const double *k0 = k[0], *k1 = k[1], *k2 = k[2], *k3 = k[3];
+	double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+
+#pragma omp simd reduction(+ : s0, s1, s2, s3)
+	for (size_t j = 0; j < n; j++) {
+		s0 += k0[j] * v[j];
+		s1 += k1[j] * v[j];
+		s2 += k2[j] * v[j];
+		s3 += k3[j] * v[j];
+	}
+	sum[0] = s0;
+	sum[1] = s1;
+	sum[2] = s2;
+	sum[3] = s3;
+}
+
+/* part += sum_r u[r] K_(i + r) over the first n columns. */
+static void group_add(const double *const k[GROUP], const double *u, size_t n, double *part)
+{
+	const double *k0 = k[0], *k1 = k[1], *k2 = k[2], *k3 = k[3];
+
+#pragma omp simd
+	for (size_t j = 0; j < n; j++)
+		part[j] += (u[0] * k0[j] + u[1] * k1[j]) + (u[2] * k2[j] + u[3] * k3[j]);
+}
+
+/* u from v and the column sums' parts, in one pass over the block's rows of K. */
+static void scale_block(void *context, size_t block)
+{
+	struct problem *p = context;
+	size_t m = p->y->n, end = block_end(block, p->x->n);
+	double *part = p->part + block * m;
+
+	memset(part, 0, m * sizeof(*part));
+	for (size_t i = block * CLOUD_BLOCK; i < end; i += GROUP) {
+		const double *k[GROUP];
+		double sum[GROUP], u[GROUP] = { 0 };
+		for (size_t r = 0; r < GROUP; r++)
+			k[r] = p->k + (i + r < end ? i + r : i) * m;
+		group_dot(k, p->v, m, sum);
+		for (size_t r = 0; r < GROUP && i + r < end; r++) {
+			double plain = (double)m / sum[r], old = p->u[i + r];
+			u[r] = p->omega == 1 ? plain : old * pow(plain / old, p->omega);
+			p->u[i + r] = u[r];
+			p->row[i + r] = sum[r];
+		}
+		group_add(k, u, m, part);
+	}
+}
+
+/* col from the parts, in the order of the blocks. */
+static void strip_add(void *context, size_t strip)
+{
+	struct problem *p = context;
+	size_t m = p->y->n, from = strip * STRIP, to = from + STRIP < m ? from + STRIP : m;
+
+	memcpy(p->col + from, p->part + from, (to - from) * sizeof(double));
+	for (size_t b = 1; b < cloud_blocks(p->x->n); b++)
+		for (size_t j = from; j < to; j++)
+			p->col[j] += p->part[b * m + j];
+}
+
+static void pass_rows(struct problem *p, void (*block)(void *context, size_t i))
+{
+	parallel_for(cloud_blocks(p->x->n), block, p);
+	parallel_for((p->y->n + STRIP - 1) / STRIP, strip_add, p);
+}
+
+static void fill(double *x, size_t n, double value)
+{
+	for (size_t i = 0; i < n; i++)
+		x[i] = value;
+}
+
+/* Move scalings into the potentials. */
+static void absorb(double *potential, double *scale, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		potential[i] += log(scale[i]);
+	fill(scale, n, 1);
+}
+
+static bool in_range(const double *scale, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(fabs(log(scale[i])) < SCALE_LOG))
+			return false;
+	return true;
+}
+
+/* Second half of an iteration in the log domain: alpha and K from beta. */
+static void rows_anew(struct problem *p)
+{
+	fill(p->u, p->x->n, 1);
+	pass_rows(p, rows_block);
+}
+
+/* An iteration in the log domain; v is not looked at. */
+static void iterate_anew(struct problem *p)
+{
+	absorb(p->alpha, p->u, p->x->n);
+	fill(p->v, p->y->n, 1);
+	parallel_for(cloud_blocks(p->y->n), columns_block, p);
+	rows_anew(p);
+}
+
+static void iterate(struct problem *p)
+{
+	size_t m = p->y->n;
+
+	for (size_t j = 0; j < m; j++) {
+		double plain = (double)p->x->n / p->col[j];
+		p->v[j] = p->omega == 1 ? plain : p->v[j] * pow(plain / p->v[j], p->omega);
+	}
+	if (!in_range(p->v, m)) {
+		iterate_anew(p);
+		return;
+	}
+	pass_rows(p, scale_block);
+	if (!in_range(p->u, p->x->n)) {
+		absorb(p->beta, p->v, m);
+		rows_anew(p);
+	}
+}
+
+/* Mean over i of |1 - scale_i sum_i / total|: the L1 error of a marginal. */
+static double marginal_error(const double *scale, const double *sum, size_t n, double total)
+{
+	double error = 0;
+
+	for (size_t i = 0; i < n; i++)
+		error += fabs(1 - scale[i] * sum[i] / total);
+	return error / (double)n;
+}
+
+/* eps-less value: mean potential of one side. */
+static double mean_potential(const double *potential, const double *scale, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += potential[i] + log(scale[i]);
+	return sum / (double)n;
+}
+
+static struct problem problem_new(const struct cloud *x, const struct cloud *y,
+	const struct transport_rule *rule, size_t entries, struct arena *a)
+{
+	size_t n = x->n, m = y->n, size = sizeof(double);
+	struct problem p = {
+		.x = x,
+		.y = y,
+		.per_eps = 1 / rule->eps,
+		.alpha = arena_alloc(a, n, size),
+		.beta = arena_alloc(a, m, size),
+		.u = arena_alloc(a, n, size),
+		.v = arena_alloc(a, m, size),
+		.row = arena_alloc(a, n, size),
+		.col = arena_alloc(a, m, size),
+		.part = arena_alloc(a, cloud_blocks(n) * m, size),
+		.k = arena_alloc(a, entries, size),
+		.omega = 1,
+	};
+
+	return p;
+}
+
+void transport_between(const struct cloud *x, const struct cloud *y,
+	const struct transport_rule *rule, struct arena *a, struct transport *out)
+{
+	struct arena_mark mark = arena_mark(a);
+	size_t n = x->n, m = y->n;
+	struct problem p = problem_new(x, y, rule, n * m, a);
+
+	/* f = 0 where P_ij = exp((f_i + g_j - C_ij) / eps) has the weights 1/n, 1/m absorbed. */
+	fill(p.alpha, n, log((double)n));
+	fill(p.u, n, 1);
+	iterate_anew(&p);
+	*out = (struct transport){ .iterations = 1, .error = (double)INFINITY };
+	for (;;) {
+		if (out->iterations % rule->every == 0) {
+			out->error = marginal_error(p.v, p.col, m, (double)n);
+			out->converged = out->error < rule->tolerance;
+			if (out->converged || !isfinite(out->error) || out->iterations >= rule->cap)
+				break;
+		}
+		iterate(&p);
+		out->iterations++;
+	}
+	double mass = 0;
+	for (size_t j = 0; j < m; j++)
+		mass += p.v[j] * p.col[j];
+	mass /= (double)n * (double)m;
+	out->value = rule->eps * (mean_potential(p.alpha, p.u, n) + mean_potential(p.beta, p.v, m) +
+					 (1 - mass));
+	arena_release(a, mark);
+}
+
+/* --- a cloud with itself --------------------------------------------------------------------- */
+
+/* Row i of the strict lower triangle. */
+static double *triangle_row(const struct problem *p, size_t i)
+{
+	return p->k + i * (i - 1) / 2;
+}
+
+/* Blocks in falling order: the longest rows first. */
+static size_t triangle_block(const struct problem *p, size_t piece)
+{
+	return cloud_blocks(p->x->n) - 1 - piece;
+}
+
+static void kernel_block(void *context, size_t piece)
+{
+	struct problem *p = context;
+	size_t block = triangle_block(p, piece);
+
+	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++) {
+		double *k = i > 0 ? triangle_row(p, i) : p->k;
+		cloud_distances(p->x, i, p->x, 0, i, k);
+#pragma omp simd
+		for (size_t j = 0; j < i; j++) {
+			double t = -p->per_eps * k[j], e = vm_exp(t);
+			k[j] = t < KERNEL_LOG ? 0 : e;
+		}
+	}
+}
+
+/* Row sums of K u over j < i, and parts of those over j > i. */
+static void symmetric_block(void *context, size_t piece)
+{
+	struct problem *p = context;
+	size_t block = triangle_block(p, piece), end = block_end(block, p->x->n);
+	double *part = p->part + block * p->x->n;
+
+	memset(part, 0, end * sizeof(*part));
+	for (size_t i = block * CLOUD_BLOCK; i < end; i += GROUP) {
+		const double *k[GROUP];
+		double sum[GROUP], u[GROUP] = { 0 };
+		for (size_t r = 0; r < GROUP; r++) {
+			k[r] = i > 0 ? triangle_row(p, i + r < end ? i + r : i) : p->k;
+			u[r] = i + r < end ? p->u[i + r] : 0;
+		}
+		group_dot(k, p->u, i, sum);
+		group_add(k, u, i, part);
+		for (size_t r = 0; r < GROUP && i + r < end; r++) {
+			/* The corner where the rows differ in length. */
+			for (size_t j = i; j < i + r; j++) {
+				double kij = triangle_row(p, i + r)[j];
+				sum[r] += kij * p->u[j];
+				part[j] += kij * u[r];
+			}
+			p->row[i + r] = u[r] + sum[r];
+		}
+	}
+}
+
+/* row += parts, of the blocks that have reached this column. */
+static void symmetric_add(void *context, size_t strip)
+{
+	struct problem *p = context;
+	size_t n = p->x->n, from = strip * STRIP, to = from + STRIP < n ? from + STRIP : n;
+
+	for (size_t b = 0; b < cloud_blocks(n); b++) {
+		size_t end = block_end(b, n) < to ? block_end(b, n) : to;
+		for (size_t j = from; j < end; j++)
+			p->row[j] += p->part[b * n + j];
+	}
+}
+
+static void symmetric_rows(struct problem *p)
+{
+	parallel_for(cloud_blocks(p->x->n), symmetric_block, p);
+	parallel_for((p->x->n + STRIP - 1) / STRIP, symmetric_add, p);
+}
+
+void transport_within(const struct cloud *x, const struct transport_rule *rule, struct arena *a,
+	struct transport *out)
+{
+	struct arena_mark mark = arena_mark(a);
+	size_t n = x->n;
+	double count = (double)n, mass = 0;
+	struct problem p = problem_new(x, x, rule, n * (n - 1) / 2, a);
+
+	/* The unit diagonal of K = exp(-C / eps) keeps every row sum and so every u in range. */
+	parallel_for(cloud_blocks(n), kernel_block, &p);
+	fill(p.alpha, n, 0);
+	fill(p.u, n, count);
+	symmetric_rows(&p);
+	*out = (struct transport){ .error = (double)INFINITY };
+	do {
+		for (size_t i = 0; i < n; i++)
+			p.u[i] = sqrt(p.u[i] * (count / p.row[i]));
+		symmetric_rows(&p);
+		out->iterations++;
+		if (out->iterations % rule->every == 0) {
+			out->error = 2 * marginal_error(p.u, p.row, n, count);
+			out->converged = out->error < rule->tolerance;
+		}
+	} while (!out->converged && out->iterations < rule->cap);
+	for (size_t i = 0; i < n; i++)
+		mass += p.u[i] * p.row[i];
+	mass /= count * count;
+	out->value = rule->eps * (2 * mean_potential(p.alpha, p.u, n) + (1 - mass));
+	arena_release(a, mark);
+}
+
+int transport_divergence(const struct cloud *x, const struct cloud *y,
+	const struct transport_rule *rule, bool converge, struct arena *a, double *out)
+{
+	struct transport xy, xx, yy;
+
+	transport_between(x, y, rule, a, &xy);
+	transport_within(x, rule, a, &xx);
+	transport_within(y, rule, a, &yy);
+	*out = xy.value - (xx.value + yy.value) / 2;
+	if (!isfinite(*out))
+		return fail(ERR_NUMERIC, "the entropic transport cost is not finite");
+	if (converge && !(xy.converged && xx.converged && yy.converged))
+		return fail(ERR_NUMERIC, "marginal error %.2g after %ld iterations, %.2g is wanted",
+			fmax(xy.error, fmax(xx.error, yy.error)), xy.iterations, rule->tolerance);
+	return OK;
+}

@@ -1,0 +1,48 @@
+#ifndef STRIDE_SCORE_TRANSPORT_H
+#define STRIDE_SCORE_TRANSPORT_H
+
+#include "score/cloud.h"
+
+#include <stdbool.h>
+
+/**
+ * Entropic optimal transport between clouds of equally weighted points, cost |x - y|^2 (squared, no
+ * factor 1/2), regularised against the product measure (Cuturi 2013; Feydy et al. 2019):
+ *
+ *     OT = min_P <P, C> + eps KL(P | a b^T),    P_ij = exp((f_i + g_j - C_ij) / eps) / (n m).
+ *
+ * The value is the dual one,  mean f + mean g + eps (1 - sum P):  a lower bound of OT until it has
+ * converged. All in double.
+ */
+struct transport_rule {
+	double eps;       /* absolute, in units of the cost; positive */
+	double tolerance; /* of the marginals, L1 */
+	long every;       /* iterations from one check to the next */
+	long cap;         /* iterations at most */
+	bool accelerate;  /* over-relax: other iterates, the same limit */
+};
+
+struct transport {
+	double value;
+	double error; /* L1 error of the marginals when last checked */
+	long iterations;
+	bool converged;
+};
+
+/** OT of two clouds of equal dim by Sinkhorn's iteration from zero potentials, first for the second
+ *  cloud, then for the first. The error is that of the second cloud's marginal, the first cloud's
+ *  being exact. Scratch of 8 n m bytes comes from the arena and goes back. */
+void transport_between(const struct cloud *x, const struct cloud *y,
+	const struct transport_rule *rule, struct arena *a, struct transport *out);
+
+/** OT of a cloud with itself by the symmetric averaged iteration f <- (f + T f) / 2 from zero. The
+ *  error is the sum over both marginals, which are equal. Scratch: 4 n^2 bytes. */
+void transport_within(const struct cloud *x, const struct transport_rule *rule, struct arena *a,
+	struct transport *out);
+
+/** The Sinkhorn divergence OT(x, y) - (OT(x, x) + OT(y, y)) / 2, all three at the same rule.
+ *  ERR_NUMERIC when a value is not finite, and, if `converge`, when one has not converged. */
+int transport_divergence(const struct cloud *x, const struct cloud *y,
+	const struct transport_rule *rule, bool converge, struct arena *a, double *out);
+
+#endif

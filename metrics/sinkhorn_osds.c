@@ -1,0 +1,44 @@
+/*
+ * The Sinkhorn divergence as published ("SD" of OSDS and Beyond ELBOs): what OTT 0.4.6 computes, in
+ * double. X exact samples, Y the model's, cost |x - y|^2,
+ *
+ *     S = OT(X, Y) - (OT(X, X) + OT(Y, Y)) / 2   at   eps = 0.05 mean_ij |x_i - y_j|^2.
+ *
+ * The published code asks for eps = 1e-3 and does not get it: eps moves with the model's samples. The
+ * solver stops at a marginal error of 1e-3, looked at every 10 iterations, or at 2000 iterations. So
+ * S has a floor and is no distance at a stated eps; `sinkhorn` is the one that is.
+ */
+#include "score/transport.h"
+#include "stride.h"
+
+static int sinkhorn_osds(const struct scored *in, struct value *out)
+{
+	struct cloud x, y;
+	double value;
+
+	TRY(cloud_make(&x, in->exact, in->n_exact, in->dim, in->arena));
+	TRY(cloud_make(&y, in->x, in->n, in->dim, in->arena));
+	struct transport_rule rule = {
+		.eps = 0.05 * cloud_mean_cost(&x, &y),
+		.tolerance = 1e-3,
+		.every = 10,
+		.cap = 2000,
+	};
+	if (!(rule.eps > 0))
+		return fail(ERR_NUMERIC, "all points coincide: the regularisation is 0");
+	TRY(transport_divergence(&x, &y, &rule, false, in->arena, &value));
+	*out = (struct value){ .value = value, .se = (double)NAN };
+	return OK;
+}
+
+const METRIC(PLUGIN) = {
+	.name = PLUGIN_NAME,
+	.title = "Sinkhorn divergence (OSDS)",
+	.unit = "",
+	.paper = "OSDS and Beyond ELBOs (Blessing et al. 2024), evaluation code with OTT 0.4.6",
+	.version = 1,
+	.better = BETTER_LOWER,
+	.needs = NEEDS_SAMPLES | NEEDS_EXACT,
+	.floor = true,
+	.eval = sinkhorn_osds,
+};
