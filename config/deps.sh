@@ -36,12 +36,13 @@ ci) commands=$commands_ci ;;
 	;;
 esac
 
-# preprocesses COMPILER HEADER...: are they found?
+# preprocesses COMPILER HEADER...: are they found? cblas.h must be OpenBLAS's own.
 preprocesses() {
 	compiler=$1
 	shift
 	for header; do
 		echo "#include <$header>"
+		[ "$header" != cblas.h ] || printf '#ifndef OPENBLAS_SEQUENTIAL\n#error\n#endif\n'
 	done | $compiler $CPPFLAGS -fopenmp -E - >/dev/null 2>&1
 }
 
@@ -93,7 +94,7 @@ echo "installing: $packages"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! { apt update && apt install --no-install-recommends $packages; } >"$log" 2>&1; then
-	cat "$log" >&2
+	grep '^E:' "$log" | tail -n 3 >&2
 	echo "stride: apt-get failed; the packages needed are: $packages" >&2
 	exit 1
 fi
