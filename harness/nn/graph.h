@@ -83,12 +83,12 @@ struct var scale(double c, struct var a);
 struct var mul(struct var a, struct var b);
 /** Values outside [-bound, bound] are moved to its ends, and have derivative 0 there. */
 struct var clip(struct var a, double bound);
-/** x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, the default of flax. */
+/** tanh: x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, the default of flax;
+ *  erf: x Phi(x), the default of PyTorch. */
 struct var gelu_tanh(struct var a);
-/** x Phi(x), the default of PyTorch. */
 struct var gelu_erf(struct var a);
-/** x W + bias: the slice W [cols of x][cols of result] of set `set`. bias has W's columns; pass a var
- *  with g == NULL for none. */
+/** x W + bias: the slice W [cols of x][cols of result] of set `set`. bias has W's columns; pass a
+ * var with g == NULL for none. */
 struct var linear(struct var x, int set, struct slice w, struct var bias);
 #define NO_BIAS ((struct var){ NULL, 0 })
 /** [sin(omega_j tau + phase_j) ..., cos(...) ...]: tau has one column, omega_j are n frequencies
@@ -151,12 +151,13 @@ struct binding {
 };
 
 /** Where to put a labelled value, row-major: [rows][cols], or [rows][steps][cols] for a value of
- *  the scan's body. One of the two is set. One-column values outside the body are exact in double
- *  where their terms are. */
+ *  the scan's body, or, with at_step [rows], [rows][cols] as it was at that step of each row. One
+ * of f64 and as_real is set. One-column values outside the body are sums in double. */
 struct capture {
 	const char *label;
 	double *f64;
 	real *as_real;
+	const uint32_t *at_step;
 };
 
 /** Numbers that take the place of the random leaf with this purpose: row-major [rows][cols], or

@@ -11,13 +11,13 @@ enum clipping { CLIP_NONE, CLIP_NORM, CLIP_ELEMENT };
 /** Settings of a gradient step, in the order in which they act: NaN entries become 0, clipping,
  *  L2 added to the gradient, Adam, decoupled weight decay. */
 struct adam {
-	double rate;           /* learning rate */
-	double beta1, beta2;   /* 0.9, 0.999 */
-	double eps;            /* 1e-8, outside the root */
+	double rate;         /* learning rate */
+	double beta1, beta2; /* 0.9, 0.999 */
+	double eps;          /* 1e-8, outside the root */
 	enum clipping clip;
-	double clip_bound;     /* global norm, or largest element */
-	double l2;             /* added to the gradient: l2 * theta (torch.optim.Adam) */
-	double weight_decay;   /* AdamW: theta -= rate * weight_decay * theta, on every parameter */
+	double clip_bound;   /* global norm, or largest element */
+	double l2;           /* added to the gradient: l2 * theta (torch.optim.Adam) */
+	double weight_decay; /* AdamW: theta -= rate * weight_decay * theta, on every parameter */
 };
 
 /** Optimiser state over one flat vector. */

@@ -1,0 +1,438 @@
+/* Kernels on chunks: [cols][GRAPH_CHUNK] arrays, so that every inner loop runs over the lanes. */
+#include "core/vmath.h"
+#include "nn/graph_internal.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+#ifdef STRIDE_DOUBLE
+#define gemm cblas_dgemm
+#else
+#define gemm cblas_sgemm
+#endif
+
+#define EACH_LANE _Pragma("omp simd") for (size_t i = 0; i < GRAPH_CHUNK; i++)
+
+/* The lanes of column k: where they are, or a copy of the one number in each. */
+static inline const real *lanes(const struct tile *t, size_t k, real buffer[GRAPH_CHUNK])
+{
+	const real *p = t->p + k * t->stride;
+
+	if (t->row)
+		return p;
+	real value = *p;
+	EACH_LANE
+	buffer[i] = value;
+	return buffer;
+}
+
+/* Hand lanes v over to column k of a sink. A one-column sink of a wider value sums the columns, a
+ * step's sink the lanes. */
+static inline void deposit(const struct sink *to, size_t k, const real *v)
+{
+	real *p = to->p + k * to->stride;
+
+	if (!to->row) {
+		real sum = 0;
+		_Pragma("omp simd reduction(+ : sum)") for (size_t i = 0; i < GRAPH_CHUNK; i++)
+			sum += v[i];
+		*p += sum;
+	} else if (to->add || (k > 0 && to->stride == 0)) {
+		EACH_LANE
+		p[i] += v[i];
+	} else {
+		EACH_LANE
+		p[i] = v[i];
+	}
+}
+
+/* All terms row values as wide as the result, with coefficients that are numbers: one flat loop. */
+static bool combine_flat(size_t cols, double offset, size_t n, const struct weighted *t, real *out)
+{
+	real c[3] = { 0, 0, 0 };
+	const real *x[3];
+
+	if (n == 0 || n > 3 || offset != 0)
+		return false;
+	for (size_t j = 0; j < n; j++) {
+		if (!t[j].value.row || (t[j].value.stride == 0 && cols > 1) ||
+			(t[j].has_coef && t[j].coef.row))
+			return false;
+		c[j] = (real)t[j].number * (t[j].has_coef ? t[j].coef.p[0] : 1);
+		x[j] = t[j].value.p;
+	}
+	const real a = c[0], b = c[1], d = c[2];
+	const real *p = x[0], *q = n > 1 ? x[1] : p, *r = n > 2 ? x[2] : p;
+	size_t size = cols * GRAPH_CHUNK;
+	if (n == 3) {
+#pragma omp simd
+		for (size_t i = 0; i < size; i++)
+			out[i] = a * p[i] + b * q[i] + d * r[i];
+	} else if (n == 2) {
+#pragma omp simd
+		for (size_t i = 0; i < size; i++)
+			out[i] = a * p[i] + b * q[i];
+	} else {
+#pragma omp simd
+		for (size_t i = 0; i < size; i++)
+			out[i] = a * p[i];
+	}
+	return true;
+}
+
+void kernel_combine(size_t cols, double offset, size_t n, const struct weighted *terms, real *out)
+{
+	if (combine_flat(cols, offset, n, terms, out))
+		return;
+	for (size_t k = 0; k < cols; k++) {
+		real sum[GRAPH_CHUNK], buffer[GRAPH_CHUNK];
+		EACH_LANE
+		sum[i] = (real)offset;
+		for (size_t j = 0; j < n; j++) {
+			const struct weighted *t = &terms[j];
+			real c = (real)t->number;
+			const real *x = lanes(&t->value, k, buffer);
+			if (t->has_coef && t->coef.row) {
+				const real *w = t->coef.p;
+				EACH_LANE
+				sum[i] += c * w[i] * x[i];
+			} else {
+				c *= t->has_coef ? t->coef.p[0] : 1;
+				EACH_LANE
+				sum[i] += c * x[i];
+			}
+		}
+		memcpy(out + k * GRAPH_CHUNK, sum, sizeof(sum));
+	}
+}
+
+/* A sink that takes what a chunk gives, lane by lane, and nothing else to do. */
+static bool is_plain(const struct tile *grad, const struct sink *to, size_t cols)
+{
+	return to->row && (cols == 1 || (to->stride != 0 && grad->stride != 0));
+}
+
+void kernel_spread(size_t cols, const struct tile *grad, const struct weighted *by, struct sink to)
+{
+	size_t size = cols * GRAPH_CHUNK;
+	real c = (real)by->number;
+
+	if (!by->has_coef || !by->coef.row) {
+		c *= by->has_coef ? by->coef.p[0] : 1;
+		const real *g = grad->p;
+		if (is_plain(grad, &to, cols)) {
+			if (to.add) {
+#pragma omp simd
+				for (size_t i = 0; i < size; i++)
+					to.p[i] += c * g[i];
+			} else {
+#pragma omp simd
+				for (size_t i = 0; i < size; i++)
+					to.p[i] = c * g[i];
+			}
+			return;
+		}
+	}
+	for (size_t k = 0; k < cols; k++) {
+		real v[GRAPH_CHUNK];
+		const real *g = grad->p + k * grad->stride;
+		if (by->has_coef && by->coef.row) {
+			const real *w = by->coef.p;
+			EACH_LANE
+			v[i] = c * w[i] * g[i];
+		} else {
+			EACH_LANE
+			v[i] = c * g[i];
+		}
+		deposit(&to, k, v);
+	}
+}
+
+void kernel_mul(size_t cols, struct tile a, struct tile b, real *out)
+{
+	for (size_t k = 0; k < cols; k++) {
+		real left[GRAPH_CHUNK], right[GRAPH_CHUNK];
+		const real *x = lanes(&a, k, left), *y = lanes(&b, k, right);
+		real *z = out + k * GRAPH_CHUNK;
+		EACH_LANE
+		z[i] = x[i] * y[i];
+	}
+}
+
+void kernel_mul_back(size_t cols, const struct tile *grad, struct tile other, struct sink to)
+{
+	if (other.row && !to.add && is_plain(grad, &to, cols) && (cols == 1 || other.stride != 0)) {
+		const real *g = grad->p, *x = other.p;
+#pragma omp simd
+		for (size_t i = 0; i < cols * GRAPH_CHUNK; i++)
+			to.p[i] = g[i] * x[i];
+		return;
+	}
+	for (size_t k = 0; k < cols; k++) {
+		real v[GRAPH_CHUNK], buffer[GRAPH_CHUNK];
+		const real *g = grad->p + k * grad->stride;
+		const real *x = lanes(&other, k, buffer);
+		EACH_LANE
+		v[i] = g[i] * x[i];
+		deposit(&to, k, v);
+	}
+}
+
+void kernel_clip(size_t cols, struct tile a, double bound, real *out)
+{
+	real hi = (real)bound, lo = -hi;
+
+	for (size_t k = 0; k < cols; k++) {
+		real buffer[GRAPH_CHUNK];
+		const real *x = lanes(&a, k, buffer);
+		real *z = out + k * GRAPH_CHUNK;
+		EACH_LANE
+		z[i] = x[i] > hi ? hi : (x[i] < lo ? lo : x[i]);
+	}
+}
+
+void kernel_inside(size_t cols, struct tile a, double bound, real *out)
+{
+	real hi = (real)bound;
+
+	for (size_t k = 0; k < cols; k++) {
+		real buffer[GRAPH_CHUNK];
+		const real *x = lanes(&a, k, buffer);
+		real *z = out + k * GRAPH_CHUNK;
+		EACH_LANE
+		z[i] = x[i] > hi || x[i] < -hi ? (real)0 : (real)1;
+	}
+}
+
+void kernel_clip_back(
+	size_t cols, const struct tile *grad, struct tile a, double bound, struct sink to)
+{
+	real hi = (real)bound;
+
+	for (size_t k = 0; k < cols; k++) {
+		real v[GRAPH_CHUNK], buffer[GRAPH_CHUNK];
+		const real *g = grad->p + k * grad->stride;
+		const real *x = lanes(&a, k, buffer);
+		EACH_LANE
+		v[i] = x[i] > hi || x[i] < -hi ? (real)0 : g[i];
+		deposit(&to, k, v);
+	}
+}
+
+/* --- GELU
+ * ------------------------------------------------------------------------------------------ */
+
+#ifdef STRIDE_DOUBLE
+#define vm_exp_real vm_exp
+#else
+#define vm_exp_real vm_expf
+#endif
+
+/* The tanh form is x s(z), s the logistic function, z = 2 sqrt(2/pi) (x + 0.044715 x^3). */
+static const real GELU_A = (real)1.5957691216057308, GELU_B = (real)0.044715;
+
+static inline real logistic_of_gelu(real x)
+{
+	real z = GELU_A * (x + GELU_B * x * x * x);
+
+	return 1 / (1 + vm_exp_real(-z));
+}
+
+/* Value, first and second derivative of x s(z(x)). */
+static inline void gelu_tanh_all(real x, real *f, real *f1, real *f2)
+{
+	real s = logistic_of_gelu(x);
+	real z1 = GELU_A * (1 + 3 * GELU_B * x * x);
+	real z2 = GELU_A * 6 * GELU_B * x;
+	real q = s * (1 - s);
+	real s1 = q * z1;
+	real s2 = q * (1 - 2 * s) * z1 * z1 + q * z2;
+
+	*f = x * s;
+	*f1 = s + x * s1;
+	*f2 = 2 * s1 + x * s2;
+}
+
+static inline void gelu_erf_all(real x, real *f, real *f1, real *f2)
+{
+	double v = (double)x;
+	double cdf = 0.5 * erfc(-v * 0.7071067811865476);
+	double pdf = 0.3989422804014327 * exp(-0.5 * v * v);
+
+	*f = (real)(v * cdf);
+	*f1 = (real)(cdf + v * pdf);
+	*f2 = (real)(pdf * (2 - v * v));
+}
+
+void kernel_gelu(enum gelu_kind kind, int order, size_t n, const real *x, real *out, real *next)
+{
+	real unused;
+
+	if (kind == GELU_ERF) {
+		for (size_t i = 0; i < n; i++) {
+			real f[3];
+			gelu_erf_all(x[i], &f[0], &f[1], &f[2]);
+			out[i] = f[order];
+			if (next != NULL)
+				next[i] = f[order + 1];
+		}
+		return;
+	}
+	if (order == 0 && next == NULL) {
+#pragma omp simd
+		for (size_t i = 0; i < n; i++)
+			out[i] = x[i] * logistic_of_gelu(x[i]);
+	} else if (order == 0) {
+#pragma omp simd private(unused)
+		for (size_t i = 0; i < n; i++)
+			gelu_tanh_all(x[i], &out[i], &next[i], &unused);
+	} else if (next == NULL) {
+#pragma omp simd private(unused)
+		for (size_t i = 0; i < n; i++)
+			gelu_tanh_all(x[i], &unused, &out[i], &unused);
+	} else {
+#pragma omp simd private(unused)
+		for (size_t i = 0; i < n; i++)
+			gelu_tanh_all(x[i], &unused, &out[i], &next[i]);
+	}
+}
+
+/* --- sums
+ * -------------------------------------------------------------------------------------------- */
+
+void kernel_dot(size_t cols, struct tile a, struct tile b, real *out)
+{
+	real sum[GRAPH_CHUNK] = { 0 };
+
+	for (size_t k = 0; k < cols; k++) {
+		real left[GRAPH_CHUNK], right[GRAPH_CHUNK];
+		const real *x = lanes(&a, k, left), *y = lanes(&b, k, right);
+		EACH_LANE
+		sum[i] += x[i] * y[i];
+	}
+	memcpy(out, sum, sizeof(sum));
+}
+
+void kernel_dot_f64(size_t cols, struct tile a, struct tile b, double *out)
+{
+	double sum[GRAPH_CHUNK] = { 0 };
+
+	for (size_t k = 0; k < cols; k++) {
+		real left[GRAPH_CHUNK], right[GRAPH_CHUNK];
+		const real *x = lanes(&a, k, left), *y = lanes(&b, k, right);
+		EACH_LANE
+		sum[i] += (double)x[i] * (double)y[i];
+	}
+	memcpy(out, sum, sizeof(sum));
+}
+
+/* --- layers
+ * ------------------------------------------------------------------------------------------ */
+
+/* In BLAS's column-major eyes a chunk [cols][chunk] is a matrix chunk x cols, and a kernel
+ * [in][out] is out x in. */
+
+void kernel_linear(
+	size_t in, size_t out, const real *x, const real *w, const struct tile *bias, real *y)
+{
+	if (bias != NULL)
+		kernel_copy(out, *bias, y);
+	gemm(CblasColMajor, CblasNoTrans, CblasTrans, GRAPH_CHUNK, (int)out, (int)in, 1, x,
+		GRAPH_CHUNK, w, (int)out, bias != NULL ? 1 : 0, y, GRAPH_CHUNK);
+}
+
+void kernel_linear_back_x(size_t in, size_t out, const real *dy, const real *w, bool add, real *dx)
+{
+	gemm(CblasColMajor, CblasNoTrans, CblasNoTrans, GRAPH_CHUNK, (int)in, (int)out, 1, dy,
+		GRAPH_CHUNK, w, (int)out, add ? 1 : 0, dx, GRAPH_CHUNK);
+}
+
+void kernel_linear_back_w(size_t in, size_t out, const real *x, const real *dy, real *dw)
+{
+	gemm(CblasColMajor, CblasTrans, CblasNoTrans, (int)out, (int)in, GRAPH_CHUNK, 1, dy,
+		GRAPH_CHUNK, x, GRAPH_CHUNK, 1, dw, (int)out);
+}
+
+/* sin and cos of an angle that may be large: reduced in double, so that only the result is rounded.
+ */
+static inline void sincos_real(double angle, real *s, real *c)
+{
+#ifdef STRIDE_DOUBLE
+	*s = sin(angle);
+	*c = cos(angle);
+#else
+	const double round = 6755399441055744.0; /* 1.5 * 2^52 */
+	double shifted = angle * 0.6366197723675814 + round;
+	double quarters = shifted - round;
+	float a, b;
+	vm_sincosf((float)(angle - quarters * 1.5707963267948966), &a, &b);
+	uint64_t bits;
+	memcpy(&bits, &shifted, sizeof(bits));
+	float x = bits & 1 ? b : a, y = bits & 1 ? a : b;
+	*s = bits & 2 ? -x : x;
+	*c = (bits + 1) & 2 ? -y : y;
+#endif
+}
+
+void kernel_fourier(size_t n, double first, double last, int order, struct tile tau,
+	const real *phase, real *out)
+{
+	real buffer[GRAPH_CHUNK];
+	const real *t = lanes(&tau, 0, buffer);
+
+	for (size_t j = 0; j < n; j++) {
+		double omega = n > 1 ? first + (last - first) * (double)j / (double)(n - 1) : first;
+		/* The derivative of order m of sin(omega t) is omega^m sin(omega t + m pi / 2). */
+		double shift = (double)phase[j] + order * 1.5707963267948966;
+		real size = (real)pow(omega, order);
+		real *s = out + j * GRAPH_CHUNK, *c = out + (n + j) * GRAPH_CHUNK;
+		EACH_LANE
+		sincos_real(omega * (double)t[i] + shift, &s[i], &c[i]);
+		if (order == 0)
+			continue;
+		EACH_LANE
+		{
+			s[i] *= size;
+			c[i] *= size;
+		}
+	}
+}
+
+void kernel_fourier_back(size_t n, const real *features, const real *grad, real *dphase)
+{
+	for (size_t j = 0; j < n; j++) {
+		size_t s = j * GRAPH_CHUNK, c = (n + j) * GRAPH_CHUNK;
+		real sum = 0;
+		_Pragma("omp simd reduction(+ : sum)") for (size_t i = 0; i < GRAPH_CHUNK; i++)
+			sum += grad[s + i] * features[c + i] - grad[c + i] * features[s + i];
+		dphase[j] += sum;
+	}
+}
+
+/* --- moving
+ * --------------------------------------------------------------------------------------------- */
+
+void kernel_copy(size_t cols, struct tile from, real *out)
+{
+	for (size_t k = 0; k < cols; k++) {
+		real buffer[GRAPH_CHUNK];
+		memcpy(out + k * GRAPH_CHUNK, lanes(&from, k, buffer), sizeof(buffer));
+	}
+}
+
+void kernel_deposit(size_t cols, struct tile from, struct sink to)
+{
+	for (size_t k = 0; k < cols; k++)
+		deposit(&to, k, from.p + k * from.stride);
+}
+
+void kernel_load(
+	size_t rows, size_t cols, size_t row_stride, const double *f64, const real *r, real *out)
+{
+	for (size_t i = 0; i < GRAPH_CHUNK; i++) {
+		size_t at = (i < rows ? i : rows - 1) * row_stride;
+		for (size_t k = 0; k < cols; k++)
+			out[k * GRAPH_CHUNK + i] = f64 != NULL ? (real)f64[at + k] : r[at + k];
+	}
+}

@@ -1,0 +1,84 @@
+#include "nn/optim.h"
+#include "core/error.h"
+
+#include <math.h>
+
+void optimiser_init(struct optimiser *o, size_t n, struct arena *a)
+{
+	o->n = n;
+	o->count = 0;
+	o->m = ARENA_NEW(a, n, real);
+	o->v = ARENA_NEW(a, n, real);
+}
+
+static void zero_nans(size_t n, real *grad)
+{
+	for (size_t i = 0; i < n; i++)
+		grad[i] = isnan(grad[i]) ? 0 : grad[i];
+}
+
+/* Scale to the norm when it is reached or exceeded; elements otherwise. */
+static void clip_gradient(const struct adam *s, size_t n, real *grad)
+{
+	if (s->clip == CLIP_NORM) {
+		double square = 0;
+		for (size_t i = 0; i < n; i++)
+			square += (double)grad[i] * (double)grad[i];
+		double norm = sqrt(square);
+		if (norm < s->clip_bound)
+			return;
+		real factor = (real)(s->clip_bound / norm);
+		for (size_t i = 0; i < n; i++)
+			grad[i] *= factor;
+	} else if (s->clip == CLIP_ELEMENT) {
+		real bound = (real)s->clip_bound;
+		for (size_t i = 0; i < n; i++)
+			grad[i] = grad[i] > bound ? bound : (grad[i] < -bound ? -bound : grad[i]);
+	}
+}
+
+void adam_step(struct optimiser *o, const struct adam *s, real *theta, real *grad)
+{
+	size_t n = o->n;
+
+	zero_nans(n, grad);
+	clip_gradient(s, n, grad);
+	o->count++;
+	const real b1 = (real)s->beta1, b2 = (real)s->beta2, eps = (real)s->eps;
+	const real c1 = (real)(1 - s->beta1), c2 = (real)(1 - s->beta2);
+	const real m_hat = (real)(1 / (1 - pow(s->beta1, (double)o->count)));
+	const real v_hat = (real)(1 / (1 - pow(s->beta2, (double)o->count)));
+	const real rate = (real)s->rate, l2 = (real)s->l2, decay = (real)s->weight_decay;
+	real *m = o->m, *v = o->v;
+#pragma omp simd
+	for (size_t i = 0; i < n; i++) {
+		real g = grad[i] + l2 * theta[i];
+		m[i] = b1 * m[i] + c1 * g;
+		v[i] = b2 * v[i] + c2 * g * g;
+		real root = v[i] * v_hat;
+#ifdef STRIDE_DOUBLE
+		root = sqrt(root);
+#else
+		root = sqrtf(root);
+#endif
+		theta[i] -= rate * (m[i] * m_hat / (root + eps) + decay * theta[i]);
+	}
+}
+
+void ema_update(size_t n, double decay, real *average, const real *theta)
+{
+	const real keep = (real)decay, take = (real)(1 - decay);
+
+#pragma omp simd
+	for (size_t i = 0; i < n; i++)
+		average[i] = keep * average[i] + take * theta[i];
+}
+
+double step_schedule(const long *milestones, size_t n, double gamma, long step)
+{
+	double factor = 1;
+
+	for (size_t i = 0; i < n; i++)
+		factor *= milestones[i] <= step ? gamma : 1;
+	return factor;
+}

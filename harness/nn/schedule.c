@@ -1,0 +1,48 @@
+#include "nn/schedule.h"
+#include "core/error.h"
+
+#include <math.h>
+
+static const double OFFSET = 0.008, HALF_PI = 1.5707963267948966;
+
+double schedule_cosine(double t, double s_min, double s_max)
+{
+	double c = cos(HALF_PI * (1 + OFFSET - t) / (1 + OFFSET));
+
+	return 0.5 * (s_max - s_min) * c * c + 0.5 * s_min;
+}
+
+void schedule_dds(size_t steps, double noise_scale, double *beta)
+{
+	const double full = 0.999999; /* the cumulative sum is clipped here */
+	double total = 0, sum = 0;
+
+	invariant(steps > 1);
+	/* beta[1 + j] holds cos^4 phi_j for now. */
+	for (size_t j = 0; j < steps; j++) {
+		double phi = HALF_PI * ((double)j / (double)(steps - 1) + OFFSET) / (1 + OFFSET);
+		beta[1 + j] = pow(cos(phi), 4);
+		total += beta[1 + j];
+	}
+	/* b_j = noise_scale (C_j - C_{j-1}); entry N - 1 - j of the reversed array is b_j. The
+	 * difference comes first: where C saturates it is exactly 0. */
+	double before = 0;
+	for (size_t j = 0; j < steps; j++) {
+		sum += beta[1 + j] / total;
+		double now = sum > full ? full : sum;
+		double difference = now - before;
+		before = now;
+		beta[1 + j] = fmin(sqrt(noise_scale * difference), 1);
+	}
+	/* Code c reads entry min(c, N - 1), that is b_{N - 1 - min(c, N - 1)}. */
+	for (size_t j = 0; j < steps / 2; j++) {
+		double swap = beta[1 + j];
+		beta[1 + j] = beta[steps - j];
+		beta[steps - j] = swap;
+	}
+	for (size_t c = 0; c + 1 < steps; c++)
+		beta[c] = beta[c + 1];
+	/* Now beta[e] is entry e for e = 0 .. N - 2; entry N - 1 is in beta[N]. */
+	beta[steps - 1] = beta[steps];
+	beta[0] = 0;
+}

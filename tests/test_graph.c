@@ -1,0 +1,559 @@
+/* The graph: every operation's gradient, tangent and gradient of its tangent against central
+ * differences; scans; threads. In double (VARIANT=double) the comparisons are tight. */
+#include "core/arena.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "nn/graph.h"
+#include "nn/net.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { DIM = 3, ROWS = 70, N_PARAMS = 400 };
+
+/* A central difference with step h errs by h^2 and by eps / h: best at h = eps^(1/3), where both
+ * are eps^(2/3). 200 for third derivatives and sums of tens of terms of order one. */
+static double step_size(void)
+{
+	return pow((double)REAL_EPS, 1. / 3);
+}
+
+static double tolerance(double size)
+{
+	return 200 * pow((double)REAL_EPS, 2. / 3) * (1 + fabs(size));
+}
+
+/* log rho(x) = sum_k -x_k^4/12 + sin(x_k) x_{k+1}/2: no symmetry, all derivatives alive. */
+static void toy_eval(const void *context, size_t n, const real *x, double *log_rho, real *grad)
+{
+	(void)context;
+	for (size_t i = 0; i < n; i++) {
+		double total = 0;
+		for (size_t k = 0; k < DIM; k++) {
+			double v = (double)x[k * n + i], w = (double)x[(k + 1) % DIM * n + i];
+			double u = (double)x[(k + DIM - 1) % DIM * n + i];
+			total += -v * v * v * v / 12 + sin(v) * w / 2;
+			if (grad != NULL)
+				grad[k * n + i] =
+					(real)(-v * v * v / 3 + cos(v) * w / 2 + sin(u) / 2);
+		}
+		if (log_rho != NULL)
+			log_rho[i] = total;
+	}
+}
+
+static void toy_hvp(const void *context, size_t n, const real *x, const real *v, real *hv)
+{
+	(void)context;
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < DIM; k++) {
+			size_t up = (k + 1) % DIM * n + i, down = (k + DIM - 1) % DIM * n + i;
+			size_t at = k * n + i;
+			double own = (double)x[at];
+			hv[at] =
+				(real)((-own * own - sin(own) * (double)x[up] / 2) * (double)v[at] +
+					cos(own) / 2 * (double)v[up] +
+					cos((double)x[down]) / 2 * (double)v[down]);
+		}
+	}
+}
+
+static const struct field toy = { NULL, DIM, toy_eval, toy_hvp };
+
+/* --- one operation at a time -------------------------------------------------------------------
+ */
+
+static const struct slice weight = { 0, DIM, DIM }, bias = { DIM * DIM, 1, DIM };
+static const struct slice second = { 40, DIM, 5 }, second_bias = { 60, 1, 5 };
+static const struct slice phase = { 80, 1, 4 };
+
+static struct var op_add(struct var z)
+{
+	return add(add(z, scale(0.3, z)), constant(z.g, 0.7));
+}
+static struct var op_sub(struct var z)
+{
+	return sub(gelu_tanh(z), scale(1.7, z));
+}
+static struct var op_scale(struct var z)
+{
+	return scale(-2.5, gelu_erf(z));
+}
+static struct var op_coefficient(struct var z)
+{
+	return mul(input(z.g, "c", 1), add(z, constant(z.g, 0.2)));
+}
+static struct var op_mul(struct var z)
+{
+	return mul(z, gelu_tanh(z));
+}
+static struct var op_mul_broadcast(struct var z)
+{
+	return mul(sum(z), z);
+}
+static struct var op_mul_param(struct var z)
+{
+	return mul(param(z.g, 0, bias), z);
+}
+static struct var op_add_broadcast(struct var z)
+{
+	return add(z, scale(0.4, dot(z, z)));
+}
+static struct var op_clip(struct var z)
+{
+	return clip(z, 0.9);
+}
+static struct var op_gelu_tanh(struct var z)
+{
+	return gelu_tanh(z);
+}
+static struct var op_gelu_erf(struct var z)
+{
+	return gelu_erf(z);
+}
+static struct var op_linear(struct var z)
+{
+	return linear(z, 0, second, param(z.g, 0, second_bias));
+}
+static struct var op_linear_row_bias(struct var z)
+{
+	return linear(z, 0, second, linear(gelu_tanh(z), 0, second, NO_BIAS));
+}
+static struct var op_sum(struct var z)
+{
+	return sum(mul(z, z));
+}
+static struct var op_dot(struct var z)
+{
+	return dot(z, gelu_tanh(z));
+}
+static struct var op_dot_self(struct var z)
+{
+	return dot(z, z);
+}
+static struct var op_log_density(struct var z)
+{
+	return log_density(z);
+}
+static struct var op_score(struct var z)
+{
+	return score(z);
+}
+static struct var op_stop(struct var z)
+{
+	return add(z, stop(gelu_tanh(z)));
+}
+static struct var op_fourier(struct var z)
+{
+	return mul(sum(z), sum(fourier(input(z.g, "c", 1), 0.5, 3, 0, phase)));
+}
+
+static const struct op_case {
+	const char *name;
+	struct var (*make)(struct var z);
+	bool no_second; /* its tangent cannot be differentiated again, or is constant */
+	bool stopped;   /* differences see what stop() hides */
+} op_cases[] = {
+	{ "add", op_add, false, false },
+	{ "sub", op_sub, false, false },
+	{ "scale", op_scale, false, false },
+	{ "coefficient", op_coefficient, false, false },
+	{ "mul", op_mul, false, false },
+	{ "mul broadcast", op_mul_broadcast, false, false },
+	{ "mul parameter", op_mul_param, false, false },
+	{ "add broadcast", op_add_broadcast, false, false },
+	{ "clip", op_clip, false, false },
+	{ "gelu tanh", op_gelu_tanh, false, false },
+	{ "gelu erf", op_gelu_erf, false, false },
+	{ "linear", op_linear, false, false },
+	{ "linear, row bias", op_linear_row_bias, false, false },
+	{ "sum", op_sum, false, false },
+	{ "dot", op_dot, false, false },
+	{ "dot self", op_dot_self, false, false },
+	{ "log density", op_log_density, false, false },
+	{ "score", op_score, true, false },
+	{ "stop", op_stop, false, true },
+	{ "fourier", op_fourier, false, false },
+};
+enum { N_CASES = sizeof(op_cases) / sizeof(op_cases[0]) };
+
+struct data {
+	real x[ROWS * DIM], v[ROWS * DIM], c[ROWS], w[ROWS * 5];
+	real params[N_PARAMS];
+};
+
+static double high_entropy(uint64_t i, uint32_t column)
+{
+	return rng_gauss((struct rng){ .seed = 11, .purpose = RNG_TEST }, 0, i, column);
+}
+
+static void fill_data(struct data *d)
+{
+	for (size_t i = 0; i < ROWS * DIM; i++) {
+		d->x[i] = (real)high_entropy(i, 0);
+		d->v[i] = (real)high_entropy(i, 1);
+	}
+	for (size_t i = 0; i < ROWS; i++)
+		d->c[i] = (real)high_entropy(i, 2);
+	for (size_t i = 0; i < ROWS * 5; i++)
+		d->w[i] = (real)high_entropy(i, 3);
+	for (size_t i = 0; i < N_PARAMS; i++)
+		d->params[i] = (real)(0.5 * high_entropy(i, 4));
+}
+
+/* loss = mean over rows of <w, y>, y = f(z) or (with tangent) its directional derivative along v,
+ * z = x W + b. So the gradient with respect to W and b is the one through f. */
+static struct graph *record(struct arena *a, const struct op_case *op, bool tangent)
+{
+	struct graph *g = graph_new(a, &toy, NULL);
+	struct var x = input(g, "x", DIM), v = input(g, "v", DIM);
+	struct var z = linear(x, 0, weight, param(g, 0, bias));
+	struct var y = op->make(z);
+
+	label(z, "z");
+	label(y, "y");
+	if (tangent)
+		y = label(jvp(y, z, v), "dy");
+	graph_loss(dot(y, input(g, "w", var_cols(y))));
+	return g;
+}
+
+static struct graph_args args_of(const struct data *d, size_t cols, struct binding in[4], real *w)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		for (size_t k = 0; k < cols; k++)
+			w[i * cols + k] = d->w[i * 5 + k];
+	in[0] = (struct binding){ "x", d->x };
+	in[1] = (struct binding){ "v", d->v };
+	in[2] = (struct binding){ "c", d->c };
+	in[3] = (struct binding){ "w", w };
+	return (struct graph_args){
+		.rows = ROWS, .seed = 3, .params = { d->params }, .inputs = in, .n_inputs = 4
+	};
+}
+
+static size_t cols_of(struct var (*make)(struct var z))
+{
+	struct arena *a = arena_new();
+	struct graph *g = graph_new(a, &toy, NULL);
+	size_t cols = var_cols(make(linear(input(g, "x", DIM), 0, weight, param(g, 0, bias))));
+
+	arena_free(a);
+	return cols;
+}
+
+static void check_gradient(
+	struct graph *g, struct graph_args *args, struct data *d, const char *name)
+{
+	static real grad[N_PARAMS], unused[N_PARAMS];
+	double h = step_size();
+
+	graph_gradient(g, args, N_PARAMS, grad);
+	for (size_t j = 0; j < 90; j++) {
+		real keep = d->params[j];
+		d->params[j] = (real)((double)keep + h);
+		double up = graph_gradient(g, args, N_PARAMS, unused);
+		double hi = (double)d->params[j];
+		d->params[j] = (real)((double)keep - h);
+		double down = graph_gradient(g, args, N_PARAMS, unused);
+		double width = hi - (double)d->params[j];
+		d->params[j] = keep;
+		double expected = (up - down) / width;
+		if (!(fabs(expected - (double)grad[j]) <= tolerance(fabs(up) + fabs(expected))))
+			fail_msg("%s: gradient %zu is %.12g, differences give %.12g", name, j,
+				(double)grad[j], expected);
+	}
+}
+
+static void test_gradients(void **state)
+{
+	static struct data d;
+	real w[ROWS * 5];
+	struct binding in[4];
+
+	(void)state;
+	for (size_t i = 0; i < N_CASES; i++) {
+		if (op_cases[i].stopped)
+			continue;
+		struct arena *a = arena_new();
+		fill_data(&d);
+		size_t cols = cols_of(op_cases[i].make);
+		struct graph_args args = args_of(&d, cols, in, w);
+		check_gradient(record(a, &op_cases[i], false), &args, &d, op_cases[i].name);
+		if (!op_cases[i].no_second)
+			check_gradient(record(a, &op_cases[i], true), &args, &d, op_cases[i].name);
+		arena_free(a);
+	}
+}
+
+/* z moves by moving the bias of the layer under it in the direction of v: one row at a time would
+ * do as well, but the same v in every row moves all. */
+static void test_tangents(void **state)
+{
+	static struct data d;
+	static double dy[ROWS * 5], up[ROWS * 5], down[ROWS * 5];
+	real w[ROWS * 5];
+	struct binding in[4];
+	double h = step_size();
+
+	(void)state;
+	for (size_t i = 0; i < N_CASES; i++) {
+		if (op_cases[i].stopped || op_cases[i].make == op_mul_param)
+			continue; /* mul_param's second factor moves with the bias */
+		struct arena *a = arena_new();
+		fill_data(&d);
+		for (size_t r = 0; r < ROWS * DIM; r++)
+			d.v[r] = d.v[r % DIM];
+		size_t cols = cols_of(op_cases[i].make);
+		struct graph_args args = args_of(&d, cols, in, w);
+		struct graph *g = record(a, &op_cases[i], true);
+		struct capture c = { "dy", dy, NULL, NULL };
+		args.captures = &c;
+		args.n_captures = 1;
+		graph_forward(g, &args);
+		c.label = "y";
+		for (int side = 0; side < 2; side++) {
+			for (size_t k = 0; k < DIM; k++)
+				d.params[bias.offset + k] +=
+					(real)((side ? -2 : 1) * h * (double)d.v[k]);
+			c.f64 = side ? down : up;
+			graph_forward(g, &args);
+		}
+		for (size_t r = 0; r < ROWS * cols; r++) {
+			double expected = (up[r] - down[r]) / (2 * h);
+			if (fabs(expected - dy[r]) > 0.5 && op_cases[i].make == op_clip)
+				continue; /* the difference steps over the edge of the clip */
+			if (!(fabs(expected - dy[r]) <= tolerance(fabs(expected) + fabs(up[r]))))
+				fail_msg("%s: tangent %zu is %.12g, differences give %.12g",
+					op_cases[i].name, r, dy[r], expected);
+		}
+		arena_free(a);
+	}
+}
+
+/* stop() hides what is behind it from both modes. */
+static void test_stop(void **state)
+{
+	static struct data d;
+	static real with[N_PARAMS], without[N_PARAMS];
+	struct binding in[4];
+	real w[ROWS * 5];
+	struct arena *a = arena_new();
+	struct op_case stopped = { "stopped", op_stop, false, true };
+
+	(void)state;
+	fill_data(&d);
+	struct graph_args args = args_of(&d, DIM, in, w);
+	graph_gradient(record(a, &stopped, false), &args, N_PARAMS, with);
+	/* d/dW <w, z> = mean x w^T. */
+	for (size_t j = 0; j < DIM; j++) {
+		for (size_t k = 0; k < DIM; k++) {
+			double expected = 0;
+			for (size_t r = 0; r < ROWS; r++)
+				expected +=
+					(double)d.x[r * DIM + j] * (double)w[r * DIM + k] / ROWS;
+			assert_true(fabs(expected - (double)with[j * DIM + k]) <
+				    100 * (double)REAL_EPS);
+		}
+	}
+	graph_gradient(record(a, &stopped, true), &args, N_PARAMS, without);
+	for (size_t j = 0; j < N_PARAMS; j++)
+		assert_true(without[j] == 0);
+	arena_free(a);
+}
+
+/* --- scan
+ * ------------------------------------------------------------------------------------------- */
+
+enum { STEPS = 70, HIDDEN = 8 };
+
+/* A controlled diffusion in miniature: schedules, step-only layers, noise, a score (differentiated,
+ * so that differences see what the gradient sees), two states, a total, and terms before and after.
+ */
+static struct graph *record_scan(struct arena *a, struct counts *counts)
+{
+	static double dt[STEPS], sigma[STEPS], tau[STEPS];
+	const struct slice w0 = { 100, DIM, HIDDEN }, b0 = { 130, 1, HIDDEN };
+	const struct slice w1 = { 140, HIDDEN, DIM }, b1 = { 170, 1, DIM };
+	const struct slice wt = { 180, 8, HIDDEN }, start = { 260, 1, DIM };
+	struct graph *g = graph_new(a, &toy, counts);
+
+	for (size_t s = 0; s < STEPS; s++) {
+		dt[s] = 0.5 / STEPS * (1 + 0.3 * (double)s / STEPS);
+		sigma[s] = 0.7 + 0.2 * sin((double)s);
+		tau[s] = (double)(STEPS - s) / STEPS;
+	}
+	struct var x0 =
+		add(mul(param(g, 0, start), constant(g, 0.5)), clip(normal(g, RNG_PRIOR, DIM), 2));
+	struct var y0 = scale(0.1, x0);
+	scan_begin(g, STEPS);
+	struct var step = by_step(g, STEPS, 1, dt), s = by_step(g, STEPS, 1, sigma);
+	struct var x = label(scan_state(x0), "x"), y = scan_state(y0);
+	struct var t = by_step(g, STEPS, 1, tau);
+	struct var time = linear(fourier(t, 0.5, 3, 0, phase), 0, wt, param(g, 0, b0));
+	struct var feature = gelu_tanh(mul(s, score(x)));
+	struct var h = gelu_tanh(linear(x, 0, w0, time));
+	graph_count_network(g);
+	struct var u = add(linear(h, 0, w1, param(g, 0, b1)), mul(param(g, 0, bias), feature));
+	struct var noise = normal(g, RNG_NOISE, DIM);
+	struct var next = add(add(x, mul(step, u)), mul(step, mul(s, noise)));
+	struct var r = sub(x, scale(0.9, next));
+	struct var cost = scan_total(add(mul(step, dot(u, u)), scale(0.01, dot(r, r))));
+	scan_next(x, next);
+	scan_next(y, add(scale(0.95, y), mul(step, mul(x, u))));
+	scan_end(g);
+	struct var end = label(scan_last(x), "end");
+	struct var loss = sub(add(cost, dot(x0, x0)), log_density(end));
+	graph_loss(label(add(loss, dot(scan_last(y), end)), "loss"));
+	return g;
+}
+
+static void test_scan_gradient(void **state)
+{
+	static struct data d;
+	static real grad[N_PARAMS], unused[N_PARAMS];
+	struct arena *a = arena_new();
+	struct counts counts = { 0, 0 };
+	struct graph *g = record_scan(a, &counts);
+	double h = step_size();
+
+	(void)state;
+	fill_data(&d);
+	struct graph_args args = { .rows = ROWS, .seed = 3, .params = { d.params } };
+	graph_gradient(g, &args, N_PARAMS, grad);
+	assert_int_equal(counts.network, ROWS * STEPS);
+	assert_int_equal(counts.target, ROWS * (STEPS + 1));
+	size_t alive = 0;
+	for (size_t j = 0; j < 263; j++) {
+		real keep = d.params[j];
+		d.params[j] = (real)((double)keep + h);
+		double hi = (double)d.params[j], up = graph_gradient(g, &args, N_PARAMS, unused);
+		d.params[j] = (real)((double)keep - h);
+		double width = hi - (double)d.params[j];
+		double down = graph_gradient(g, &args, N_PARAMS, unused);
+		d.params[j] = keep;
+		double expected = (up - down) / width;
+		if (!(fabs(expected - (double)grad[j]) <= tolerance(fabs(up) + fabs(expected))))
+			fail_msg("scan: gradient %zu is %.12g, differences give %.12g", j,
+				(double)grad[j], expected);
+		alive += expected != 0;
+	}
+	assert_true(alive > 100);
+	arena_free(a);
+}
+
+/* The loss is the mean of what a forward run gives; the states captured on the way, at a row's own
+ * step and at the end are the same numbers. */
+static void test_captures(void **state)
+{
+	static struct data d;
+	static real grad[N_PARAMS];
+	static double loss[ROWS], path[ROWS * STEPS * DIM], end[ROWS * DIM], picked[ROWS * DIM];
+	static uint32_t at[ROWS];
+	struct arena *a = arena_new();
+	struct graph *g = record_scan(a, NULL);
+
+	(void)state;
+	fill_data(&d);
+	for (size_t r = 0; r < ROWS; r++)
+		at[r] = (uint32_t)(r * 7 % STEPS);
+	const struct capture all[] = { { "loss", loss, NULL, NULL }, { "x", path, NULL, NULL },
+		{ "end", end, NULL, NULL } };
+	const struct capture pick = { "x", picked, NULL, at };
+	struct graph_args args = {
+		.rows = ROWS, .seed = 3, .params = { d.params }, .captures = all, .n_captures = 3
+	};
+	graph_forward(g, &args);
+	args.captures = &pick;
+	args.n_captures = 1;
+	double total = graph_gradient(g, &args, N_PARAMS, grad), mean = 0;
+	for (size_t r = 0; r < ROWS; r++) {
+		mean += loss[r] / ROWS;
+		for (size_t k = 0; k < DIM; k++)
+			assert_true(picked[r * DIM + k] == path[(r * STEPS + at[r]) * DIM + k]);
+		assert_true(isfinite(end[r * DIM]));
+	}
+	assert_true(fabs(mean - total) < 1e-13 * (1 + fabs(mean)));
+	arena_free(a);
+}
+
+/* Recorded draws take the place of fresh ones. */
+static void test_tapes(void **state)
+{
+	static struct data d;
+	static double prior[ROWS * DIM], noise[ROWS * STEPS * DIM], one[ROWS], two[ROWS];
+	struct arena *a = arena_new();
+	struct graph *g = record_scan(a, NULL);
+	const struct rng r = { .seed = 3, .purpose = RNG_NOISE };
+	real lane[DIM];
+
+	(void)state;
+	fill_data(&d);
+	for (uint32_t s = 0; s < STEPS; s++) {
+		for (size_t i = 0; i < ROWS; i++) {
+			rng_normal(r, s, i, 1, DIM, lane);
+			for (size_t k = 0; k < DIM; k++)
+				noise[(i * STEPS + s) * DIM + k] = (double)lane[k];
+		}
+	}
+	struct capture c = { "loss", one, NULL, NULL };
+	struct graph_args args = {
+		.rows = ROWS, .seed = 3, .params = { d.params }, .captures = &c, .n_captures = 1
+	};
+	graph_forward(g, &args);
+	const struct tape tapes[] = { { RNG_NOISE, noise }, { RNG_PRIOR, prior } };
+	args.tapes = tapes;
+	args.n_tapes = 1;
+	c.f64 = two;
+	graph_forward(g, &args);
+	assert_memory_equal(one, two, sizeof(one));
+	args.n_tapes = 2;
+	graph_forward(g, &args);
+	assert_memory_not_equal(one, two, sizeof(one));
+	arena_free(a);
+}
+
+static void test_threads(void **state)
+{
+	static struct data d;
+	static real grad[3][N_PARAMS];
+	const size_t threads[3] = { 1, 2, 7 };
+	double loss[3];
+
+	(void)state;
+	fill_data(&d);
+	for (int i = 0; i < 3; i++) {
+		parallel_use(threads[i]);
+		struct arena *a = arena_new();
+		struct graph *g = record_scan(a, NULL);
+		struct graph_args args = { .rows = 1000, .seed = 3, .params = { d.params } };
+		loss[i] = graph_gradient(g, &args, N_PARAMS, grad[i]);
+		loss[i] += graph_gradient(g, &args, N_PARAMS, grad[i]);
+		arena_free(a);
+	}
+	parallel_use(0);
+	for (int i = 1; i < 3; i++) {
+		assert_true(loss[i] == loss[0]);
+		assert_memory_equal(grad[i], grad[0], sizeof(grad[0]));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_gradients),
+		cmocka_unit_test(test_tangents),
+		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_scan_gradient),
+		cmocka_unit_test(test_captures),
+		cmocka_unit_test(test_tapes),
+		cmocka_unit_test(test_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
