@@ -2,6 +2,7 @@
  * invariances and degenerate input. */
 #include "core/csv.h"
 #include "core/stats.h"
+#include "score/kernel.h"
 #include "score/transport.h"
 #include "stride.h"
 
@@ -306,6 +307,37 @@ static void test_sinkhorn_as_published(void **state)
 	assert_true(found >= 15);
 }
 
+static void test_mmd_as_published(void **state)
+{
+	struct csv *expected = read_expected(GOLDEN "shared_expected_clouds.csv");
+	size_t found = 0;
+
+	(void)state;
+	for (size_t i = 0; i < expected->rows; i++) {
+		struct scored in;
+		struct cloud z;
+		const char *name = field(expected, i, "case");
+		if (!read_clouds(expected, i, &in))
+			continue;
+		found++;
+		assert_int_equal(kernel_pool(&z, in.exact, in.n_exact, in.x, in.n, in.dim, arena),
+			OK);
+		assert_same(kernel_median(&z, z.n, arena),
+			number(expected, i, "osds_mmd_bandwidth_f64"), 1e-14, name);
+		assert_same(value_of("mmd_osds", &in).value, number(expected, i, "osds_mmd_f64"),
+			1e-11, name);
+		/* The unbiased statistic at the bandwidth of all pairs but the diagonal: differences
+		 * of means of size 1. */
+		double n = (double)in.n_exact, m = (double)in.n, h = kernel_median(&z, 0, arena);
+		struct kernel_sums s;
+		assert_same(h, number(expected, i, "ref_bw_offdiag"), 1e-14, name);
+		kernel_sums(&z, in.n_exact, h, arena, &s);
+		assert_near(kernel_mmd_u(&s, n, m), number(expected, i, "ref_mmd2_U_nodiag"), 1e-13,
+			name);
+	}
+	assert_true(found >= 15);
+}
+
 /* --- the contract ---------------------------------------------------------------------------- */
 
 enum { CONTRACT_N = 150, CONTRACT_EXACT = 130 };
@@ -471,6 +503,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_non_finite_weights, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bounds_and_errors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sinkhorn_as_published, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_mmd_as_published, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract_non_finite, set_up, tear_down),
 	};
