@@ -23,6 +23,16 @@ static inline num num_exp(num x)
 #endif
 }
 
+/** log(x) for normal x > 0, likewise. */
+static inline num num_log(num x)
+{
+#ifdef STRIDE_TARGET_F32
+	return vm_logf(x);
+#else
+	return log(x);
+#endif
+}
+
 /** Bounds that keep NaN, unlike fmin and fmax. */
 static inline num num_clamp(num x, num low, num high)
 {
@@ -47,6 +57,29 @@ static inline void num_gemm(bool transpose_b, size_t m, size_t n, size_t k, num 
 	cblas_dgemm(CblasColMajor, CblasNoTrans, tb, (int)m, (int)n, (int)k, alpha, a, (int)lda, b,
 		(int)ldb, beta, c, (int)ldc);
 #endif
+}
+
+/** Calls of a target's block functions for pieces of at most TARGET_BLOCK of n points: pointers at
+ * the piece's first point, n still the distance between coordinates, count the points of the piece.
+ */
+static inline void num_eval_blocks(const void *state, size_t n, const num *x, double *log_rho,
+	num *grad,
+	void (*block)(const void *state, size_t n, size_t count, const num *x, double *log_rho,
+		num *grad))
+{
+	for (size_t first = 0; first < n; first += TARGET_BLOCK)
+		block(state, n, n - first < TARGET_BLOCK ? n - first : TARGET_BLOCK, x + first,
+			log_rho != NULL ? log_rho + first : NULL,
+			grad != NULL ? grad + first : NULL);
+}
+
+static inline void num_hvp_blocks(const void *state, size_t n, const num *x, const num *v, num *hv,
+	void (*block)(
+		const void *state, size_t n, size_t count, const num *x, const num *v, num *hv))
+{
+	for (size_t first = 0; first < n; first += TARGET_BLOCK)
+		block(state, n, n - first < TARGET_BLOCK ? n - first : TARGET_BLOCK, x + first,
+			v + first, hv + first);
 }
 
 #endif

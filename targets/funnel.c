@@ -46,10 +46,12 @@ static inline num precision_of(num v)
 }
 
 /* At most TARGET_BLOCK points of a block of n. */
-static void eval_block(size_t n, size_t count, const num *x, double *log_rho, num *grad)
+static void eval_block(
+	const void *state, size_t n, size_t count, const num *x, double *log_rho, num *grad)
 {
 	num precision[TARGET_BLOCK], s[TARGET_BLOCK];
 
+	(void)state;
 #pragma omp simd
 	for (size_t i = 0; i < count; i++) {
 		precision[i] = precision_of(x[i]);
@@ -87,12 +89,7 @@ static void eval_block(size_t n, size_t count, const num *x, double *log_rho, nu
 
 static void eval(const void *state, size_t n, const num *x, double *log_rho, num *grad)
 {
-	(void)state;
-	for (size_t first = 0; first < n; first += TARGET_BLOCK) {
-		size_t count = n - first < TARGET_BLOCK ? n - first : TARGET_BLOCK;
-		eval_block(n, count, x + first, log_rho != NULL ? log_rho + first : NULL,
-			grad != NULL ? grad + first : NULL);
-	}
+	num_eval_blocks(state, n, x, log_rho, grad, eval_block);
 }
 
 static void hvp(const void *state, size_t n, const num *x, const num *v, num *hv)

@@ -1,0 +1,369 @@
+/*
+ * Gaussian mixtures with equal weights and isotropic components, normalised:
+ *
+ *     rho(x) = 1/K sum_k N(x; m_k, s_k^2 I),
+ *     r_k    = N_k(x) / sum_j N_j(x)                             (responsibility)             (1)
+ *     grad log rho = sum_k r_k g_k,  g_k = (m_k - x) / s_k^2                                  (2)
+ *     Hessian v = sum_k r_k (g_k.v - sum_j r_j g_j.v) g_k - sum_k r_k / s_k^2 v               (3)
+ *
+ * gmm40_2d and gmm40_50d are the 40-mode mixtures of Beyond ELBOs and OSDS, gmm9 the grid of
+ * sde_sampler and SCDS.
+ */
+#include "stride.h"
+#include "core/csv.h"
+
+enum { COMPONENTS_MAX = 80, GROUP = 4 /* components whose distances are summed side by side */ };
+
+struct mixture {
+	size_t components, dim;
+	double half_width; /* of the plot window */
+	double *mean;      /* [components][dim] */
+	double *std;       /* [components] */
+	/* The same for eval; rows up to a multiple of GROUP exist. */
+	num *centre, *precision, *log_scale;
+};
+
+/* --- preparation -------------------------------------------------------------------------------
+ */
+
+/* mean [components][dim] is kept. */
+static void prepare(struct mixture *m, size_t components, size_t dim, double *mean, double std,
+	double half_width, struct arena *a)
+{
+	size_t padded = (components + GROUP - 1) / GROUP * GROUP;
+
+	invariant(components <= COMPONENTS_MAX);
+	m->components = components;
+	m->dim = dim;
+	m->half_width = half_width;
+	m->mean = mean;
+	m->std = ARENA_NEW(a, components, double);
+	m->centre = ARENA_NEW(a, padded * dim, num);
+	m->precision = ARENA_NEW(a, padded, num);
+	m->log_scale = ARENA_NEW(a, padded, num);
+	for (size_t k = 0; k < components; k++) {
+		m->std[k] = std;
+		m->precision[k] = (num)(1 / (std * std));
+		m->log_scale[k] =
+			(num)(-log((double)components) - (double)dim * (log(std) + LOG_2PI / 2));
+	}
+	for (size_t j = 0; j < components * dim; j++)
+		m->centre[j] = (num)mean[j];
+}
+
+static int init_gmm40(struct mixture *m, const char *file, size_t dim, struct arena *a)
+{
+	struct csv table;
+
+	TRY(csv_read(&table, data_path(file, a), CSV_FINITE, a));
+	if (table.rows != 40 || table.cols != dim)
+		return fail(ERR_PARSE, "%s: %zu rows of %zu numbers; 40 rows of %zu are needed",
+			table.path, table.rows, table.cols, dim);
+	prepare(m, table.rows, table.cols, table.x, 1, 60, a);
+	return OK;
+}
+
+static int init_gmm40_2d(void *state, struct arena *a)
+{
+	return init_gmm40(state, "gmm40_2d.csv", 2, a);
+}
+
+static int init_gmm40_50d(void *state, struct arena *a)
+{
+	return init_gmm40(state, "gmm40_50d.csv", 50, a);
+}
+
+static int init_gmm9(void *state, struct arena *a)
+{
+	/* sqrt(0.3) as the published code has it, in float32. */
+	const double std = (double)0.54772257804870605f;
+	double *mean = ARENA_NEW(a, 9 * 2, double);
+
+	for (size_t k = 0; k < 9; k++) {
+		mean[2 * k] = 5.0 * (double)(k / 3) - 5;
+		mean[2 * k + 1] = 5.0 * (double)(k % 3) - 5;
+	}
+	prepare(state, 9, 2, mean, std, 5 + 5 * std, a);
+	return OK;
+}
+
+static size_t dim(const void *state)
+{
+	const struct mixture *m = state;
+
+	return m->dim;
+}
+
+/* --- evaluation --------------------------------------------------------------------------------
+ */
+
+/* Scratch for a block: one row of points for each component. */
+struct block {
+	num weight[COMPONENTS_MAX][TARGET_BLOCK];   /* log N_k, then r_k / s_k^2 */
+	num top[TARGET_BLOCK], total[TARGET_BLOCK]; /* of the log-sum-exp */
+	num precision[TARGET_BLOCK];                /* sum_k r_k / s_k^2 */
+};
+
+/* Log densities of GROUP components from k on. Differences are squared and summed directly:
+ * expanding |x|^2 - 2 x.m + |m|^2 into a matrix product would lose four of float's seven digits
+ * here, as |x|^2 is thousands of times |x - m|^2. Side by side, so that a coordinate is loaded once
+ * for all. */
+static void group_density(
+	const struct mixture *m, size_t k, size_t n, size_t count, const num *x, struct block *b)
+{
+	num *s0 = b->weight[k], *s1 = b->weight[k + 1], *s2 = b->weight[k + 2],
+	    *s3 = b->weight[k + 3];
+
+	memset(b->weight[k], 0, GROUP * sizeof(b->weight[k]));
+	for (size_t j = 0; j < m->dim; j++) {
+		const num *xj = x + j * n, *centre = m->centre + k * m->dim + j;
+		const num c0 = centre[0], c1 = centre[m->dim], c2 = centre[2 * m->dim],
+			  c3 = centre[3 * m->dim];
+#pragma omp simd
+		for (size_t i = 0; i < count; i++) {
+			s0[i] += (xj[i] - c0) * (xj[i] - c0);
+			s1[i] += (xj[i] - c1) * (xj[i] - c1);
+			s2[i] += (xj[i] - c2) * (xj[i] - c2);
+			s3[i] += (xj[i] - c3) * (xj[i] - c3);
+		}
+	}
+	for (size_t g = k; g < k + GROUP; g++) {
+		const num half = m->precision[g] / 2, log_scale = m->log_scale[g];
+#pragma omp simd
+		for (size_t i = 0; i < count; i++)
+			b->weight[g][i] = log_scale - half * b->weight[g][i];
+	}
+}
+
+/* Fills b: eq. 1 by log-sum-exp. */
+static void responsibilities(
+	const struct mixture *m, size_t n, size_t count, const num *x, struct block *b)
+{
+	for (size_t k = 0; k < m->components; k += GROUP)
+		group_density(m, k, n, count, x, b);
+	memcpy(b->top, b->weight[0], sizeof(b->top));
+	for (size_t k = 1; k < m->components; k++) {
+#pragma omp simd
+		for (size_t i = 0; i < count; i++)
+			b->top[i] = b->weight[k][i] > b->top[i] ? b->weight[k][i] : b->top[i];
+	}
+	memset(b->total, 0, sizeof(b->total));
+	memset(b->precision, 0, sizeof(b->precision));
+	for (size_t k = 0; k < m->components; k++) {
+#pragma omp simd
+		for (size_t i = 0; i < count; i++) {
+			num e = num_exp(b->weight[k][i] - b->top[i]);
+			b->total[i] += e;
+			b->weight[k][i] = e * m->precision[k];
+			b->precision[i] += b->weight[k][i];
+		}
+	}
+	num inverse[TARGET_BLOCK];
+#pragma omp simd
+	for (size_t i = 0; i < count; i++) {
+		inverse[i] = 1 / b->total[i];
+		b->precision[i] *= inverse[i];
+	}
+	for (size_t k = 0; k < m->components; k++) {
+#pragma omp simd
+		for (size_t i = 0; i < count; i++)
+			b->weight[k][i] *= inverse[i];
+	}
+}
+
+/* out [dim][n] = sum_k weight[k] centre[k], weight [components][TARGET_BLOCK]. */
+static void weighted_centres(
+	const struct mixture *m, size_t n, size_t count, const num *weight, num *out)
+{
+	num_gemm(true, count, m->dim, m->components, 1, weight, TARGET_BLOCK, m->centre, m->dim, 0,
+		out, n);
+}
+
+/* |x| up to 1e6 gives squared distances up to dim * 1e12 / s^2: log rho and the gradient are finite
+ * in float too, and the nearest component takes all. */
+static void eval_block(
+	const void *state, size_t n, size_t count, const num *x, double *log_rho, num *grad)
+{
+	const struct mixture *m = state;
+	struct block b;
+
+	responsibilities(m, n, count, x, &b);
+	if (log_rho != NULL) {
+#pragma omp simd
+		for (size_t i = 0; i < count; i++)
+			log_rho[i] = (double)b.top[i] + (double)num_log(b.total[i]);
+	}
+	if (grad != NULL) { /* eq. 2 */
+		weighted_centres(m, n, count, b.weight[0], grad);
+		for (size_t j = 0; j < m->dim; j++) {
+#pragma omp simd
+			for (size_t i = 0; i < count; i++)
+				grad[j * n + i] -= b.precision[i] * x[j * n + i];
+		}
+	}
+}
+
+static void eval(const void *state, size_t n, const num *x, double *log_rho, num *grad)
+{
+	num_eval_blocks(state, n, x, log_rho, grad, eval_block);
+}
+
+static void hvp_block(
+	const void *state, size_t n, size_t count, const num *x, const num *v, num *hv)
+{
+	const struct mixture *m = state;
+	struct block b;
+	num slope[COMPONENTS_MAX][TARGET_BLOCK]; /* g_k.v */
+	num mean_slope[TARGET_BLOCK] = { 0 }, constant[TARGET_BLOCK] = { 0 };
+
+	responsibilities(m, n, count, x, &b);
+	memset(slope, 0, sizeof(slope));
+	for (size_t k = 0; k < m->components; k++) {
+		const num precision = m->precision[k];
+		for (size_t j = 0; j < m->dim; j++) {
+			const num centre = m->centre[k * m->dim + j];
+			const num *xj = x + j * n, *vj = v + j * n;
+#pragma omp simd
+			for (size_t i = 0; i < count; i++)
+				slope[k][i] += precision * (centre - xj[i]) * vj[i];
+		}
+#pragma omp simd
+		for (size_t i = 0; i < count; i++)
+			mean_slope[i] += b.weight[k][i] / precision * slope[k][i];
+	}
+	for (size_t k = 0; k < m->components; k++) { /* eq. 3 */
+#pragma omp simd
+		for (size_t i = 0; i < count; i++) {
+			slope[k][i] = b.weight[k][i] * (slope[k][i] - mean_slope[i]);
+			constant[i] += slope[k][i];
+		}
+	}
+	weighted_centres(m, n, count, slope[0], hv);
+	for (size_t j = 0; j < m->dim; j++) {
+#pragma omp simd
+		for (size_t i = 0; i < count; i++)
+			hv[j * n + i] -= constant[i] * x[j * n + i] + b.precision[i] * v[j * n + i];
+	}
+}
+
+static void hvp(const void *state, size_t n, const num *x, const num *v, num *hv)
+{
+	num_hvp_blocks(state, n, x, v, hv, hvp_block);
+}
+
+/* --- what is known ------------------------------------------------------------------------------
+ */
+
+static void draw(const void *state, struct rng r, uint64_t row, double *x)
+{
+	const struct mixture *m = state;
+	size_t k = (size_t)rng_below(r, 0, row, 0, m->components);
+
+	for (size_t j = 0; j < m->dim; j++)
+		x[j] = m->mean[k * m->dim + j] + m->std[k] * rng_gauss(r, 0, row, (uint32_t)j + 1);
+}
+
+static void log_z(const void *state, struct log_z *out)
+{
+	(void)state;
+	*out = (struct log_z){ LOG_Z_EXACT, 0, 0, "normalised" };
+}
+
+static size_t modes(const void *state)
+{
+	const struct mixture *m = state;
+
+	return m->components;
+}
+
+static size_t classify(const void *state, const double *x)
+{
+	const struct mixture *m = state;
+	size_t best = 0;
+	double top = -HUGE_VAL;
+
+	for (size_t k = 0; k < m->components; k++) {
+		double s = 0;
+		for (size_t j = 0; j < m->dim; j++) {
+			double z = (x[j] - m->mean[k * m->dim + j]) / m->std[k];
+			s += z * z;
+		}
+		double density = -s / 2 - (double)m->dim * log(m->std[k]);
+		if (density > top) {
+			top = density;
+			best = k;
+		}
+	}
+	return best;
+}
+
+static void mode_weights(const void *state, double *weight)
+{
+	const struct mixture *m = state;
+
+	for (size_t k = 0; k < m->components; k++)
+		weight[k] = 1 / (double)m->components;
+}
+
+static void moments(const void *state, double *mean, double *sd)
+{
+	const struct mixture *m = state;
+	const double count = (double)m->components;
+
+	for (size_t j = 0; j < m->dim; j++) {
+		double sum = 0, variance = 0;
+		for (size_t k = 0; k < m->components; k++)
+			sum += m->mean[k * m->dim + j];
+		mean[j] = sum / count;
+		for (size_t k = 0; k < m->components; k++) {
+			double d = m->mean[k * m->dim + j] - mean[j];
+			variance += (d * d + m->std[k] * m->std[k]) / count;
+		}
+		sd[j] = sqrt(variance);
+	}
+}
+
+static void window(const void *state, struct window *out)
+{
+	const struct mixture *m = state;
+	double w = m->half_width;
+
+	*out = (struct window){ -w, w, -w, w };
+}
+
+/* Distances and weighted centres: two products of a point with components x dim numbers. */
+static double flops(const void *state)
+{
+	const struct mixture *m = state;
+
+	return 4 * (double)m->components * (double)m->dim;
+}
+
+#define MIXTURE                                                                                   \
+	.state_size = sizeof(struct mixture), .dim = dim, .eval = eval, .hvp = hvp, .draw = draw, \
+	.log_z = log_z, .modes = modes, .classify = classify, .mode_weights = mode_weights,       \
+	.moments = moments, .window = window, .flops = flops
+
+const TARGET(gmm40_2d) = {
+	.name = "gmm40_2d",
+	.title = "GMM-40 (2-D)",
+	.paper = "Blessing et al. 2024, arXiv 2406.07423 (MoG)",
+	.init = init_gmm40_2d,
+	MIXTURE,
+};
+
+const TARGET(gmm40_50d) = {
+	.name = "gmm40_50d",
+	.title = "GMM-40 (50-D)",
+	.paper = "Blessing et al. 2024, arXiv 2406.07423 (MoG)",
+	.init = init_gmm40_50d,
+	MIXTURE,
+};
+
+const TARGET(gmm9) = {
+	.name = "gmm9",
+	.title = "GMM-9",
+	.paper = "Zhang and Chen 2022, arXiv 2111.15141; grid of 9 modes",
+	.init = init_gmm9,
+	MIXTURE,
+};
