@@ -5,8 +5,6 @@
 
 #include "core/vmath.h"
 
-#include <cblas.h>
-
 /** Points that eval works on at a time: its scratch is arrays [..][TARGET_BLOCK] on the stack. */
 enum { TARGET_BLOCK = 64 };
 
@@ -42,22 +40,19 @@ static inline num num_clamp(num x, num low, num high)
 }
 
 /**
- * c = alpha a b + beta c in the layout of blocks, column-major: a is m x k (leading dimension lda),
- * b is k x n, or n x k and used transposed, c is m x n. With a block of points, m counts the
- * points; a table with a row of k numbers for each of n outputs is b untransposed.
+ * c = alpha a b + beta c in the layout of blocks, column-major: a is m x k (leading dimension lda), b is
+ * k x n, or n x k and used transposed, c is m x n. With a block of points, m counts the points; a
+ * table with a row of k numbers for each of n outputs is b untransposed.
  */
-static inline void num_gemm(bool transpose_b, size_t m, size_t n, size_t k, num alpha, const num *a,
-	size_t lda, const num *b, size_t ldb, num beta, num *c, size_t ldc)
-{
-	enum CBLAS_TRANSPOSE tb = transpose_b ? CblasTrans : CblasNoTrans;
 #ifdef STRIDE_TARGET_F32
-	cblas_sgemm(CblasColMajor, CblasNoTrans, tb, (int)m, (int)n, (int)k, alpha, a, (int)lda, b,
-		(int)ldb, beta, c, (int)ldc);
+#define num_gemm target_sgemm
 #else
-	cblas_dgemm(CblasColMajor, CblasNoTrans, tb, (int)m, (int)n, (int)k, alpha, a, (int)lda, b,
-		(int)ldb, beta, c, (int)ldc);
+#define num_gemm target_dgemm
 #endif
-}
+void target_sgemm(bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
+	size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
+void target_dgemm(bool transpose_b, size_t m, size_t n, size_t k, double alpha, const double *a,
+	size_t lda, const double *b, size_t ldb, double beta, double *c, size_t ldc);
 
 /** Calls of a target's block functions for pieces of at most TARGET_BLOCK of n points: pointers at
  * the piece's first point, n still the distance between coordinates, count the points of the piece.
@@ -74,8 +69,8 @@ static inline void num_eval_blocks(const void *state, size_t n, const num *x, do
 }
 
 static inline void num_hvp_blocks(const void *state, size_t n, const num *x, const num *v, num *hv,
-	void (*block)(
-		const void *state, size_t n, size_t count, const num *x, const num *v, num *hv))
+	void (*block)(const void *state, size_t n, size_t count, const num *x, const num *v,
+		num *hv))
 {
 	for (size_t first = 0; first < n; first += TARGET_BLOCK)
 		block(state, n, n - first < TARGET_BLOCK ? n - first : TARGET_BLOCK, x + first,

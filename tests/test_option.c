@@ -183,8 +183,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(defaults_are_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(good_values_are_set, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			bad_values_are_refused_and_change_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(bad_values_are_refused_and_change_nothing, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(texts_read_back, setup, teardown),
 		cmocka_unit_test(nearest_names),
 		cmocka_unit_test(printed_table_has_every_option),

@@ -59,8 +59,8 @@ static double kolmogorov(double *x, size_t n)
 	gsl_sort(x, 1, n);
 	for (size_t i = 0; i < n; i++) {
 		double p = gsl_cdf_ugaussian_P(x[i]);
-		worst = fmax(
-			worst, fmax(p - (double)i / (double)n, (double)(i + 1) / (double)n - p));
+		worst = fmax(worst,
+			fmax(p - (double)i / (double)n, (double)(i + 1) / (double)n - p));
 	}
 	return worst;
 }

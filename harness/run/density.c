@@ -136,9 +136,10 @@ size_t density_dim(const struct density *d)
 
 void density_log_z(const struct density *d, struct log_z *out)
 {
-	*out = (struct log_z){
-		.kind = LOG_Z_UNKNOWN, .value = (double)NAN, .se = (double)NAN, .source = ""
-	};
+	*out = (struct log_z){ .kind = LOG_Z_UNKNOWN,
+		.value = (double)NAN,
+		.se = (double)NAN,
+		.source = "" };
 	if (d->target->log_z != NULL)
 		d->target->log_z(d->state, out);
 }
@@ -148,8 +149,8 @@ void density_eval(const struct density *d, size_t n, const double *x, double *lo
 	d->target->eval(d->state, n, x, log_rho, grad);
 }
 
-void density_eval_real(
-	const struct density *d, size_t n, const real *x, double *log_rho, real *grad)
+void density_eval_real(const struct density *d, size_t n, const real *x, double *log_rho,
+	real *grad)
 {
 #ifdef STRIDE_DOUBLE
 	d->target->eval(d->state, n, x, log_rho, grad);

@@ -1,0 +1,945 @@
+/* The contract of targets: every registered target is checked, none is listed here. Named ones
+ * appear only where something more is known of them. */
+#include "stride.h"
+
+#include <cblas.h>
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_integration.h>
+#include <lapacke.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { DRAWS = 20000 };
+
+static const struct rng stream = { 20, RNG_TEST, 0 };
+
+/* Deviations of a normal estimate: one in 1.7 million is larger, and some thousand are looked at. */
+static const double SIGMAS = 5;
+
+struct fixture {
+	struct arena *a;
+	const struct target *t;
+	struct density *d;
+	size_t dim;
+};
+
+static void fixture_open(struct fixture *f, const char *target, const struct setting *settings,
+	size_t n)
+{
+	f->a = arena_new();
+	f->t = target_find(target);
+	assert_non_null(f->t);
+	if (density_new(&f->d, target, settings, n, f->a) != OK)
+		fail_msg("%s", error_text());
+	f->dim = density_dim(f->d);
+}
+
+static double *block(const struct fixture *f, size_t n)
+{
+	return arena_alloc(f->a, f->dim * n, sizeof(double));
+}
+
+/* One test function over all targets; the name of the target is printed on failure. */
+static void each_target(void (*check)(struct fixture *f))
+{
+	for (size_t i = 0; targets[i] != NULL; i++) {
+		struct fixture f;
+		fixture_open(&f, targets[i]->name, NULL, 0);
+		check(&f);
+		arena_free(f.a);
+	}
+}
+
+#define check_that(f, condition, ...)                             \
+	do {                                                      \
+		if (!(condition)) {                               \
+			print_error("target %s: ", (f)->t->name); \
+			fail_msg(__VA_ARGS__);                    \
+		}                                                 \
+	} while (0)
+
+#define assert_near(a, b, tolerance) assert_true(fabs((a) - (b)) <= (tolerance))
+
+/* --- points ------------------------------------------------------------------------------------ */
+
+/* Coordinate-major points x [dim][n]: exact samples where there are any, otherwise normals, every
+ * other point with noise of scale 10^0 .. 10^1.5 added. Full-digit numbers everywhere. */
+static void typical_points(const struct fixture *f, size_t n, double *x)
+{
+	double *row = arena_alloc(f->a, f->dim, sizeof(*row));
+
+	for (size_t i = 0; i < n; i++) {
+		if (f->t->draw != NULL)
+			assert_int_equal(density_draw(f->d, stream, i, 1, row), OK);
+		else
+			for (size_t k = 0; k < f->dim; k++)
+				row[k] = rng_gauss(stream, 1, i, (uint32_t)k);
+		double scale = i % 2 == 0 ? 0 : pow(10, 1.5 * (double)i / (double)n);
+		for (size_t k = 0; k < f->dim; k++)
+			x[k * n + i] = row[k] + scale * rng_gauss(stream, 2, i, (uint32_t)k);
+	}
+}
+
+/* Points with |x| up to 1e6: all corners of trouble that have a name, then every order of
+ * magnitude. */
+static void far_points(const struct fixture *f, size_t n, double *x)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < f->dim; k++) {
+			double u = rng_uniform(stream, 3, i, (uint32_t)k);
+			double sign = rng_uniform(stream, 4, i, (uint32_t)k) < 0.5 ? -1 : 1;
+			double far[] = { 0, 1e6, -1e6, k == 0 ? 1e6 : 0, k == 0 ? -1e6 : 0,
+				k == 0 ? -1e6 : 1e6, k == 0 ? 0 : 1e6, k % 2 == 0 ? 1e6 : -1e6,
+				k == 0 ? -90 : 1e6, k == 0 ? -90 : 0, k == 0 ? 90 : 1e6 };
+			x[k * n + i] = i < sizeof(far) / sizeof(far[0])
+					       ? far[i]
+					       : sign * pow(10, 12 * u - 6);
+		}
+	}
+}
+
+/* --- derivatives ------------------------------------------------------------------------------- */
+
+/* A central difference over h and h/2, with Richardson's extrapolation of the two and what is known
+ * of its error. */
+struct difference {
+	double value, error;
+};
+
+/* size bounds the values that were subtracted. */
+static struct difference extrapolate(double plus, double minus, double half_plus, double half_minus,
+	double h, double size)
+{
+	double whole = (plus - minus) / (2 * h), half = (half_plus - half_minus) / h;
+
+	/* Truncation is h^4, well below the difference of the two; rounding is that of the values,
+	 * which sums over many terms enlarge tenfold. */
+	return (struct difference){ (4 * half - whole) / 3,
+		fabs(half - whole) + 40 * DBL_EPSILON * size / h };
+}
+
+static void shifted(const struct fixture *f, size_t n, const double *x, size_t k, const double *h,
+	double c, double *y)
+{
+	memcpy(y, x, f->dim * n * sizeof(*x));
+	for (size_t i = 0; i < n; i++)
+		y[k * n + i] += c * h[i];
+}
+
+static void check_gradient(struct fixture *f)
+{
+	enum { N = 24 };
+	double *x = block(f, N), *y = block(f, N), *grad = block(f, N);
+	double log_rho[4][N], h[N];
+	static const double at[4] = { 1, -1, 0.5, -0.5 };
+
+	typical_points(f, N, x);
+	density_eval(f->d, N, x, NULL, grad);
+	for (size_t k = 0; k < f->dim; k++) {
+		for (size_t i = 0; i < N; i++)
+			h[i] = 1e-4 * fmax(0.1, fabs(x[k * N + i]));
+		for (size_t s = 0; s < 4; s++) {
+			shifted(f, N, x, k, h, at[s], y);
+			density_eval(f->d, N, y, log_rho[s], NULL);
+		}
+		for (size_t i = 0; i < N; i++) {
+			struct difference d = extrapolate(log_rho[0][i], log_rho[1][i],
+				log_rho[2][i], log_rho[3][i], h[i], fabs(log_rho[0][i]));
+			double g = grad[k * N + i];
+			check_that(f, fabs(g - d.value) <= d.error + 1e-9 * fabs(g),
+				"gradient %zu of point %zu is %.15g, by differences %.15g +- %.1g",
+				k + 1, i, g, d.value, d.error);
+			/* A difference that knows nothing proves nothing. */
+			check_that(f, d.error <= 1e-2 * (1 + fabs(g)),
+				"difference %zu of point %zu is %g +- %g", k + 1, i, d.value,
+				d.error);
+		}
+	}
+}
+
+static void check_hvp(struct fixture *f)
+{
+	enum { N = 24 };
+	double *x = block(f, N), *v = block(f, N), *hv = block(f, N), *y = block(f, N);
+	double *grad[4];
+	static const double at[4] = { 1, -1, 0.5, -0.5 };
+	const double h = 1e-5;
+
+	if (f->t->hvp == NULL) {
+		assert_int_equal(density_hvp(f->d, N, x, v, hv), ERR_UNSUP);
+		return;
+	}
+	typical_points(f, N, x);
+	for (size_t j = 0; j < f->dim * N; j++)
+		v[j] = rng_gauss(stream, 5, j, 0);
+	assert_int_equal(density_hvp(f->d, N, x, v, hv), OK);
+	for (size_t s = 0; s < 4; s++) {
+		grad[s] = block(f, N);
+		for (size_t j = 0; j < f->dim * N; j++)
+			y[j] = x[j] + at[s] * h * v[j];
+		density_eval(f->d, N, y, NULL, grad[s]);
+	}
+	for (size_t i = 0; i < N; i++) {
+		/* Rounding errors are those of the largest term in the point's sums: its gradient
+		 * or its coordinates times the curvature. */
+		double size = 0, scale = 0;
+		for (size_t k = 0; k < f->dim; k++) {
+			size = fmax(size, fabs(grad[0][k * N + i]));
+			size = fmax(size, fabs(x[k * N + i]));
+			scale = fmax(scale, fabs(hv[k * N + i]));
+		}
+		for (size_t k = 0; k < f->dim; k++) {
+			size_t j = k * N + i;
+			struct difference d = extrapolate(grad[0][j], grad[1][j], grad[2][j],
+				grad[3][j], h, size);
+			check_that(f, fabs(hv[j] - d.value) <= d.error + 1e-8 * scale,
+				"Hv %zu of point %zu is %.15g, by differences %.15g +- %.1g", k + 1,
+				i, hv[j], d.value, d.error);
+			check_that(f, d.error <= 1e-2 * (1 + scale),
+				"difference %zu of point %zu is %g +- %g", k + 1, i, d.value,
+				d.error);
+		}
+	}
+}
+
+static void test_gradient(void **p)
+{
+	(void)p;
+	each_target(check_gradient);
+}
+
+static void test_hvp(void **p)
+{
+	(void)p;
+	each_target(check_hvp);
+}
+
+/* --- precision, range, blocks -------------------------------------------------------------------- */
+
+static real *rounded(const struct fixture *f, size_t n, double *x)
+{
+	real *y = arena_alloc(f->a, f->dim * n, sizeof(*y));
+
+	for (size_t j = 0; j < f->dim * n; j++)
+		x[j] = (double)(y[j] = (real)x[j]);
+	return y;
+}
+
+static double largest(const double *grad, size_t dim, size_t n, size_t i)
+{
+	double size = 0;
+
+	for (size_t k = 0; k < dim; k++)
+		size = fmax(size, fabs(grad[k * n + i]));
+	return size;
+}
+
+/* The fast instance at points that it holds exactly. Half of the digits more than a third are left by
+ * sums of up to a thousand terms: 4 eps^(2/3) is 1e-4 in float, 1.5e-10 in double. */
+static void check_real(struct fixture *f)
+{
+	enum { N = 100 };
+	const double tolerance = 4 * pow((double)REAL_EPS, 2.0 / 3);
+	double *x = block(f, N), *grad = block(f, N), log_rho[N], log_rho_real[N];
+	real *grad_real = arena_alloc(f->a, f->dim * N, sizeof(*grad_real));
+
+	typical_points(f, N, x);
+	real *xr = rounded(f, N, x);
+	density_eval(f->d, N, x, log_rho, grad);
+	density_eval_real(f->d, N, xr, log_rho_real, grad_real);
+	for (size_t i = 0; i < N; i++) {
+		check_that(f,
+			fabs(log_rho[i] - log_rho_real[i]) <= tolerance * (1 + fabs(log_rho[i])),
+			"log rho of point %zu: %.15g in double, %.15g in real", i, log_rho[i],
+			log_rho_real[i]);
+		double size = largest(grad, f->dim, N, i);
+		for (size_t k = 0; k < f->dim; k++) {
+			size_t j = k * N + i;
+			check_that(f,
+				fabs(grad[j] - (double)grad_real[j]) <= tolerance * (1 + size),
+				"gradient %zu of point %zu: %.15g in double, %.15g in real", k + 1,
+				i, grad[j], (double)grad_real[j]);
+		}
+	}
+	if (f->t->hvp == NULL)
+		return;
+	const struct field *field = density_field(f->d);
+	double *v = block(f, N), *hv = block(f, N);
+	for (size_t j = 0; j < f->dim * N; j++)
+		v[j] = rng_gauss(stream, 6, j, 0);
+	real *vr = rounded(f, N, v);
+	assert_int_equal(density_hvp(f->d, N, x, v, hv), OK);
+	field->hvp(field->context, N, xr, vr, grad_real);
+	for (size_t j = 0; j < f->dim * N; j++) {
+		double size = largest(hv, f->dim, N, j % N);
+		check_that(f, fabs(hv[j] - (double)grad_real[j]) <= tolerance * (1 + size),
+			"Hv %zu of point %zu: %.15g in double, %.15g in real", j / N + 1, j % N,
+			hv[j], (double)grad_real[j]);
+	}
+}
+
+static void check_finite(struct fixture *f)
+{
+	enum { N = 200 };
+	double *x = block(f, N), *grad = block(f, N), log_rho[N];
+	real *grad_real = arena_alloc(f->a, f->dim * N, sizeof(*grad_real));
+
+	far_points(f, N, x);
+	for (size_t pass = 0; pass < 2; pass++) {
+		if (pass == 0) {
+			density_eval(f->d, N, x, log_rho, grad);
+		} else {
+			density_eval_real(f->d, N, rounded(f, N, x), log_rho, grad_real);
+			for (size_t j = 0; j < f->dim * N; j++)
+				grad[j] = (double)grad_real[j];
+		}
+		for (size_t i = 0; i < N; i++)
+			check_that(f, log_rho[i] < HUGE_VAL, "%s: log rho of far point %zu is %g",
+				pass == 0 ? "double" : "real", i, log_rho[i]);
+		for (size_t j = 0; j < f->dim * N; j++)
+			check_that(f, isfinite(grad[j]), "%s: gradient %zu of far point %zu is %g",
+				pass == 0 ? "double" : "real", j / N + 1, j % N, grad[j]);
+	}
+}
+
+/* NaN must come through, or a diverged sampler would look healthy. */
+static void check_nan(struct fixture *f)
+{
+	double *x = block(f, 1), *grad = block(f, 1), log_rho;
+
+	for (size_t k = 0; k < f->dim; k++) {
+		typical_points(f, 1, x);
+		x[k] = (double)NAN;
+		density_eval(f->d, 1, x, &log_rho, grad);
+		check_that(f, isnan(log_rho), "log rho is %g where x_%zu is NaN", log_rho, k + 1);
+		double sum = 0;
+		for (size_t j = 0; j < f->dim; j++)
+			sum += grad[j];
+		check_that(f, isnan(sum), "no NaN in the gradient where x_%zu is NaN", k + 1);
+	}
+}
+
+/* Any number of points, any of the outputs left out: the same numbers up to the rounding of sums
+ * that BLAS orders by the shape of a block. */
+static void check_blocks(struct fixture *f)
+{
+	enum { N = 150 };
+	double *x = block(f, N), *grad = block(f, N), *alone = block(f, N);
+	double log_rho[N], log_rho_alone[N];
+
+	typical_points(f, N, x);
+	density_eval(f->d, N, x, log_rho, grad);
+	density_eval(f->d, N, x, log_rho_alone, NULL);
+	density_eval(f->d, N, x, NULL, alone);
+	assert_memory_equal(log_rho, log_rho_alone, sizeof(log_rho));
+	assert_memory_equal(grad, alone, f->dim * N * sizeof(*grad));
+	for (size_t i = 0; i < N; i++) {
+		double *point = block(f, 1), *g = block(f, 1), value;
+		for (size_t k = 0; k < f->dim; k++)
+			point[k] = x[k * N + i];
+		density_eval(f->d, 1, point, &value, g);
+		check_that(f, fabs(value - log_rho[i]) <= 1e-12 * (1 + fabs(value)),
+			"log rho of point %zu is %.17g in a block and %.17g alone", i, log_rho[i],
+			value);
+		double size = largest(grad, f->dim, N, i);
+		for (size_t k = 0; k < f->dim; k++)
+			check_that(f, fabs(g[k] - grad[k * N + i]) <= 1e-12 * (1 + size),
+				"gradient %zu of point %zu differs in a block", k + 1, i);
+	}
+}
+
+static void test_real(void **p)
+{
+	(void)p;
+	each_target(check_real);
+}
+
+static void test_finite(void **p)
+{
+	(void)p;
+	each_target(check_finite);
+}
+
+static void test_nan(void **p)
+{
+	(void)p;
+	each_target(check_nan);
+}
+
+static void test_blocks(void **p)
+{
+	(void)p;
+	each_target(check_blocks);
+}
+
+/* --- exact samples ------------------------------------------------------------------------------- */
+
+/* Mean and its standard error of value[0], value[stride], ... */
+static void mean_of(const double *value, size_t n, size_t stride, double *mean, double *se)
+{
+	double sum = 0, square = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += value[i * stride];
+	*mean = sum / (double)n;
+	for (size_t i = 0; i < n; i++)
+		square += pow(value[i * stride] - *mean, 2);
+	*se = sqrt(square / (double)(n - 1) / (double)n);
+}
+
+/* Samples row-major, and the same coordinate-major. */
+static double *draws(const struct fixture *f, double **columns)
+{
+	double *x = block(f, DRAWS);
+
+	assert_int_equal(density_draw(f->d, stream, 0, DRAWS, x), OK);
+	*columns = block(f, DRAWS);
+	for (size_t i = 0; i < DRAWS; i++)
+		for (size_t k = 0; k < f->dim; k++)
+			(*columns)[k * DRAWS + i] = x[i * f->dim + k];
+	return x;
+}
+
+static void check_moments(const struct fixture *f, const double *columns)
+{
+	double *mean = block(f, 1), *sd = block(f, 1), *square = arena_alloc(f->a, DRAWS, 8);
+
+	f->t->moments(density_state(f->d), mean, sd);
+	for (size_t k = 0; k < f->dim; k++) {
+		double m, se;
+		mean_of(columns + k * DRAWS, DRAWS, 1, &m, &se);
+		check_that(f, isnan(mean[k]) || fabs(m - mean[k]) <= SIGMAS * se,
+			"mean of coordinate %zu: %g by draws +- %g, %g by moments", k + 1, m, se,
+			mean[k]);
+		for (size_t i = 0; i < DRAWS; i++)
+			square[i] = pow(columns[k * DRAWS + i] - mean[k], 2);
+		mean_of(square, DRAWS, 1, &m, &se);
+		check_that(f, isnan(sd[k]) || fabs(m - sd[k] * sd[k]) <= SIGMAS * se,
+			"variance of coordinate %zu: %g by draws +- %g, %g by moments", k + 1, m,
+			se, sd[k] * sd[k]);
+	}
+}
+
+/* Stein's identities tie the samples to the density: E grad = 0, E (x_k - c) grad_k = -1, for any c. */
+static void check_stein(const struct fixture *f, const double *columns)
+{
+	double *grad = block(f, DRAWS), m, se, centre;
+
+	density_eval(f->d, DRAWS, columns, NULL, grad);
+	for (size_t k = 0; k < f->dim; k++) {
+		double *g = grad + k * DRAWS;
+		const double *x = columns + k * DRAWS;
+		mean_of(g, DRAWS, 1, &m, &se);
+		check_that(f, fabs(m) <= SIGMAS * se, "E grad_%zu = %g +- %g, not 0", k + 1, m, se);
+		mean_of(x, DRAWS, 1, &centre, &se);
+		for (size_t i = 0; i < DRAWS; i++)
+			g[i] *= x[i] - centre;
+		mean_of(g, DRAWS, 1, &m, &se);
+		check_that(f, fabs(m + 1) <= SIGMAS * se, "E x_%zu grad_%zu = %g +- %g, not -1",
+			k + 1, k + 1, m, se);
+	}
+}
+
+static void check_mode_weights(const struct fixture *f, const double *x)
+{
+	const void *state = density_state(f->d);
+	size_t modes = f->t->modes(state);
+	double *weight = ARENA_NEW(f->a, modes, double), *count = ARENA_NEW(f->a, modes, double);
+	double total = 0;
+
+	f->t->mode_weights(state, weight);
+	for (size_t i = 0; i < DRAWS; i++) {
+		size_t mode = f->t->classify(state, x + i * f->dim);
+		check_that(f, mode < modes, "sample %zu is of mode %zu of %zu", i, mode, modes);
+		count[mode]++;
+	}
+	for (size_t k = 0; k < modes; k++) {
+		double w = weight[k], p = count[k] / DRAWS;
+		total += w;
+		/* Overlapping components trade a few points across their border, unequally: 1 % of a
+		 * component's mass. */
+		check_that(f, fabs(p - w) <= SIGMAS * sqrt(w * (1 - w) / DRAWS) + 0.01 * w,
+			"mode %zu has mass %g by draws, %g by weights", k, p, w);
+	}
+	check_that(f, fabs(total - 1) <= 1e-12, "mode weights sum to %.17g", total);
+}
+
+static void check_draw(struct fixture *f)
+{
+	double *columns;
+
+	check_that(f,
+		(f->t->modes == NULL) == (f->t->classify == NULL) &&
+			(f->t->modes == NULL) == (f->t->mode_weights == NULL),
+		"modes, classify and mode_weights come together");
+	if (f->t->draw == NULL) {
+		assert_int_equal(density_draw(f->d, stream, 0, 1, block(f, 1)), ERR_UNSUP);
+		return;
+	}
+	double *x = draws(f, &columns), *again = block(f, 3);
+	assert_int_equal(density_draw(f->d, stream, 100, 3, again), OK);
+	assert_memory_equal(again, x + 100 * f->dim, 3 * f->dim * sizeof(*x));
+	check_stein(f, columns);
+	if (f->t->moments != NULL)
+		check_moments(f, columns);
+	if (f->t->modes != NULL && f->t->modes(density_state(f->d)) > 0)
+		check_mode_weights(f, x);
+}
+
+static void test_draw(void **p)
+{
+	(void)p;
+	each_target(check_draw);
+}
+
+/* --- normalisers --------------------------------------------------------------------------------- */
+
+/* Sum of rho over a square grid around 0, times the area of its cells. For analytic densities that end
+ * within the square its error falls exponentially with 1/step. */
+static double grid_integral(const struct fixture *f, double reach, double step)
+{
+	enum { N = TARGET_BLOCK };
+	const size_t side = (size_t)(2 * reach / step), points = f->dim == 1 ? side : side * side;
+	double x[2 * N], log_rho[N], sum = 0;
+
+	for (size_t first = 0; first < points; first += N) {
+		size_t count = points - first < N ? points - first : N;
+		for (size_t i = 0; i < count; i++) {
+			x[i] = -reach + step * (0.5 + (double)((first + i) % side));
+			x[count + i] = -reach + step * (0.5 + (double)((first + i) / side));
+		}
+		density_eval(f->d, count, x, log_rho, NULL);
+		for (size_t i = 0; i < count; i++)
+			sum += exp(log_rho[i]);
+	}
+	return sum * pow(step, (double)f->dim);
+}
+
+static void check_by_grid(const struct fixture *f, const struct log_z *z)
+{
+	double coarse = grid_integral(f, 80, 0.25), fine = grid_integral(f, 80, 0.1875);
+
+	check_that(f, fabs(log(fine / coarse)) <= 1e-3, "a grid is too coarse for this target");
+	check_that(f, fabs(log(fine) - z->value) <= 1e-9 + z->se + fabs(log(fine / coarse)),
+		"log Z is %.15g by a grid, %.15g by log_z", log(fine), z->value);
+}
+
+/* For any density q, E q(x) / rho(x) = 1 / Z over exact samples. q is a Gaussian fitted to the
+ * samples of one mode and narrowed, so that the ratio is bounded. */
+static void check_by_mode(const struct fixture *f, const struct log_z *z)
+{
+	double *columns, *x = draws(f, &columns), *log_rho = arena_alloc(f->a, DRAWS, 8);
+	double *ratio = ARENA_NEW(f->a, DRAWS, double), *member = arena_alloc(f->a, DRAWS, 8);
+	const void *state = density_state(f->d);
+	size_t mode = f->t->classify(state, x), members;
+	double shift = -z->value, mean, se;
+
+	density_eval(f->d, DRAWS, columns, log_rho, NULL);
+	for (size_t k = 0; k < f->dim; k++) {
+		double centre, deviation;
+		members = 0;
+		for (size_t i = 0; i < DRAWS; i++)
+			if (f->t->classify(state, x + i * f->dim) == mode)
+				member[members++] = x[i * f->dim + k];
+		mean_of(member, members, 1, &centre, &deviation);
+		deviation *= 0.95 * sqrt((double)members);
+		for (size_t i = 0; i < DRAWS; i++)
+			ratio[i] -= pow((x[i * f->dim + k] - centre) / deviation, 2) / 2 +
+				    log(deviation) + LOG_2PI / 2;
+	}
+	for (size_t i = 0; i < DRAWS; i++)
+		ratio[i] = exp(ratio[i] - log_rho[i] - shift);
+	mean_of(ratio, DRAWS, 1, &mean, &se);
+	check_that(f, se < 0.15 && fabs(mean - 1) <= SIGMAS * se,
+		"E q / rho times Z is %g +- %g, not 1", mean, se);
+}
+
+/* The mode by Newton's method, and the Cholesky factor [dim][dim] of the negative Hessian there. */
+static void laplace(const struct fixture *f, double *x, double *factor)
+{
+	double *step = block(f, 1), *v = block(f, 1);
+	const int dim = (int)f->dim;
+
+	memset(x, 0, f->dim * sizeof(*x));
+	for (size_t iteration = 0; iteration < 30; iteration++) {
+		density_eval(f->d, 1, x, NULL, step);
+		for (size_t k = 0; k < f->dim; k++) {
+			memset(v, 0, f->dim * sizeof(*v));
+			v[k] = -1;
+			assert_int_equal(density_hvp(f->d, 1, x, v, factor + k * f->dim), OK);
+		}
+		assert_int_equal(LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', dim, factor, dim), 0);
+		assert_int_equal(
+			LAPACKE_dpotrs(LAPACK_ROW_MAJOR, 'L', dim, 1, factor, dim, step, 1), 0);
+		for (size_t k = 0; k < f->dim; k++)
+			x[k] += step[k];
+	}
+}
+
+/* Importance sampling from a multivariate t around the mode, widened for what the curvature at the mode
+ * does not show of the tails. */
+static void check_by_importance(const struct fixture *f, const struct log_z *z)
+{
+	enum { N = 40000, FREEDOM = 10 };
+	const double widened = 1.3;
+	double *factor = arena_alloc(f->a, f->dim * f->dim, sizeof(*factor));
+	double *mode = block(f, 1), *y = block(f, 1), *x = block(f, 1), mean, se, log_det = 0;
+	double *w = arena_alloc(f->a, N, sizeof(*w)), d = (double)f->dim;
+
+	laplace(f, mode, factor);
+	for (size_t k = 0; k < f->dim; k++)
+		log_det += log(factor[k * f->dim + k]);
+	double constant = lgamma((FREEDOM + d) / 2) - lgamma(FREEDOM / 2.0) -
+			  d / 2 * (log(FREEDOM / 2.0) + LOG_2PI) + log_det - d * log(widened);
+	for (size_t i = 0; i < N; i++) {
+		double square = 0, chi = 0, log_rho;
+		for (size_t k = 0; k < f->dim; k++) {
+			y[k] = rng_gauss(stream, 7, i, (uint32_t)k);
+			square += y[k] * y[k];
+		}
+		for (uint32_t k = 0; k < FREEDOM; k++)
+			chi += pow(rng_gauss(stream, 8, i, k), 2);
+		cblas_dtrsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, (int)f->dim,
+			factor, (int)f->dim, y, 1);
+		for (size_t k = 0; k < f->dim; k++)
+			x[k] = mode[k] + widened * y[k] * sqrt(FREEDOM / chi);
+		density_eval(f->d, 1, x, &log_rho, NULL);
+		w[i] = exp(log_rho - z->value - constant + (FREEDOM + d) / 2 * log1p(square / chi));
+	}
+	mean_of(w, N, 1, &mean, &se);
+	check_that(f, se < 0.06 && fabs(log(mean)) <= SIGMAS * hypot(se, z->se),
+		"log Z is %g +- %g by importance sampling, %g by log_z", z->value + log(mean), se,
+		z->value);
+}
+
+static void check_log_z(struct fixture *f)
+{
+	struct log_z z;
+
+	density_log_z(f->d, &z);
+	if (f->t->log_z == NULL)
+		assert_int_equal(z.kind, LOG_Z_UNKNOWN);
+	if (z.kind == LOG_Z_UNKNOWN || z.kind == LOG_Z_INFINITE)
+		return;
+	check_that(f, isfinite(z.value) && z.se >= 0 && strlen(z.source) > 0,
+		"log Z is %g +- %g, \"%s\"", z.value, z.se, z.source);
+	if (f->dim <= 2)
+		check_by_grid(f, &z);
+	else if (z.kind == LOG_Z_ESTIMATE && f->t->hvp != NULL)
+		check_by_importance(f, &z);
+	else if (f->t->modes != NULL && f->t->draw != NULL)
+		check_by_mode(f, &z);
+}
+
+static void test_log_z(void **p)
+{
+	(void)p;
+	each_target(check_log_z);
+}
+
+/* An integrand along coordinate k through `at`, divided by rho(at). */
+struct line {
+	const struct fixture *f;
+	double *at;
+	size_t k;
+	double offset;
+};
+
+static double line_value(double x, void *p)
+{
+	struct line *l = p;
+	double log_rho, kept = l->at[l->k];
+
+	l->at[l->k] = x;
+	density_eval(l->f->d, 1, l->at, &log_rho, NULL);
+	l->at[l->k] = kept;
+	return exp(log_rho - l->offset);
+}
+
+static double integral(double (*function)(double, void *), void *context, double reach)
+{
+	gsl_integration_workspace *w = gsl_integration_workspace_alloc(1000);
+	gsl_function g = { function, context };
+	double value, error;
+
+	assert_int_equal(gsl_integration_qag(&g, -reach, reach, 0, 1e-12, 1000, GSL_INTEG_GAUSS31,
+				 w, &value, &error),
+		GSL_SUCCESS);
+	gsl_integration_workspace_free(w);
+	return value;
+}
+
+/* Through 0 every factor of a product is found on its own axis. */
+static void check_product(const char *name)
+{
+	struct fixture f;
+	struct log_z z;
+	double log_rho;
+
+	fixture_open(&f, name, NULL, 0);
+	double *at = ARENA_NEW(f.a, f.dim, double);
+	density_log_z(f.d, &z);
+	density_eval(f.d, 1, at, &log_rho, NULL);
+	double sum = log_rho;
+	for (size_t k = 0; k < f.dim; k++) {
+		struct line l = { &f, at, k, log_rho };
+		sum += log(integral(line_value, &l, 12));
+	}
+	check_that(&f, fabs(sum - z.value) <= 1e-11 * (1 + fabs(sum)),
+		"log Z is %.15g by quadrature, %.15g by log_z", sum, z.value);
+	arena_free(f.a);
+}
+
+static void test_many_well_log_z(void **p)
+{
+	(void)p;
+	check_product("many_well_5");
+	check_product("many_well_50");
+}
+
+/* Given x_1 the other nine coordinates of the funnel are alike and independent. */
+static double funnel_slice(double v, void *p)
+{
+	struct line l = *(struct line *)p;
+
+	l.at[0] = v;
+	density_eval(l.f->d, 1, l.at, &l.offset, NULL);
+	return exp(l.offset) * pow(integral(line_value, &l, 12 * exp(v / 2)), 9);
+}
+
+static void test_funnel_log_z(void **p)
+{
+	struct fixture f;
+	struct log_z z;
+
+	(void)p;
+	fixture_open(&f, "funnel", NULL, 0);
+	density_log_z(f.d, &z);
+	struct line l = { &f, ARENA_NEW(f.a, f.dim, double), 1, 0 };
+	double by_quadrature = log(integral(funnel_slice, &l, 30));
+	check_that(&f, fabs(by_quadrature - z.value) <= 1e-10, "log Z is %.15g by quadrature",
+		by_quadrature);
+	arena_free(f.a);
+}
+
+/* --- what names, options and data promise -------------------------------------------------------- */
+
+static void check_description(struct fixture *f)
+{
+	struct window w = { 0 };
+
+	check_that(f, strlen(f->t->title) > 0 && strlen(f->t->paper) > 0,
+		"a title or paper is empty");
+	check_that(f, f->dim > 0 && density_field(f->d)->dim == f->dim, "dimension %zu", f->dim);
+	f->t->window(density_state(f->d), &w);
+	check_that(f, w.x_min < w.x_max && w.y_min < w.y_max, "the window is empty");
+	check_that(f, f->t->flops == NULL || f->t->flops(density_state(f->d)) > 0, "no flops");
+}
+
+static void test_description(void **p)
+{
+	(void)p;
+	each_target(check_description);
+}
+
+static void test_unknown(void **p)
+{
+	struct arena *a = arena_new();
+	struct density *d;
+
+	(void)p;
+	assert_int_equal(density_new(&d, "funel", NULL, 0, a), ERR_NAME);
+	assert_non_null(strstr(error_text(), "\"funnel\""));
+	const struct setting wrong_key = { "clap", "30" }, wrong_value = { "clip", "-1" };
+	assert_int_equal(density_new(&d, "funnel", &wrong_key, 1, a), ERR_NAME);
+	assert_non_null(strstr(error_text(), "\"clip\""));
+	assert_int_equal(density_new(&d, "funnel", &wrong_value, 1, a), ERR_RANGE);
+	arena_free(a);
+}
+
+static void test_gaussian_options(void **p)
+{
+	const struct setting settings[] = { { "mean", "2.5" }, { "std", "0.5" }, { "dim", "7" } };
+	struct fixture f;
+	double at[7], log_rho, mean[7], sd[7];
+
+	(void)p;
+	fixture_open(&f, "gaussian", settings, 3);
+	assert_int_equal(f.dim, 7);
+	for (size_t k = 0; k < 7; k++)
+		at[k] = 2.5;
+	density_eval(f.d, 1, at, &log_rho, NULL);
+	assert_near(log_rho, -7 * (log(0.5) + LOG_2PI / 2), 1e-14);
+	f.t->moments(density_state(f.d), mean, sd);
+	assert_near(mean[6], 2.5, 0);
+	assert_near(sd[6], 0.5, 0);
+	check_gradient(&f);
+	check_draw(&f);
+	arena_free(f.a);
+}
+
+/* Clamped samples are the others, clamped. */
+static void test_funnel_clip(void **p)
+{
+	const struct setting clip = { "clip", "30" };
+	struct fixture f, g;
+	double x[1000], y[1000];
+	size_t moved = 0;
+
+	(void)p;
+	fixture_open(&f, "funnel", NULL, 0);
+	fixture_open(&g, "funnel", &clip, 1);
+	assert_int_equal(density_draw(f.d, stream, 0, 100, x), OK);
+	assert_int_equal(density_draw(g.d, stream, 0, 100, y), OK);
+	for (size_t j = 0; j < 1000; j++) {
+		assert_true(y[j] == (x[j] > 30 ? 30 : x[j] < -30 ? -30 : x[j]));
+		moved += y[j] != x[j];
+	}
+	assert_true(moved > 0);
+	arena_free(f.a);
+	arena_free(g.a);
+}
+
+/* At the centre of a far-off component the others do not count. */
+static void test_gmm40_centres(void **p)
+{
+	struct fixture f;
+	double mean[50], sd[50], log_rho;
+
+	(void)p;
+	fixture_open(&f, "gmm40_50d", NULL, 0);
+	double *x = block(&f, DRAWS), *centre = ARENA_NEW(f.a, 40 * f.dim, double);
+	double count[40] = { 0 };
+	assert_int_equal(density_draw(f.d, stream, 0, DRAWS, x), OK);
+	for (size_t i = 0; i < DRAWS; i++) {
+		size_t mode = f.t->classify(density_state(f.d), x + i * f.dim);
+		count[mode]++;
+		for (size_t k = 0; k < f.dim; k++)
+			centre[mode * f.dim + k] += x[i * f.dim + k];
+	}
+	/* log rho at the mean of count exact samples of a component is below its top by half a
+	 * chi-square with 50 degrees of freedom over count: at most 1/8 at count 400. */
+	for (size_t mode = 0; mode < 40; mode++) {
+		for (size_t k = 0; k < f.dim; k++)
+			centre[mode * f.dim + k] /= count[mode];
+		density_eval(f.d, 1, centre + mode * f.dim, &log_rho, NULL);
+		double top = -log(40.0) - 25 * LOG_2PI;
+		assert_true(count[mode] > 400 && log_rho <= top && log_rho > top - 0.125);
+		assert_int_equal(f.t->classify(density_state(f.d), centre + mode * f.dim), mode);
+	}
+	/* Published moments of the first coordinate. */
+	f.t->moments(density_state(f.d), mean, sd);
+	assert_near(mean[0], -0.8292136669158936, 1e-12);
+	assert_near(sd[0], 21.332871635757257, 1e-12);
+	arena_free(f.a);
+}
+
+static int with_table(const char *text, struct density **d, struct arena *a)
+{
+	char path[] = "/tmp/stride_targets_XXXXXX";
+	FILE *file = fdopen(mkstemp(path), "w");
+	const struct setting data = { "data", path };
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	int status = density_new(d, "ionosphere", &data, 1, a);
+	unlink(path);
+	return status;
+}
+
+static void test_bad_tables(void **p)
+{
+	static const struct {
+		const char *text, *place, *what;
+	} bad[] = {
+		{ "", ":1:", "no numbers" },
+		{ "V1,label\n", ":1:", "no numbers" },
+		{ "V1,V2,label\n1,2,1\n1,2\n", ":3:", "2 fields" },
+		{ "V1,V2,label\n1,2,1\n1,2,3,0\n", ":3:", "4 fields" },
+		{ "V1,label\n0.5,1\n,0\n", ":3:", "missing" },
+		{ "V1,label\n0.5,1\n?,0\n", ":3:", "\"?\"" },
+		{ "V1,label\n0.5,1\n# remark\n0.1,g\n", ":4:", "\"g\"" },
+		{ "V1,label\n0.5,1\nnan,0\n", ":3:", "finite" },
+		{ "V1,label\n0.5,1\n0.1,2\n", ":3:", "label" },
+		{ "V1,label\n0.5,1\n0.1,0.5\n", ":3:", "label" },
+		{ "V1,label\n0.5,-1\n", ":2:", "label" },
+		{ "label\n1\n0\n", ":2:", "one field" },
+	};
+	struct arena *a = arena_new();
+	struct density *d;
+
+	(void)p;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(with_table(bad[i].text, &d, a), ERR_PARSE);
+		if (strstr(error_text(), bad[i].place) == NULL ||
+			strstr(error_text(), bad[i].what) == NULL)
+			fail_msg("\"%s\" gave \"%s\"", bad[i].text, error_text());
+	}
+	const struct setting none = { "data", "/nonexistent/table.csv" };
+	assert_int_equal(density_new(&d, "ionosphere", &none, 1, a), ERR_IO);
+	assert_non_null(strstr(error_text(), "/nonexistent/table.csv"));
+	arena_free(a);
+}
+
+/* A user's table: two points, one feature. The posterior is written out by hand. */
+static void test_own_table(void **p)
+{
+	struct arena *a = arena_new();
+	struct density *d;
+	struct log_z z;
+	const double w[2] = { 0.3, -0.7 };
+	double log_rho, grad[2];
+
+	(void)p;
+	assert_int_equal(with_table("# mine\n5,1\n3,0\n", &d, a), OK);
+	assert_int_equal(density_dim(d), 2);
+	density_log_z(d, &z);
+	assert_int_equal(z.kind, LOG_Z_UNKNOWN);
+	density_eval(d, 1, w, &log_rho, grad);
+	/* Standardised, the feature is 1 and -1: margins are w1 + w2 for label 1, w1 - w2 for 0. */
+	double one = w[0] + w[1], zero = w[0] - w[1];
+	assert_near(log_rho,
+		-log1p(exp(-one)) - log1p(exp(zero)) - (w[0] * w[0] + w[1] * w[1]) / 2 - LOG_2PI,
+		1e-14);
+	double r1 = 1 / (1 + exp(one)), r0 = 1 / (1 + exp(-zero));
+	assert_near(grad[0], r1 - r0 - w[0], 1e-14);
+	assert_near(grad[1], r1 + r0 - w[1], 1e-14);
+	/* A column that is constant up to rounding carries nothing: w_2 keeps its prior. */
+	assert_int_equal(with_table("0.1,1\n0.1,0\n0.1,0\n", &d, a), OK);
+	density_eval(d, 1, w, NULL, grad);
+	assert_near(grad[1], -w[1], 1e-14);
+	arena_free(a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_description),
+		cmocka_unit_test(test_gradient),
+		cmocka_unit_test(test_hvp),
+		cmocka_unit_test(test_real),
+		cmocka_unit_test(test_finite),
+		cmocka_unit_test(test_nan),
+		cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_draw),
+		cmocka_unit_test(test_log_z),
+		cmocka_unit_test(test_many_well_log_z),
+		cmocka_unit_test(test_funnel_log_z),
+		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_gaussian_options),
+		cmocka_unit_test(test_funnel_clip),
+		cmocka_unit_test(test_gmm40_centres),
+		cmocka_unit_test(test_bad_tables),
+		cmocka_unit_test(test_own_table),
+	};
+
+	openblas_set_num_threads(1);
+	gsl_set_error_handler_off();
+	return cmocka_run_group_tests_name("targets", tests, NULL, NULL);
+}
