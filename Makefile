@@ -126,7 +126,7 @@ $(BUILD)/stride: $(BUILD)/harness/main.o $(BUILD)/libstride.a
 
 $(BUILD)/libstride.a: $(OBJECTS) $(BUILD)/objects.list
 	@echo "  AR      $@"
-	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJECTS)
+	$(Q)rm -f $@ && $(AR) rcsP $@ $(OBJECTS)
 
 # Rewritten when the set of objects changes, so that a deleted file leaves the library, and the
 # build folder: a file that comes back with an old date is compiled again.

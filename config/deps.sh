@@ -16,6 +16,7 @@ lapacke.h liblapacke-dev
 gsl/gsl_errno.h libgsl-dev
 Random123/philox.h librandom123-dev
 cyaml/cyaml.h libcyaml-dev
+yaml.h libyaml-dev
 jansson.h libjansson-dev
 cmocka.h libcmocka-dev
 omp.h libomp-dev'
