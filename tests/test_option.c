@@ -131,7 +131,7 @@ static void texts_read_back(void **p)
 	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
 		f->s.rate = values[i];
 		const char *text = option_text(&table[0], &f->s, f->a);
-		f->s.rate = NAN;
+		f->s.rate = (double)NAN;
 		assert_int_equal(set(f, "rate", text), OK);
 		assert_true(f->s.rate == values[i]);
 	}

@@ -34,6 +34,14 @@ int error_set(const struct error *e)
 	return e->code;
 }
 
+int error_at(const char *place)
+{
+	struct error inner = last;
+
+	snprintf(last.text, sizeof(last.text), "%.200s: %.800s", place, inner.text);
+	return last.code;
+}
+
 const char *error_text(void)
 {
 	return last.text;

@@ -60,6 +60,9 @@ void error_get(struct error *out);
 /** Make e this thread's last error and return its code. */
 int error_set(const struct error *e);
 
+/** Put a place, "FILE:LINE", before this thread's last message; returns its code. */
+int error_at(const char *place);
+
 /** This thread's last message. Borrowed; valid until the next fail on this thread. */
 const char *error_text(void);
 

@@ -1,0 +1,440 @@
+#include "run/cell.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum { KEPT_POINTS = 1000, KEPT_EXACT = 2000 };
+
+static double seconds_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int interrupted(void)
+{
+	return fail(ERR_INTERRUPTED, "interrupted");
+}
+
+static void tick(const struct ticker *t, double fraction)
+{
+	if (t != NULL && t->tick != NULL)
+		t->tick(t->context, fraction);
+}
+
+/* --- scoring ---------------------------------------------------------------------------------- */
+
+/* What metrics of this target see, but for the samples. exact may stay NULL. */
+static void prepare_scored(struct scored *in, const struct density *d, const double *exact,
+	size_t n, struct arena *scratch)
+{
+	*in = (struct scored){ .n = n,
+		.dim = density_dim(d),
+		.n_exact = exact != NULL ? n : 0,
+		.exact = exact,
+		.elbo = (double)NAN,
+		.target = d,
+		.arena = scratch };
+	density_log_z(d, &in->log_z);
+}
+
+static bool has_finite_log_z(const struct log_z *z)
+{
+	return z->kind == LOG_Z_EXACT || z->kind == LOG_Z_QUADRATURE || z->kind == LOG_Z_ESTIMATE;
+}
+
+static bool has_modes(const struct density *d)
+{
+	const struct target *t = density_target(d);
+
+	return t->modes != NULL && t->classify != NULL && t->modes(density_state(d)) > 0;
+}
+
+static bool applies(const struct metric *m, enum weights weights, const struct scored *in)
+{
+	bool detflow = weights == WEIGHTS_DETFLOW;
+
+	if ((m->needs & NEEDS_EXACT) && in->exact == NULL)
+		return false;
+	if ((m->needs & (NEEDS_WEIGHTS | NEEDS_DETFLOW)) && in->log_w == NULL)
+		return false;
+	if ((m->needs & NEEDS_FORWARD) && in->log_w_forward == NULL)
+		return false;
+	if ((m->needs & (NEEDS_WEIGHTS | NEEDS_FORWARD | NEEDS_DETFLOW)) &&
+		detflow != ((m->needs & NEEDS_DETFLOW) != 0))
+		return false;
+	if ((m->needs & NEEDS_LOG_Z) && !has_finite_log_z(&in->log_z))
+		return false;
+	return !(m->needs & NEEDS_MODES) || has_modes(in->target);
+}
+
+/* A metric on samples that are not all finite has no value; the harness says so for all of them. */
+static void score_one(const struct metric *m, struct scored *in, size_t nonfinite,
+	struct score *out, struct arena *a)
+{
+	bool sees_samples = (m->needs & (NEEDS_SAMPLES | NEEDS_EXACT | NEEDS_MODES)) != 0;
+	struct arena_mark mark = arena_mark(in->arena);
+
+	*out = (struct score){ .metric = m, .value = { (double)NAN, (double)NAN } };
+	if (sees_samples && nonfinite > 0)
+		out->failure =
+			arena_printf(a, "%zu of %zu samples are not finite", nonfinite, in->n);
+	else if (m->eval(in, &out->value) != OK)
+		out->failure = arena_strdup(a, error_text());
+	arena_release(in->arena, mark);
+}
+
+static size_t count_nonfinite(const double *x, size_t n, size_t dim)
+{
+	size_t bad = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bool finite = true;
+		for (size_t k = 0; k < dim; k++)
+			finite = finite && isfinite(x[i * dim + k]);
+		bad += !finite;
+	}
+	return bad;
+}
+
+/* The fixed set that samples are compared with: the same for all seeds, as published. */
+static int draw_reference(const struct density *d, size_t n, double **out, struct arena *a)
+{
+	*out = ARENA_NEW(a, n * density_dim(d), double);
+	return density_draw(d, (struct rng){ .purpose = RNG_TARGET }, 0, n, *out);
+}
+
+/* --- points for plots ------------------------------------------------------------------------- */
+
+static void write_points(FILE *f, const double *x, size_t n, size_t dim, const char *prefix)
+{
+	for (size_t i = 0; i < n; i++) {
+		fputs(prefix, f);
+		for (size_t k = 0; k < dim; k++)
+			fprintf(f, "%s%.9g", k > 0 ? "," : "", x[i * dim + k]);
+		fputc('\n', f);
+	}
+}
+
+static void write_header(FILE *f, const char *prefix, size_t dim)
+{
+	fputs(prefix, f);
+	for (size_t k = 0; k < dim; k++)
+		fprintf(f, "%sx%zu", k > 0 ? "," : "", k + 1);
+	fputc('\n', f);
+}
+
+/* Step counts whose points are kept. */
+static bool keeps_points(const struct config *c, size_t steps)
+{
+	return steps <= 2 || steps == 8 || steps == 32 || steps == 128 || c->n_steps == 1;
+}
+
+/* --- one cell --------------------------------------------------------------------------------- */
+
+/* A cell at work. */
+struct work {
+	const struct plan *plan;
+	const struct plan_cell *planned;
+	const struct method *method;
+	const struct ticker *ticker;
+	FILE *samples;
+	struct outcome *out;
+	struct arena *arena; /* of the outcome */
+	struct arena *scratch;
+	struct cell cell;
+	void *state;
+	double started;
+	/* Buffers of every draw. */
+	double *x, *log_w, *x_exact, *log_w_forward;
+	double *reference;
+};
+
+/* The state that an error stands for. */
+static enum cell_state state_of_error(int code)
+{
+	switch (code) {
+	case ERR_DIVERGED:
+		return CELL_DIVERGED;
+	case ERR_UNSUP:
+		return CELL_SKIPPED;
+	default:
+		return CELL_FAILED;
+	}
+}
+
+/* End the cell with a state that is not ok. */
+static int finish(struct work *w, enum cell_state state, const char *message)
+{
+	w->out->state = state;
+	w->out->message = arena_strdup(w->arena, message);
+	w->out->n_results = 0;
+	return OK;
+}
+
+static int finish_error(struct work *w, int code)
+{
+	return code == ERR_INTERRUPTED ? code : finish(w, state_of_error(code), error_text());
+}
+
+/* Is the cell over, by timeout or by a request to stop? *code is what to return then. */
+static bool cut_short(struct work *w, int *code)
+{
+	double limit = w->plan->config->timeout_seconds;
+
+	if (parallel_stopping()) {
+		*code = interrupted();
+		return true;
+	}
+	if (seconds_now() - w->started <= limit)
+		return false;
+	*code = finish(w, CELL_TIMEOUT,
+		arena_printf(w->arena, "not done after %g s (timeout_seconds)", limit));
+	return true;
+}
+
+static int prepare(struct work *w)
+{
+	const struct plan_target *t = w->planned->target;
+	struct density *d;
+
+	TRY(density_new(&d, t->target->name, t->options.settings, t->options.n, w->cell.arena));
+	w->cell.target = d;
+	w->cell.field = density_field(d);
+	w->cell.dim = density_dim(d);
+	w->cell.seed = w->planned->seed;
+	w->state = plan_method_state(w->planned, w->cell.arena);
+	return w->method->init(w->state, &w->cell);
+}
+
+/* Sets the state when training ends otherwise than well; *done then. */
+static int train(struct work *w, bool *done)
+{
+	const struct method *m = w->method;
+	double start = seconds_now();
+	int code = OK;
+
+	*done = false;
+	w->out->iterations = m->train != NULL ? m->iterations(w->state) : 0;
+	for (long it = 0; it < w->out->iterations && !*done; it++) {
+		*done = true;
+		if (cut_short(w, &code))
+			break;
+		code = m->train(w->state, &w->cell, it);
+		if (code != OK) {
+			code = finish_error(w, code);
+			break;
+		}
+		const char *curve = curve_diverged(w->cell.curves);
+		if (curve != NULL) {
+			code = finish(w, CELL_DIVERGED,
+				arena_printf(w->arena, "%s is not finite since iteration %ld",
+					curve, it + 1 - CURVE_PATIENCE));
+			break;
+		}
+		*done = false;
+		tick(w->ticker, 0.8 * (double)(it + 1) / (double)w->out->iterations);
+	}
+	if (w->out->iterations > 0)
+		w->out->train_seconds = seconds_now() - start;
+	w->out->training = w->cell.counts;
+	w->out->curves = w->cell.curves;
+	return code;
+}
+
+static void allocate_buffers(struct work *w)
+{
+	size_t n = w->plan->config->samples, dim = w->cell.dim;
+
+	w->x = ARENA_NEW(w->arena, n * dim, double);
+	w->log_w = ARENA_NEW(w->arena, n, double);
+	w->x_exact = ARENA_NEW(w->arena, n * dim, double);
+	w->log_w_forward = ARENA_NEW(w->arena, n, double);
+}
+
+/* One draw. NaN fills what the method should write, so that what it leaves out shows. */
+static int sample_once(struct work *w, struct result *r, struct draws *d)
+{
+	size_t n = w->plan->config->samples, dim = w->cell.dim;
+	bool weighted = r->pass->weights != WEIGHTS_NONE;
+	bool exact = weighted && w->planned->target->exact;
+	struct counts before = w->cell.counts;
+
+	*d = (struct draws){ .n = n, .x = w->x, .elbo = (double)NAN };
+	for (size_t i = 0; i < n * dim; i++)
+		w->x[i] = (double)NAN;
+	for (size_t i = 0; i < n; i++)
+		w->log_w[i] = w->log_w_forward[i] = (double)NAN;
+	d->log_w = weighted ? w->log_w : NULL;
+	if (exact) {
+		TRY(density_draw(w->cell.target,
+			(struct rng){
+				.seed = w->cell.seed, .purpose = RNG_FORWARD, .epoch = r->repeat },
+			0, n, w->x_exact));
+		d->x_exact = w->x_exact;
+		d->log_w_forward = w->log_w_forward;
+	}
+	double start = seconds_now();
+	TRY(w->method->sample(w->state, &w->cell, r->pass, r->steps, r->repeat, d));
+	r->sample_seconds = seconds_now() - start;
+	r->evaluations = (struct counts){ .network = w->cell.counts.network - before.network,
+		.target = w->cell.counts.target - before.target };
+	r->nonfinite = count_nonfinite(d->x, n, dim);
+	if (w->samples != NULL && r->repeat == 0 && keeps_points(w->plan->config, r->steps))
+		write_points(w->samples, d->x, n < KEPT_POINTS ? n : KEPT_POINTS, dim,
+			arena_printf(w->arena, "%s,%zu,", r->pass->name, r->steps));
+	return OK;
+}
+
+static int score_all(struct work *w, struct result *r, const struct draws *d)
+{
+	const struct config *c = w->plan->config;
+	double start = seconds_now();
+	struct scored in;
+
+	prepare_scored(&in, w->cell.target, w->reference, c->samples, w->scratch);
+	in.x = d->x;
+	in.log_w = d->log_w;
+	in.log_w_forward = d->no_forward ? NULL : d->log_w_forward;
+	in.elbo = d->elbo;
+	in.seed = w->cell.seed;
+	r->scores = ARENA_NEW(w->arena, c->n_metrics, struct score);
+	for (size_t i = 0; i < c->n_metrics; i++) {
+		if (parallel_stopping())
+			return interrupted();
+		if (applies(c->metrics[i], r->pass->weights, &in))
+			score_one(c->metrics[i], &in, r->nonfinite, &r->scores[r->n_scores++],
+				w->arena);
+	}
+	r->score_seconds = seconds_now() - start;
+	return OK;
+}
+
+/* All draws in the order in which they are made: pass, steps, repeat. */
+static void list_results(struct work *w)
+{
+	const struct config *c = w->plan->config;
+	size_t n = 0;
+
+	for (const struct pass *p = w->method->passes; p->name != NULL; p++)
+		n += (p->steps ? c->n_steps : 1) * c->repeats;
+	w->out->results = ARENA_NEW(w->arena, n, struct result);
+	for (const struct pass *p = w->method->passes; p->name != NULL; p++)
+		for (size_t s = 0; s < (p->steps ? c->n_steps : 1); s++)
+			for (size_t i = 0; i < c->repeats; i++)
+				w->out->results[w->out->n_results++] = (struct result){ .pass = p,
+					.steps = p->steps ? c->steps[s] : 0,
+					.repeat = (uint32_t)i };
+}
+
+static int evaluate(struct work *w)
+{
+	struct outcome *o = w->out;
+	struct draws d;
+	size_t hopeless = 0;
+	int code;
+
+	allocate_buffers(w);
+	if (w->planned->target->exact)
+		TRY(draw_reference(
+			w->cell.target, w->plan->config->samples, &w->reference, w->arena));
+	list_results(w);
+	write_header(w->samples, "pass,steps,", w->cell.dim);
+	for (size_t i = 0; i < o->n_results; i++) {
+		if (cut_short(w, &code))
+			return code;
+		TRY(sample_once(w, &o->results[i], &d));
+		TRY(score_all(w, &o->results[i], &d));
+		o->sample_seconds += o->results[i].sample_seconds;
+		o->score_seconds += o->results[i].score_seconds;
+		hopeless += o->results[i].nonfinite == d.n;
+		tick(w->ticker, 0.8 + 0.2 * (double)(i + 1) / (double)o->n_results);
+	}
+	o->state = CELL_OK;
+	if (hopeless == o->n_results) {
+		o->state = CELL_DIVERGED;
+		o->message = "no sample is finite";
+	}
+	return OK;
+}
+
+static int run(struct work *w)
+{
+	bool done;
+	int code = prepare(w);
+
+	if (code != OK)
+		return finish_error(w, code);
+	TRY(train(w, &done));
+	if (done)
+		return OK;
+	code = evaluate(w);
+	return code == OK ? OK : finish_error(w, code);
+}
+
+int cell_run(const struct plan *p, const struct plan_cell *c, const struct ticker *t, FILE *samples,
+	struct outcome *out, struct arena *a)
+{
+	struct work w = { .plan = p,
+		.planned = c,
+		.method = c->method,
+		.ticker = t,
+		.samples = samples,
+		.out = out,
+		.arena = a,
+		.scratch = arena_new(),
+		.cell = { .arena = a },
+		.started = seconds_now() };
+
+	*out = (struct outcome){ .state = CELL_FAILED };
+	int code = run(&w);
+	arena_free(w.scratch);
+	return code;
+}
+
+/* --- noise floors ----------------------------------------------------------------------------- */
+
+int floor_run(const struct plan *p, const struct plan_target *t, const struct ticker *ticker,
+	FILE *samples, size_t *n, struct floor_scores **out, struct arena *a)
+{
+	const struct config *c = p->config;
+	struct density *d;
+	struct scored in;
+	double *reference;
+
+	TRY(density_new(&d, t->target->name, t->options.settings, t->options.n, a));
+	TRY(draw_reference(d, c->samples, &reference, a));
+	write_header(samples, "", t->dim);
+	write_points(
+		samples, reference, c->samples < KEPT_EXACT ? c->samples : KEPT_EXACT, t->dim, "");
+
+	double *x = ARENA_NEW(a, c->samples * t->dim, double);
+	*n = 0;
+	*out = ARENA_NEW(a, c->n_metrics, struct floor_scores);
+	struct arena *scratch = arena_new();
+	prepare_scored(&in, d, reference, c->samples, scratch);
+	in.x = x;
+	for (size_t j = 0; j < c->n_metrics; j++)
+		if (c->metrics[j]->floor && applies(c->metrics[j], WEIGHTS_NONE, &in))
+			(*out)[(*n)++] = (struct floor_scores){ c->metrics[j], 0,
+				ARENA_NEW(a, c->floor_draws, double) };
+	int code = OK;
+	for (size_t i = 0; i < c->floor_draws && code == OK; i++) {
+		code = density_draw(d, (struct rng){ .purpose = RNG_FLOOR, .epoch = (uint32_t)i },
+			0, c->samples, x);
+		in.seed = i;
+		for (size_t j = 0; j < *n && code == OK; j++) {
+			struct score s;
+			score_one((*out)[j].metric, &in, 0, &s, a);
+			if (s.failure == NULL)
+				(*out)[j].values[(*out)[j].n++] = s.value.value;
+			if (parallel_stopping())
+				code = interrupted();
+		}
+		tick(ticker, (double)(i + 1) / (double)c->floor_draws);
+	}
+	arena_free(scratch);
+	return code;
+}

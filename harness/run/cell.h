@@ -1,0 +1,66 @@
+#ifndef STRIDE_RUN_CELL_H
+#define STRIDE_RUN_CELL_H
+
+#include "run/curve.h"
+#include "run/plan.h"
+
+#include <stdio.h>
+
+/** A metric on one draw. */
+struct score {
+	const struct metric *metric;
+	struct value value;
+	const char *failure; /* NULL: the value stands */
+};
+
+/** One pass at one step count. */
+struct result {
+	const struct pass *pass;
+	size_t steps; /* 0: no step axis */
+	uint32_t repeat;
+	size_t n_scores;
+	struct score *scores;
+	size_t nonfinite; /* samples with a coordinate that is not finite */
+	struct counts evaluations;
+	double sample_seconds, score_seconds;
+};
+
+/** What a cell gave. Lives in the arena that cell_run got. */
+struct outcome {
+	enum cell_state state;
+	const char *message; /* NULL: none */
+	size_t n_results;
+	struct result *results;
+	struct curve *curves;
+	long iterations;
+	struct counts training;
+	double train_seconds, sample_seconds, score_seconds;
+};
+
+/** Told how far a cell is, 0 .. 1. */
+struct ticker {
+	void (*tick)(void *context, double fraction);
+	void *context;
+};
+
+/**
+ * Train, sample and score one cell. Everything that goes wrong inside is the outcome's state; the
+ * only error is ERR_INTERRUPTED, after parallel_stop. samples receives points for plots as CSV. The
+ * numbers depend on the plan and the cell alone.
+ */
+int cell_run(const struct plan *p, const struct plan_cell *c, const struct ticker *t, FILE *samples,
+	struct outcome *out, struct arena *a);
+
+/** A metric's values over exact draws. */
+struct floor_scores {
+	const struct metric *metric;
+	size_t n;
+	double *values; /* [n], as drawn; those that could not be scored are left out */
+};
+
+/** Noise floors of a target: exact draws scored against the reference set. ERR_INTERRUPTED, or what
+ *  the target returned. */
+int floor_run(const struct plan *p, const struct plan_target *t, const struct ticker *ticker,
+	FILE *samples, size_t *n, struct floor_scores **out, struct arena *a);
+
+#endif

@@ -1,0 +1,330 @@
+#include "run/grid.h"
+#include "run/estimate.h"
+#include "run/info.h"
+#include "run/progress.h"
+#include "run/record.h"
+
+#include <omp.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+/* One thing to do: a cell or a target's noise floors. */
+struct job {
+	const struct plan_cell *cell;     /* NULL: a floor */
+	const struct plan_target *target; /* of the cell or of the floor */
+	double seconds;                   /* estimate; NaN: unknown */
+	size_t order;                     /* in the plan */
+};
+
+struct grid {
+	const struct plan *plan;
+	struct store *store;
+	const struct grid_options *options;
+	struct grid_summary *summary;
+	struct arena *arena; /* under the lock once jobs run */
+	size_t n, next;
+	struct job *jobs;
+	struct progress *progress;
+	pthread_mutex_t lock;
+	bool failed; /* a record could not be stored */
+	struct error error;
+	/* CPU time is the process's: while several jobs run, each is charged an equal part. */
+	size_t running;
+	double cpu_seen, cpu_each;
+};
+
+bool grid_stale(const struct store_entry *entry)
+{
+	return strcmp(entry->code, record_code()) != 0;
+}
+
+bool grid_needs(const struct store_entry *entry, const struct grid_options *o)
+{
+	if (entry == NULL || entry->state == CELL_MISSING || o->force)
+		return true;
+	if (o->rerun_stale && grid_stale(entry))
+		return true;
+	return o->retry_failed && entry->state != CELL_OK && entry->state != CELL_SKIPPED;
+}
+
+/* --- the list of jobs ------------------------------------------------------------------------- */
+
+/* Longest first; what is not known comes before, by its iterations and dimension. */
+static int compare_jobs(const void *a, const void *b)
+{
+	const struct job *x = a, *y = b;
+	double sx = isnan(x->seconds) ? (double)INFINITY : x->seconds;
+	double sy = isnan(y->seconds) ? (double)INFINITY : y->seconds;
+	long ix = x->cell != NULL ? x->cell->iterations : 0;
+	long iy = y->cell != NULL ? y->cell->iterations : 0;
+
+	if (sx != sy)
+		return sx < sy ? 1 : -1;
+	if (ix != iy)
+		return ix < iy ? 1 : -1;
+	if (x->target->dim != y->target->dim)
+		return x->target->dim < y->target->dim ? 1 : -1;
+	return (x->order > y->order) - (x->order < y->order);
+}
+
+static void add_job(struct grid *g, struct job job)
+{
+	job.order = g->n;
+	g->jobs[g->n++] = job;
+}
+
+static void keep(struct grid *g, const struct plan_cell *c, const struct store_entry *e)
+{
+	g->summary->kept++;
+	g->summary->states[e->state]++;
+	g->summary->stale += grid_stale(e);
+	if (g->summary->problem == NULL && e->state != CELL_OK && e->state != CELL_SKIPPED)
+		g->summary->problem = arena_printf(g->arena, "%s on %s, seed %llu: %s%s%s",
+			c->method->name, c->target->target->name, (unsigned long long)c->seed,
+			cell_state_name(e->state), e->message[0] != '\0' ? ": " : "", e->message);
+}
+
+static void list_jobs(struct grid *g)
+{
+	const struct plan *p = g->plan;
+
+	g->jobs = ARENA_NEW(g->arena, p->n_cells + p->n_targets, struct job);
+	for (size_t i = 0; i < p->n_cells; i++) {
+		const struct plan_cell *c = &p->cells[i];
+		const struct store_entry *e = store_find(g->store, c->key);
+		if (grid_needs(e, g->options))
+			add_job(g, (struct job){
+					   c, c->target, estimate_cell(g->store, c).seconds, 0 });
+		else
+			keep(g, c, e);
+	}
+	for (size_t i = 0; i < p->n_targets; i++) {
+		const struct plan_target *t = &p->targets[i];
+		if (t->floor && (g->options->force || !store_has_floor(g->store, t->floor_key)))
+			add_job(g, (struct job){ NULL, t, (double)NAN, 0 });
+	}
+	qsort(g->jobs, g->n, sizeof(*g->jobs), compare_jobs);
+}
+
+/* --- accounting ------------------------------------------------------------------------------- */
+
+/* Under the lock: charge what was used since the last call to the jobs that ran. */
+static void charge(struct grid *g)
+{
+	double now = info_cpu_seconds();
+
+	if (g->running > 0)
+		g->cpu_each += (now - g->cpu_seen) / (double)g->running;
+	g->cpu_seen = now;
+}
+
+static double account_begin(struct grid *g)
+{
+	pthread_mutex_lock(&g->lock);
+	charge(g);
+	g->running++;
+	double mark = g->cpu_each;
+	pthread_mutex_unlock(&g->lock);
+	return mark;
+}
+
+static double account_end(struct grid *g, double mark)
+{
+	pthread_mutex_lock(&g->lock);
+	charge(g);
+	g->running--;
+	double used = g->cpu_each - mark;
+	pthread_mutex_unlock(&g->lock);
+	return used;
+}
+
+static void count_outcome(struct grid *g, const struct job *job, const struct outcome *o)
+{
+	struct grid_summary *s = g->summary;
+
+	pthread_mutex_lock(&g->lock);
+	s->ran++;
+	s->states[o->state]++;
+	if (s->problem == NULL && o->state != CELL_OK && o->state != CELL_SKIPPED)
+		s->problem = arena_printf(g->arena, "%s on %s, seed %llu: %s: %s",
+			job->cell->method->name, job->target->target->name,
+			(unsigned long long)job->cell->seed, cell_state_name(o->state), o->message);
+	pthread_mutex_unlock(&g->lock);
+}
+
+/* The first record that cannot be stored ends the run: the others could not be stored either. */
+static void give_up(struct grid *g)
+{
+	pthread_mutex_lock(&g->lock);
+	if (!g->failed) {
+		g->failed = true;
+		error_get(&g->error);
+	}
+	pthread_mutex_unlock(&g->lock);
+	parallel_stop();
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+struct ticking {
+	struct grid *grid;
+	size_t job;
+};
+
+static void on_tick(void *context, double fraction)
+{
+	struct ticking *t = context;
+
+	progress_tick(t->grid->progress, t->job, fraction);
+}
+
+static int store_cell(struct grid *g, const struct job *job, const struct outcome *o, double mark,
+	struct store_file *samples, struct arena *a)
+{
+	struct circumstances when = { .cpu_seconds = account_end(g, mark),
+		.concurrent = !g->options->serial && g->n > 1 && parallel_threads() > 1 };
+	json_t *record = record_cell(g->plan, job->cell, o, &when);
+
+	/* Points first: whoever sees the record sees its points. */
+	int code = OK;
+	if (o->state == CELL_OK)
+		code = store_commit(samples);
+	else
+		store_discard(samples);
+	if (code == OK)
+		code = store_save(
+			g->store, arena_printf(a, "cells/%s.json", job->cell->key), record);
+	json_decref(record);
+	return code;
+}
+
+static int run_cell(struct grid *g, size_t index, struct arena *a)
+{
+	const struct job *job = &g->jobs[index];
+	struct ticking context = { g, index };
+	struct ticker ticker = { on_tick, &context };
+	struct store_file samples;
+	struct outcome o;
+
+	TRY(store_create(
+		g->store, arena_printf(a, "cells/%s.samples.csv", job->cell->key), &samples));
+	double mark = account_begin(g);
+	int code = cell_run(g->plan, job->cell, &ticker, samples.stream, &o, a);
+	if (code != OK) {
+		account_end(g, mark);
+		store_discard(&samples);
+		return code;
+	}
+	TRY(store_cell(g, job, &o, mark, &samples, a));
+	count_outcome(g, job, &o);
+	progress_end(g->progress, index, cell_state_name(o.state), o.message);
+	return OK;
+}
+
+static int run_floor(struct grid *g, size_t index, struct arena *a)
+{
+	const struct plan_target *t = g->jobs[index].target;
+	struct ticking context = { g, index };
+	struct ticker ticker = { on_tick, &context };
+	struct floor_scores *scores;
+	struct store_file samples;
+	size_t n;
+
+	TRY(store_create(
+		g->store, arena_printf(a, "floors/%s.samples.csv", t->floor_key), &samples));
+	double mark = account_begin(g);
+	int code = floor_run(g->plan, t, &ticker, samples.stream, &n, &scores, a);
+	account_end(g, mark);
+	if (code != OK) {
+		store_discard(&samples);
+		return code;
+	}
+	TRY(store_commit(&samples));
+	json_t *record = record_floor(g->plan, t, scores, n);
+	code = store_save(g->store, arena_printf(a, "floors/%s.json", t->floor_key), record);
+	json_decref(record);
+	TRY(code);
+	progress_end(g->progress, index, "ok", NULL);
+	return OK;
+}
+
+static bool take(struct grid *g, size_t *index)
+{
+	pthread_mutex_lock(&g->lock);
+	bool taken = g->next < g->n && !parallel_stopping();
+	if (taken)
+		*index = g->next++;
+	pthread_mutex_unlock(&g->lock);
+	return taken;
+}
+
+/* One thread: job after job. When none is left it goes to the end of the parallel region, where it
+ * helps with the pieces of jobs that still run. */
+static void work(struct grid *g)
+{
+	size_t index;
+
+	while (take(g, &index)) {
+		struct arena *a = arena_new();
+		progress_begin(g->progress, index);
+		int code = g->jobs[index].cell != NULL ? run_cell(g, index, a)
+						       : run_floor(g, index, a);
+		if (code != OK && code != ERR_INTERRUPTED)
+			give_up(g);
+		arena_free(a);
+	}
+}
+
+static const char *job_name(const struct job *j, struct arena *a)
+{
+	if (j->cell == NULL)
+		return arena_printf(a, "floors of %s", j->target->target->name);
+	return arena_printf(a, "%s on %s, seed %llu", j->cell->method->name,
+		j->target->target->name, (unsigned long long)j->cell->seed);
+}
+
+/* Names, and weights: what is not known counts as the mean of what is. */
+static void start_progress(struct grid *g)
+{
+	const char **names = ARENA_NEW(g->arena, g->n, const char *);
+	double *weights = ARENA_NEW(g->arena, g->n, double), sum = 0;
+	size_t known = 0;
+
+	for (size_t i = 0; i < g->n; i++) {
+		names[i] = job_name(&g->jobs[i], g->arena);
+		if (!isnan(g->jobs[i].seconds)) {
+			sum += g->jobs[i].seconds;
+			known++;
+		}
+	}
+	for (size_t i = 0; i < g->n; i++)
+		weights[i] = !isnan(g->jobs[i].seconds) ? g->jobs[i].seconds + 0.01
+			     : known > 0                ? sum / (double)known + 0.01
+							: 1;
+	g->progress = progress_new(g->n, names, weights);
+}
+
+int grid_run(const struct plan *p, struct store *s, const struct grid_options *o,
+	struct grid_summary *out, struct arena *a)
+{
+	struct grid g = { .plan = p, .store = s, .options = o, .summary = out, .arena = a };
+
+	*out = (struct grid_summary){ .cells = p->n_cells };
+	pthread_mutex_init(&g.lock, NULL);
+	list_jobs(&g);
+	if (g.n > 0) {
+		start_progress(&g);
+		g.cpu_seen = info_cpu_seconds();
+#pragma omp parallel num_threads((int)parallel_threads()) default(none) shared(g)
+		{
+			if (!g.options->serial || omp_get_thread_num() == 0)
+				work(&g);
+		}
+		progress_free(g.progress);
+	}
+	pthread_mutex_destroy(&g.lock);
+	out->not_run = p->n_cells - out->ran - out->kept;
+	if (g.failed)
+		return error_set(&g.error);
+	return parallel_stopping() ? fail(ERR_INTERRUPTED, "interrupted") : OK;
+}

@@ -1,0 +1,38 @@
+#ifndef STRIDE_RUN_GRID_H
+#define STRIDE_RUN_GRID_H
+
+#include "run/store.h"
+
+/** Which cells to run again, and how. */
+struct grid_options {
+	bool serial;       /* one cell at a time, all threads in it: for timings */
+	bool force;        /* every cell, whatever is there */
+	bool retry_failed; /* also those that failed, diverged or timed out */
+	bool rerun_stale;  /* also those made by another version of the code */
+};
+
+/** What a run did. */
+struct grid_summary {
+	size_t cells;              /* of the plan */
+	size_t ran, kept, not_run; /* not_run: interrupted before */
+	size_t stale;              /* kept, but made by another version of the code */
+	size_t states[CELL_STATES];
+	char *problem; /* the first cell that is neither ok nor skipped, and why; in the arena */
+};
+
+/** Is this cell to be run? entry is what the store has of it, or NULL. */
+bool grid_needs(const struct store_entry *entry, const struct grid_options *o);
+
+/** Was the entry made by another version of the code? */
+bool grid_stale(const struct store_entry *entry);
+
+/**
+ * Run what is missing: cells and noise floors as OpenMP tasks, longest first, each record stored as
+ * soon as it is made. A cell that goes wrong is a record. ERR_INTERRUPTED: stopped by
+ * parallel_stop, what was finished is stored; ERR_IO: a record could not be stored, the run
+ * stopped.
+ */
+int grid_run(const struct plan *p, struct store *s, const struct grid_options *o,
+	struct grid_summary *out, struct arena *a);
+
+#endif

@@ -1,0 +1,313 @@
+#include "run/plan.h"
+
+#include <stdlib.h>
+
+enum { KEY_VERSION = 1 /* of what goes into a key */ };
+
+const char *cell_state_name(enum cell_state s)
+{
+	static const char *const names[CELL_STATES] = { "missing", "ok", "diverged", "failed",
+		"timeout", "skipped" };
+
+	invariant(s < CELL_STATES);
+	return names[s];
+}
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+static struct resolved resolve(const struct option *table, const void *state, struct arena *a)
+{
+	struct resolved r = { 0 };
+
+	while (table != NULL && table[r.n].key != NULL)
+		r.n++;
+	r.settings = ARENA_NEW(a, r.n, struct setting);
+	for (size_t i = 0; i < r.n; i++)
+		r.settings[i] = (struct setting){ table[i].key, option_text(&table[i], state, a) };
+	return r;
+}
+
+static int apply(const struct option *table, void *state, const char *owner,
+	const struct written_list *list, struct arena *a)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const struct written *w = &list->items[i];
+		if (option_set(table, state, owner, w->key, w->value, a) != OK)
+			return error_at(w->where);
+	}
+	return OK;
+}
+
+/* The sets "NAME.OPTION" whose name is this one. */
+static int apply_sets(const struct option *table, void *state, const char *owner, const char *name,
+	const struct written_list *sets, struct arena *a)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < sets->n; i++) {
+		struct written w = sets->items[i];
+		if (strncmp(w.key, name, n) != 0 || w.key[n] != '.')
+			continue;
+		w.key += n + 1;
+		TRY(apply(table, state, owner, &(struct written_list){ 1, &w }, a));
+	}
+	return OK;
+}
+
+/* A preset's "key=value, key=value". A wrong one is a mistake in the method, found by its test. */
+static int apply_preset(
+	const struct method *m, void *state, const char *owner, const char *target, struct arena *a)
+{
+	for (const struct preset *p = m->presets; p != NULL && p->target != NULL; p++) {
+		if (strcmp(p->target, target) != 0)
+			continue;
+		char *rest = arena_strdup(a, p->settings);
+		for (char *item; (item = strsep(&rest, ",")) != NULL;) {
+			item += strspn(item, " ");
+			char *value = strchr(item, '=');
+			if (value == NULL)
+				return fail(ERR_PARSE,
+					"%s: the preset \"%s\" for %s; it takes key=value", owner,
+					item, target);
+			*value++ = '\0';
+			TRY(option_set(m->options, state, owner, item, value, a));
+		}
+	}
+	return OK;
+}
+
+static bool pair_matches(const struct config_pair *p, const char *method, const char *target)
+{
+	return config_matches(p->method, method) && config_matches(p->target, target);
+}
+
+static int resolve_method(struct plan_cell *cell, const struct config *c,
+	const struct config_entry *entry, void *state, struct arena *a)
+{
+	const struct method *m = cell->method;
+	const char *owner = arena_printf(a, "method %s", m->name);
+	const char *target = cell->target->target->name;
+
+	option_defaults(m->options, state, a);
+	TRY(apply_preset(m, state, owner, target, a));
+	TRY(apply(m->options, state, owner, &entry->options, a));
+	for (size_t i = 0; i < c->n_overrides; i++)
+		if (pair_matches(&c->overrides[i], m->name, target))
+			TRY(apply(m->options, state, owner, &c->overrides[i].options, a));
+	TRY(apply_sets(m->options, state, owner, m->name, &c->sets, a));
+	cell->options = resolve(m->options, state, a);
+	return OK;
+}
+
+void *plan_method_state(const struct plan_cell *c, struct arena *a)
+{
+	void *state = arena_zalloc(a, 1, c->method->state_size);
+
+	option_defaults(c->method->options, state, a);
+	for (size_t i = 0; i < c->options.n; i++)
+		invariant(
+			option_set(c->method->options, state, c->method->name,
+				c->options.settings[i].key, c->options.settings[i].value, a) == OK);
+	return state;
+}
+
+/* --- keys ------------------------------------------------------------------------------------- */
+
+static void hash_settings(
+	struct hash *h, const char *kind, const char *name, const struct resolved *r)
+{
+	hash_printf(h, "%s %s\n", kind, name);
+	for (size_t i = 0; i < r->n; i++)
+		hash_printf(h, "option %s=%s\n", r->settings[i].key, r->settings[i].value);
+}
+
+static void hash_start(struct hash *h, const char *kind)
+{
+	hash_init(h);
+	hash_printf(h, "%s %d real %zu\n", kind, KEY_VERSION, sizeof(real));
+}
+
+static void hash_metrics(struct hash *h, const struct config *c, bool floors_only)
+{
+	for (size_t i = 0; i < c->n_metrics; i++)
+		if (c->metrics[i]->floor || !floors_only)
+			hash_printf(
+				h, "metric %s %d\n", c->metrics[i]->name, c->metrics[i]->version);
+}
+
+static void make_floor_key(struct plan_target *t, const struct config *c)
+{
+	struct hash h;
+
+	hash_start(&h, "floor");
+	hash_settings(&h, "target", t->target->name, &t->options);
+	hash_printf(&h, "samples %zu\ndraws %zu\n", c->samples, c->floor_draws);
+	hash_metrics(&h, c, true);
+	hash_key(&h, t->floor_key);
+}
+
+static void make_cell_key(struct plan_cell *cell, const struct config *c)
+{
+	struct hash h;
+
+	hash_start(&h, "cell");
+	hash_settings(&h, "target", cell->target->target->name, &cell->target->options);
+	hash_settings(&h, "method", cell->method->name, &cell->options);
+	hash_printf(&h, "version %d\nseed %llu\nsamples %zu\nrepeats %zu\n", cell->method->version,
+		(unsigned long long)cell->seed, c->samples, c->repeats);
+	for (size_t i = 0; i < c->n_steps; i++)
+		hash_printf(&h, "steps %zu\n", c->steps[i]);
+	hash_metrics(&h, c, false);
+	hash_key(&h, cell->key);
+}
+
+/* --- the grid --------------------------------------------------------------------------------- */
+
+/* Options first, each with its place, then the density as a whole: data, dimension, log Z. */
+static int make_target(struct plan_target *t, const struct config *c,
+	const struct config_entry *entry, struct arena *a)
+{
+	const struct target *target = target_find(entry->name);
+	const char *owner = arena_printf(a, "target %s", target->name);
+	void *state = arena_zalloc(a, 1, target->state_size);
+
+	option_defaults(target->options, state, a);
+	TRY(apply(target->options, state, owner, &entry->options, a));
+	TRY(apply_sets(target->options, state, owner, target->name, &c->sets, a));
+	t->target = target;
+	t->options = resolve(target->options, state, a);
+	t->exact = target->draw != NULL;
+
+	struct arena *scratch = arena_new();
+	struct density *d;
+	int code = density_new(&d, target->name, t->options.settings, t->options.n, scratch);
+	if (code == OK) {
+		t->dim = density_dim(d);
+		density_log_z(d, &t->log_z);
+		t->log_z.source = arena_strdup(a, t->log_z.source != NULL ? t->log_z.source : "");
+	} else {
+		code = error_at(arena_printf(a, "%s: target %s", entry->where, target->name));
+	}
+	arena_free(scratch);
+	TRY(code);
+
+	for (size_t i = 0; i < c->n_metrics; i++)
+		t->floor = t->floor || c->metrics[i]->floor;
+	t->floor = t->floor && t->exact && c->floor_draws > 0;
+	make_floor_key(t, c);
+	return OK;
+}
+
+static bool has_step_axis(const struct method *m)
+{
+	for (const struct pass *p = m->passes; p->name != NULL; p++)
+		if (p->steps)
+			return true;
+	return false;
+}
+
+static int check_steps(
+	const struct method *m, const void *state, const struct config *c, struct arena *a)
+{
+	if (m->check_steps == NULL || !has_step_axis(m))
+		return OK;
+	for (size_t i = 0; i < c->n_steps; i++) {
+		if (m->check_steps(state, c->steps[i]) != OK)
+			return error_at(arena_printf(a, "%s: method %s", c->steps_where, m->name));
+	}
+	return OK;
+}
+
+/* A method on a target: one cell a seed. */
+static int make_cells(
+	struct plan *p, struct plan_target *t, const struct config_entry *entry, struct arena *a)
+{
+	const struct config *c = p->config;
+	struct plan_cell cell = { .method = method_find(entry->name), .target = t };
+
+	for (size_t i = 0; i < c->n_excludes; i++)
+		if (pair_matches(&c->excludes[i], entry->name, t->target->name))
+			return OK;
+	void *state = arena_zalloc(a, 1, cell.method->state_size);
+	TRY(resolve_method(&cell, c, entry, state, a));
+	TRY(check_steps(cell.method, state, c, a));
+	if (cell.method->train != NULL)
+		cell.iterations = cell.method->iterations(state);
+	for (size_t i = 0; i < c->n_seeds; i++) {
+		cell.seed = c->seeds[i];
+		make_cell_key(&cell, c);
+		p->cells[p->n_cells++] = cell;
+	}
+	return OK;
+}
+
+int plan_make(struct plan *out, const struct config *c, struct arena *a)
+{
+	*out = (struct plan){ .config = c, .n_targets = c->n_targets };
+	out->targets = ARENA_NEW(a, c->n_targets, struct plan_target);
+	out->cells = ARENA_NEW(a, c->n_targets * c->n_methods * c->n_seeds, struct plan_cell);
+	for (size_t i = 0; i < c->n_targets; i++) {
+		TRY(make_target(&out->targets[i], c, &c->targets[i], a));
+		for (size_t j = 0; j < c->n_methods; j++)
+			TRY(make_cells(out, &out->targets[i], &c->methods[j], a));
+	}
+	if (out->n_cells == 0)
+		return fail(
+			ERR_RANGE, "%s: no cell is left; \"exclude\" takes all of them", c->path);
+	return OK;
+}
+
+/* --- selections ------------------------------------------------------------------------------- */
+
+/* Leave floors to the targets that still have cells. */
+static void drop_idle_floors(struct plan *p)
+{
+	for (size_t i = 0; i < p->n_targets; i++) {
+		bool used = false;
+		for (size_t j = 0; j < p->n_cells; j++)
+			used = used || p->cells[j].target == &p->targets[i];
+		p->targets[i].floor = p->targets[i].floor && used;
+	}
+}
+
+int plan_only(struct plan *p, const char *const *filters, size_t n, struct arena *a)
+{
+	const struct config *c = p->config;
+	struct config_pair *pairs = ARENA_NEW(a, n, struct config_pair);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char *method = arena_strdup(a, filters[i]);
+		char *target = strchr(method, ':');
+		if (target == NULL)
+			return fail(ERR_PARSE,
+				"--only %s: it takes METHOD:TARGET, as in osds: or :funnel",
+				filters[i]);
+		*target++ = '\0';
+		if (config_check_name(c->methods, c->n_methods, method, "method", a) != OK ||
+			config_check_name(c->targets, c->n_targets, target, "target", a) != OK)
+			return error_at(arena_printf(a, "--only %s", filters[i]));
+		pairs[i] = (struct config_pair){ .method = method, .target = target };
+	}
+	for (size_t j = 0; j < p->n_cells; j++) {
+		bool keep = n == 0;
+		for (size_t i = 0; i < n; i++)
+			keep = keep || pair_matches(&pairs[i], p->cells[j].method->name,
+					       p->cells[j].target->target->name);
+		if (keep)
+			p->cells[kept++] = p->cells[j];
+	}
+	p->n_cells = kept;
+	drop_idle_floors(p);
+	return kept > 0 ? OK : fail(ERR_RANGE, "--only %s: no cell is left", filters[0]);
+}
+
+void plan_shard(struct plan *p, size_t k, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = k - 1; i < p->n_cells; i += n)
+		p->cells[kept++] = p->cells[i];
+	p->n_cells = kept;
+	drop_idle_floors(p);
+}

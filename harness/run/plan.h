@@ -1,0 +1,76 @@
+#ifndef STRIDE_RUN_PLAN_H
+#define STRIDE_RUN_PLAN_H
+
+#include "run/config.h"
+#include "run/hash.h"
+
+/**
+ * A plan: the cells of a configuration with every option resolved and every key known. Options
+ * resolve in this order, later ones win: defaults, the method's preset for the target, the
+ * configuration's options, its overrides, its sets (which the command line's --set extends).
+ *
+ * A key is a hash of everything that can change a record's numbers, and of nothing else: neither
+ * order nor spelling of the configuration, nor defaults written out.
+ */
+
+/** Every option of a plug-in as text, in the order of its table. */
+struct resolved {
+	size_t n;
+	struct setting *settings;
+};
+
+struct plan_target {
+	const struct target *target;
+	struct resolved options;
+	size_t dim;
+	bool exact; /* has an exact sampler */
+	struct log_z log_z;
+	char floor_key[KEY_SIZE];
+	bool floor; /* the plan wants its noise floors */
+};
+
+/** What is known of a cell. The first is not a state of a record. */
+enum cell_state {
+	CELL_MISSING,
+	CELL_OK,
+	CELL_DIVERGED,
+	CELL_FAILED,
+	CELL_TIMEOUT,
+	CELL_SKIPPED,
+	CELL_STATES
+};
+
+/** The name of a state as in records; "missing" for the first. */
+const char *cell_state_name(enum cell_state s);
+
+struct plan_cell {
+	const struct method *method;
+	struct plan_target *target;
+	struct resolved options;
+	uint64_t seed;
+	long iterations; /* of training; 0: none */
+	char key[KEY_SIZE];
+};
+
+struct plan {
+	const struct config *config;
+	size_t n_targets, n_cells;
+	struct plan_target *targets;
+	struct plan_cell *cells; /* target by target, method by method, seed by seed */
+};
+
+/** Make the plan; checks every option, step count and target. Everything lives in the arena.
+ *  ERR_NAME, ERR_RANGE, ERR_PARSE, ERR_IO (a target's data) with the place in the configuration. */
+int plan_make(struct plan *out, const struct config *c, struct arena *a);
+
+/** Keep the cells that match one of the filters "METHOD:TARGET"; either side may be empty or "*".
+ *  ERR_PARSE, ERR_NAME (no such method or target in the plan), ERR_RANGE (nothing left). */
+int plan_only(struct plan *p, const char *const *filters, size_t n, struct arena *a);
+
+/** Keep every n-th cell, starting with the k-th, 1 <= k <= n. */
+void plan_shard(struct plan *p, size_t k, size_t n);
+
+/** State of a method for a cell of the plan: zeroed, its options set. In the arena. */
+void *plan_method_state(const struct plan_cell *c, struct arena *a);
+
+#endif

@@ -1,0 +1,273 @@
+#include "run/record.h"
+#include "run/info.h"
+#include "core/version.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static json_t *number(double x)
+{
+	if (isfinite(x))
+		return json_real(x);
+	return json_string(isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
+}
+
+static json_t *count(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+static json_t *text_or_null(const char *s)
+{
+	return s != NULL ? json_string(s) : json_null();
+}
+
+static json_t *settings(const struct resolved *r)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < r->n; i++)
+		json_object_set_new(object, r->settings[i].key, json_string(r->settings[i].value));
+	return object;
+}
+
+static json_t *log_z(const struct log_z *z)
+{
+	static const char *const kinds[] = { [LOG_Z_UNKNOWN] = "unknown",
+		[LOG_Z_EXACT] = "exact",
+		[LOG_Z_QUADRATURE] = "quadrature",
+		[LOG_Z_ESTIMATE] = "estimate",
+		[LOG_Z_INFINITE] = "infinite" };
+
+	return json_pack("{s:s, s:o, s:o, s:s}", "kind", kinds[z->kind], "value", number(z->value),
+		"se", number(z->se), "source", z->source);
+}
+
+const char *record_code(void)
+{
+	static _Thread_local char code[64];
+
+	snprintf(code, sizeof(code), "%.40s%s", version.commit, version.dirty ? "-modified" : "");
+	return code;
+}
+
+static json_t *provenance(void)
+{
+	char date[32];
+	time_t now = time(NULL);
+	struct tm utc;
+
+	gmtime_r(&now, &utc);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	return json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s}", "commit",
+		version.commit, "dirty", version.dirty, "compiler", version.compiler, "flags",
+		version.flags, "variant", version.variant, "cpu", info_cpu(), "blas_core",
+		info_blas_core(), "threads", count(parallel_threads()), "libc", info_libc(), "date",
+		date);
+}
+
+/* --- cells ------------------------------------------------------------------------------------ */
+
+static json_t *curves(const struct curve *c)
+{
+	json_t *object = json_object();
+
+	for (; c != NULL; c = c->next) {
+		json_t *iterations = json_array(), *values = json_array();
+		for (size_t i = 0; i < c->n; i++) {
+			json_array_append_new(iterations, json_integer(c->iteration[i]));
+			json_array_append_new(values, number(c->value[i]));
+		}
+		json_object_set_new(object, c->name,
+			json_pack("{s:o, s:o}", "iteration", iterations, "value", values));
+	}
+	return object;
+}
+
+static const char *weights_name(enum weights w)
+{
+	static const char *const names[] = { [WEIGHTS_NONE] = "none",
+		[WEIGHTS_EXACT] = "exact",
+		[WEIGHTS_DETFLOW] = "detflow",
+		[WEIGHTS_BIASED] = "biased" };
+
+	return names[w];
+}
+
+static json_t *result(const struct result *r, size_t n)
+{
+	json_t *values = json_object(), *failures = json_object();
+
+	for (size_t i = 0; i < r->n_scores; i++) {
+		const struct score *s = &r->scores[i];
+		if (s->failure != NULL) {
+			json_object_set_new(failures, s->metric->name, json_string(s->failure));
+			continue;
+		}
+		json_object_set_new(values, s->metric->name,
+			json_pack("{s:o, s:o}", "value", number(s->value.value), "se",
+				isnan(s->value.se) ? json_null() : number(s->value.se)));
+	}
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"pass", r->pass->name, "pass_title", r->pass->title, "weights",
+		weights_name(r->pass->weights), "steps", count(r->steps), "repeat",
+		count(r->repeat), "n", count(n), "metrics", values, "failed_metrics", failures,
+		"nonfinite", count(r->nonfinite), "network_evaluations",
+		count(r->evaluations.network), "target_evaluations", count(r->evaluations.target),
+		"sample_seconds", number(r->sample_seconds), "score_seconds",
+		number(r->score_seconds));
+}
+
+static json_t *results(const struct plan *p, const struct outcome *o)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < o->n_results; i++)
+		json_array_append_new(array, result(&o->results[i], p->config->samples));
+	return array;
+}
+
+static json_t *metric_versions(const struct config *c)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < c->n_metrics; i++)
+		json_object_set_new(
+			object, c->metrics[i]->name, json_integer(c->metrics[i]->version));
+	return object;
+}
+
+static json_t *cost(const struct outcome *o, const struct circumstances *when)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "train_seconds",
+		number(o->train_seconds), "sample_seconds", number(o->sample_seconds),
+		"score_seconds", number(o->score_seconds), "cpu_seconds", number(when->cpu_seconds),
+		"peak_rss_mb", number(info_peak_rss_mb()), "train_network_evaluations",
+		count(o->training.network), "train_target_evaluations", count(o->training.target),
+		"concurrent", when->concurrent);
+}
+
+/* The members that cells and floors share. */
+static json_t *record_start(const char *kind, const char *key, const struct plan_target *t)
+{
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "schema", STORE_SCHEMA, "kind",
+		kind, "key", key, "target", t->target->name, "target_title", t->target->title,
+		"dim", count(t->dim), "target_options", settings(&t->options), "log_z",
+		log_z(&t->log_z));
+}
+
+json_t *record_cell(const struct plan *p, const struct plan_cell *c, const struct outcome *o,
+	const struct circumstances *when)
+{
+	json_t *record = record_start("cell", c->key, c->target);
+	json_t *rest = json_pack("{s:s, s:s, s:i, s:o, s:o, s:s, s:o, s:{s:o, s:o}, s:o, s:o, s:s, "
+				 "s:o, s:o}",
+		"method", c->method->name, "method_title", c->method->title, "method_version",
+		c->method->version, "seed", count(c->seed), "options", settings(&c->options),
+		"state", cell_state_name(o->state), "message", text_or_null(o->message), "training",
+		"iterations", json_integer(o->iterations), "curves", curves(o->curves), "results",
+		results(p, o), "cost", cost(o, when), "code", record_code(), "metric_versions",
+		metric_versions(p->config), "provenance", provenance());
+
+	invariant(record != NULL && rest != NULL);
+	json_object_update(record, rest);
+	json_decref(rest);
+	return record;
+}
+
+/* --- floors ----------------------------------------------------------------------------------- */
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Quantile by linear interpolation of the order statistics. */
+static double quantile(const double *values, size_t n, double q)
+{
+	double *sorted = malloc(n * sizeof(*sorted));
+
+	invariant(sorted != NULL);
+	memcpy(sorted, values, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), compare_doubles);
+	double place = q * (double)(n - 1);
+	size_t i = (size_t)place;
+	double x = sorted[i];
+	if (i + 1 < n)
+		x += (place - (double)i) * (sorted[i + 1] - sorted[i]);
+	free(sorted);
+	return x;
+}
+
+static json_t *floor_scores(const struct floor_scores *f)
+{
+	json_t *values = json_array();
+	double sum = 0, squares = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		sum += f->values[i];
+		json_array_append_new(values, number(f->values[i]));
+	}
+	double mean = sum / (double)f->n;
+	for (size_t i = 0; i < f->n; i++)
+		squares += (f->values[i] - mean) * (f->values[i] - mean);
+	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "version", f->metric->version, "mean",
+		number(mean), "sd", number(sqrt(squares / (double)(f->n - 1))), "q95",
+		number(f->n > 0 ? quantile(f->values, f->n, 0.95) : (double)NAN), "values", values);
+}
+
+json_t *record_floor(const struct plan *p, const struct plan_target *t,
+	const struct floor_scores *scores, size_t n)
+{
+	json_t *record = record_start("floor", t->floor_key, t);
+	json_t *values = json_object();
+
+	for (size_t i = 0; i < n; i++)
+		json_object_set_new(values, scores[i].metric->name, floor_scores(&scores[i]));
+	invariant(record != NULL);
+	json_object_set_new(record, "n", count(p->config->samples));
+	json_object_set_new(record, "draws", count(p->config->floor_draws));
+	json_object_set_new(record, "metrics", values);
+	json_object_set_new(record, "code", json_string(record_code()));
+	json_object_set_new(record, "provenance", provenance());
+	return record;
+}
+
+/* --- comparison ------------------------------------------------------------------------------- */
+
+/* The record without what may differ between equal runs. */
+static int load_content(const char *path, json_t **out)
+{
+	json_error_t e;
+	json_t *record = json_load_file(path, 0, &e), *one;
+	size_t i;
+
+	if (record == NULL)
+		return fail(ERR_PARSE, "%s:%d: %s", path, e.line, e.text);
+	json_object_del(record, "cost");
+	json_object_del(record, "provenance");
+	json_array_foreach(json_object_get(record, "results"), i, one)
+	{
+		json_object_del(one, "sample_seconds");
+		json_object_del(one, "score_seconds");
+	}
+	*out = record;
+	return OK;
+}
+
+int record_same(const char *path_a, const char *path_b, bool *same)
+{
+	json_t *a, *b;
+
+	TRY(load_content(path_a, &a));
+	int code = load_content(path_b, &b);
+	if (code == OK) {
+		*same = json_equal(a, b);
+		json_decref(b);
+	}
+	json_decref(a);
+	return code;
+}

@@ -1,0 +1,27 @@
+#ifndef STRIDE_RUN_RECORD_H
+#define STRIDE_RUN_RECORD_H
+
+#include "run/cell.h"
+#include "run/store.h"
+
+/** What a record says of the circumstances rather than of the cell. */
+struct circumstances {
+	double cpu_seconds;
+	bool concurrent; /* other cells ran beside it: its timings are not for comparison */
+};
+
+/** The JSON document of a cell or a floor; the caller's to json_decref. Numbers that JSON cannot
+ * hold are the strings "nan", "inf" and "-inf". */
+json_t *record_cell(const struct plan *p, const struct plan_cell *c, const struct outcome *o,
+	const struct circumstances *when);
+json_t *record_floor(const struct plan *p, const struct plan_target *t,
+	const struct floor_scores *scores, size_t n);
+
+/** Do two records say the same, timings, memory and provenance aside? *same is the answer. ERR_IO,
+ *  ERR_PARSE. */
+int record_same(const char *path_a, const char *path_b, bool *same);
+
+/** The code version that records carry: records of another are stale. */
+const char *record_code(void);
+
+#endif
