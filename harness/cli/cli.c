@@ -1,0 +1,75 @@
+#include "cli/cli.h"
+#include "core/error.h"
+#include "core/option.h"
+#include "core/version.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct entry {
+	const char *name, *summary;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ "run", "run the grid of a configuration, or what is missing of it", cmd_run },
+	{ "list", "methods, targets and metrics", cmd_list },
+	{ "show", "a method, target or metric with its options", cmd_show },
+	{ "info", "compiler, commit, CPU, BLAS, optional parts", cmd_info },
+	{ "logp", "log density at points, gradient, Hessian-vector product", cmd_logp },
+	{ "draw", "exact samples of a target", cmd_draw },
+};
+enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
+
+int cli_fail(void)
+{
+	struct error e;
+
+	error_get(&e);
+	fflush(stdout);
+	fprintf(stderr, "stride: %s\n", e.text);
+	return e.code == ERR_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_INPUT;
+}
+
+static void print_help(FILE *out)
+{
+	fprintf(out, "stride COMMAND ...\n"
+		     "A benchmark harness for samplers of unnormalised densities.\n\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fprintf(out,
+		"\nstride COMMAND --help says more. Exit codes: 0 done; 1 some cells failed or "
+		"diverged;\n2 bad input; 130 interrupted, what finished is kept.\n");
+}
+
+static int unknown_command(const char *name)
+{
+	const char *names[N_COMMANDS + 1] = { NULL };
+
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		names[i] = commands[i].name;
+	const char *nearest = option_nearest(name, names);
+	(void)fail(ERR_NAME, "unknown command \"%.80s\"; %s %s", name,
+		nearest != NULL ? "did you mean" : "see",
+		nearest != NULL ? nearest : "stride --help");
+	return cli_fail();
+}
+
+int cli_main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return EXIT_INPUT;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+		strcmp(argv[1], "help") == 0) {
+		print_help(stdout);
+		return EXIT_DONE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("stride %s%s\n", version.commit, version.dirty ? ", modified" : "");
+		return EXIT_DONE;
+	}
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 2, argv + 2);
+	return unknown_command(argv[1]);
+}

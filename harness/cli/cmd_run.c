@@ -1,0 +1,205 @@
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "run/estimate.h"
+#include "run/grid.h"
+#include "run/progress.h"
+#include "run/signals.h"
+
+#include <stdlib.h>
+
+enum { WORDS_MAX = 64 };
+
+struct run_request {
+	const char *config, *out, *shard;
+	struct texts sets, only;
+	size_t jobs, shard_k, shard_n;
+	bool dry_run, quiet;
+	struct grid_options grid;
+};
+
+static int parse_shard(struct run_request *q)
+{
+	char end;
+
+	if (q->shard == NULL)
+		return OK;
+	if (sscanf(q->shard, "%zu/%zu%c", &q->shard_k, &q->shard_n, &end) != 2 || q->shard_k < 1 ||
+		q->shard_k > q->shard_n)
+		return fail(ERR_PARSE, "--shard %.40s: it takes K/N, K from 1 to N", q->shard);
+	return OK;
+}
+
+/* --- dry run ---------------------------------------------------------------------------------- */
+
+static void print_total(double seconds, size_t unknown, size_t to_run)
+{
+	char words[WORDS_MAX];
+
+	if (to_run == 0)
+		printf("nothing to run\n");
+	else if (unknown == to_run)
+		printf("%zu to run; how long is unknown: nothing like them has run here\n", to_run);
+	else if (unknown > 0)
+		printf("%zu to run: %s of CPU time for %zu of them, unknown for the rest\n", to_run,
+			progress_duration(seconds, words, sizeof(words)), to_run - unknown);
+	else
+		printf("%zu to run: about %s on %zu threads\n", to_run,
+			progress_duration(
+				seconds / (double)parallel_threads(), words, sizeof(words)),
+			parallel_threads());
+}
+
+/* The cells, what is known of them, and how long the rest will take. */
+static int dry_run(const struct plan *p, const char *dir, const struct grid_options *o)
+{
+	struct store *s;
+	double total = 0;
+	size_t to_run = 0, unknown = 0, floors = 0;
+
+	TRY(store_open(&s, dir));
+	printf("%-18s %-10s %-16s %6s  %-12s %s\n", "key", "method", "target", "seed", "state",
+		"estimate");
+	for (size_t i = 0; i < p->n_cells; i++) {
+		const struct plan_cell *c = &p->cells[i];
+		const struct store_entry *e = store_find(s, c->key);
+		struct estimate t = estimate_cell(s, c);
+		char words[WORDS_MAX] = "";
+		bool run = grid_needs(e, o);
+		if (run) {
+			to_run++;
+			unknown += t.kind == ESTIMATE_UNKNOWN;
+			total += t.kind == ESTIMATE_UNKNOWN ? 0 : t.seconds;
+			if (t.kind == ESTIMATE_UNKNOWN)
+				snprintf(words, sizeof(words), "unknown");
+			else
+				progress_duration(t.seconds, words, sizeof(words));
+		}
+		printf("%-18s %-10s %-16s %6llu  %-12s %s%s\n", c->key, c->method->name,
+			c->target->target->name, (unsigned long long)c->seed,
+			e == NULL                              ? "missing"
+			: e->state == CELL_OK && grid_stale(e) ? "stale"
+			: e->state == CELL_OK                  ? "done"
+							       : cell_state_name(e->state),
+			run && t.kind == ESTIMATE_ROUGH ? "~ " : "", words);
+	}
+	for (size_t i = 0; i < p->n_targets; i++)
+		floors += p->targets[i].floor && !store_has_floor(s, p->targets[i].floor_key);
+	printf("%zu cells; ", p->n_cells);
+	print_total(total, unknown, to_run);
+	if (floors > 0)
+		printf("noise floors of %zu targets are missing\n", floors);
+	store_close(s);
+	return OK;
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+static void print_summary(const struct grid_summary *g, const char *dir)
+{
+	printf("%zu cells in %s: %zu run now, %zu there before", g->cells, dir, g->ran, g->kept);
+	for (int s = CELL_DIVERGED; s < CELL_STATES; s++)
+		if (g->states[s] > 0)
+			printf(", %zu %s", g->states[s], cell_state_name((enum cell_state)s));
+	printf("\n");
+	if (g->stale > 0)
+		printf("%zu of them are stale, made by another version of the code: --rerun-stale "
+		       "makes them anew\n",
+			g->stale);
+}
+
+static size_t count_bad(const struct grid_summary *g)
+{
+	return g->states[CELL_DIVERGED] + g->states[CELL_FAILED] + g->states[CELL_TIMEOUT];
+}
+
+static int run_grid(const struct plan *p, const struct run_request *q, const char *dir,
+	struct arena *a, int *code)
+{
+	struct grid_summary g;
+	struct store *s;
+
+	signals_install();
+	TRY(store_open_to_write(&s, dir, q->shard_k, q->shard_n));
+	*code = store_save_text(s, "config.yaml", p->config->text);
+	if (*code == OK)
+		*code = grid_run(p, s, &q->grid, &g, a);
+	store_close(s);
+	if (*code == ERR_INTERRUPTED)
+		return fail(ERR_INTERRUPTED,
+			"interrupted: %zu of %zu cells are kept in %s; the same command goes on "
+			"from there",
+			g.cells - g.not_run, g.cells, dir);
+	TRY(*code);
+	print_summary(&g, dir);
+	*code = EXIT_DONE;
+	if (count_bad(&g) > 0) {
+		fflush(stdout);
+		fprintf(stderr, "stride: %zu of %zu cells did not end well; the first is %s\n",
+			count_bad(&g), g.cells, g.problem);
+		*code = EXIT_CELLS;
+	}
+	return OK;
+}
+
+static int run(const struct run_request *q, struct arena *a, int *code)
+{
+	struct config config;
+	struct plan plan;
+
+	*code = EXIT_DONE;
+	TRY(config_load(&config, q->config, q->sets.items, q->sets.n, a));
+	TRY(plan_make(&plan, &config, a));
+	if (q->only.n > 0)
+		TRY(plan_only(&plan, q->only.items, q->only.n, a));
+	if (q->shard_n > 0)
+		plan_shard(&plan, q->shard_k, q->shard_n);
+	const char *dir = q->out != NULL ? q->out : arena_printf(a, "results/%s", config.name);
+	if (q->dry_run)
+		return dry_run(&plan, dir, &q->grid);
+	return run_grid(&plan, q, dir, a, code);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static const struct command c = { "run", "CONFIG",
+		"Run the cells of a configuration that are not in the results directory yet", 1,
+		1 };
+	struct run_request q = { 0 };
+	const struct flag flags[] = {
+		{ "set", 0, FLAG_TEXTS, &q.sets, "KEY=VALUE",
+			"change the configuration: steps=1,2 or osds.iterations=10" },
+		{ "only", 0, FLAG_TEXTS, &q.only, "METHOD:TARGET",
+			"these cells; either may be empty" },
+		{ "out", 'o', FLAG_TEXT, &q.out, "DIR",
+			"results directory; results/NAME by default" },
+		{ "jobs", 'j', FLAG_SIZE, &q.jobs, "N", "threads; all cores by default" },
+		{ "shard", 0, FLAG_TEXT, &q.shard, "K/N", "the K-th of N parts of the grid" },
+		{ "dry-run", 0, FLAG_BOOL, &q.dry_run, NULL,
+			"print the cells, their state and an estimated time" },
+		{ "serial", 0, FLAG_BOOL, &q.grid.serial, NULL, "one cell at a time: for timings" },
+		{ "force", 0, FLAG_BOOL, &q.grid.force, NULL, "run every cell again" },
+		{ "retry-failed", 0, FLAG_BOOL, &q.grid.retry_failed, NULL,
+			"run failed, diverged and timed-out cells again" },
+		{ "rerun-stale", 0, FLAG_BOOL, &q.grid.rerun_stale, NULL,
+			"run cells again that another version of the code made" },
+		{ 0 },
+	};
+	struct arena *a = arena_new();
+	struct texts words;
+	bool help;
+	int status = EXIT_DONE;
+	int code = args_parse(&c, flags, argc, argv, &words, &help, a);
+
+	if (code == OK && help) {
+		args_help(&c, flags, stdout);
+	} else if (code == OK) {
+		q.config = words.items[0];
+		if (q.jobs > 0)
+			parallel_use(q.jobs);
+		code = parse_shard(&q);
+		if (code == OK)
+			code = run(&q, a, &status);
+	}
+	arena_free(a);
+	return code == OK ? status : cli_fail();
+}
