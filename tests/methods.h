@@ -1,0 +1,129 @@
+#ifndef STRIDE_TESTS_METHODS_H
+#define STRIDE_TESTS_METHODS_H
+
+#include "stride.h"
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+/* A cell for tests: a method on a target, from text like "sigma0=2,moves=3". */
+struct trial {
+	const struct method *method;
+	void *state;
+	struct cell cell;
+	struct density *target;
+};
+
+/* Apply "key=value,key=value" by set(key, value). */
+static inline void for_each_setting(const char *text, struct arena *a,
+	void (*set)(void *context, const char *key, const char *value), void *context)
+{
+	char *rest = arena_strdup(a, text), *item;
+
+	while ((item = strsep(&rest, ",")) != NULL) {
+		char *value = strchr(item, '=');
+		if (value == NULL)
+			continue;
+		*value = '\0';
+		set(context, item, value + 1);
+	}
+}
+
+struct setting_list {
+	struct setting item[16];
+	size_t n;
+};
+
+static inline void collect_setting(void *context, const char *key, const char *value)
+{
+	struct setting_list *list = context;
+
+	assert_true(list->n < 16);
+	list->item[list->n++] = (struct setting){ key, value };
+}
+
+static inline void set_method_option(void *context, const char *key, const char *value)
+{
+	struct trial *t = context;
+
+	assert_int_equal(option_set(t->method->options, t->state, t->method->name, key, value,
+				 t->cell.arena),
+		OK);
+}
+
+/* Make the cell and call init: target's defaults and settings, method's defaults, presets,
+ * settings. */
+static inline struct trial *trial_new(const char *method, const char *target,
+	const char *target_settings, const char *settings, uint64_t seed)
+{
+	struct arena *a = arena_new();
+	struct trial *t = ARENA_NEW(a, 1, struct trial);
+	struct setting_list list = { .n = 0 };
+
+	for_each_setting(target_settings, a, collect_setting, &list);
+	assert_int_equal(density_new(&t->target, target, list.item, list.n, a), OK);
+	t->method = method_find(method);
+	assert_non_null(t->method);
+	t->cell = (struct cell){ .target = t->target,
+		.field = density_field(t->target),
+		.dim = density_dim(t->target),
+		.seed = seed,
+		.arena = a };
+	t->state = arena_zalloc(a, 1, t->method->state_size);
+	if (t->method->options != NULL)
+		option_defaults(t->method->options, t->state, a);
+	for (const struct preset *p = t->method->presets; p != NULL && p->target != NULL; p++)
+		if (strcmp(p->target, target) == 0)
+			for_each_setting(p->settings, a, set_method_option, t);
+	for_each_setting(settings, a, set_method_option, t);
+	assert_int_equal(t->method->init(t->state, &t->cell), OK);
+	return t;
+}
+
+static inline void trial_free(struct trial *t)
+{
+	arena_free(t->cell.arena);
+}
+
+/* Room for n samples with everything that sample() can fill in, NaN where it does not. */
+static inline struct draws *draws_new(const struct trial *t, size_t n)
+{
+	struct arena *a = t->cell.arena;
+	struct draws *d = ARENA_NEW(a, 1, struct draws);
+	double *exact = NULL, *forward = NULL;
+
+	if (density_target(t->target)->draw != NULL) {
+		struct rng r = { t->cell.seed, RNG_FORWARD, 0 };
+		exact = ARENA_NEW(a, n * t->cell.dim, double);
+		forward = ARENA_NEW(a, n, double);
+		assert_int_equal(density_draw(t->target, r, 0, n, exact), OK);
+	}
+	*d = (struct draws){ .n = n,
+		.x = ARENA_NEW(a, n * t->cell.dim, double),
+		.log_w = ARENA_NEW(a, n, double),
+		.x_exact = exact,
+		.log_w_forward = forward,
+		.elbo = (double)NAN };
+	for (size_t i = 0; i < n; i++) {
+		d->log_w[i] = (double)NAN;
+		if (forward != NULL)
+			forward[i] = (double)NAN;
+	}
+	for (size_t j = 0; j < n * t->cell.dim; j++)
+		d->x[j] = (double)NAN;
+	return d;
+}
+
+/* The pass of this name. */
+static inline const struct pass *trial_pass(const struct trial *t, const char *name)
+{
+	const struct pass *pass = t->method->passes;
+
+	while (pass->name != NULL && strcmp(pass->name, name) != 0)
+		pass++;
+	assert_non_null(pass->name);
+	return pass;
+}
+
+#endif
