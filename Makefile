@@ -98,8 +98,8 @@ deps: ## install what is missing (apt), or say what it is
 	$(Q)CC="$(CC)" CPPFLAGS="$(ALL_CPPFLAGS)" sh config/deps.sh build
 
 .PHONY: install
-install: all ## install below PREFIX (/usr/local); DESTDIR is put before it
-	sh config/install.sh $(BUILD)/stride "$(DESTDIR)$(PREFIX)"
+install: all $(BUILD)/stride.1 ## install below PREFIX (/usr/local); DESTDIR is put before it
+	$(Q)sh config/install.sh $(BUILD) "$(DESTDIR)$(PREFIX)"
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
@@ -124,9 +124,12 @@ $(BUILD)/stride: $(BUILD)/harness/main.o $(BUILD)/libstride.a
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LDLIBS)
 
+$(BUILD)/stride.1: $(BUILD)/stride config/manual.sh
+	$(Q)sh config/manual.sh $< >$@.new && mv $@.new $@
+
 $(BUILD)/libstride.a: $(OBJECTS) $(BUILD)/objects.list
 	@echo "  AR      $@"
-	$(Q)rm -f $@ && $(AR) rcsP $@ $(OBJECTS)
+	$(Q)rm -f $@ && $(AR) qcs $@ $(OBJECTS)
 
 # Rewritten when the set of objects changes, so that a deleted file leaves the library, and the
 # build folder: a file that comes back with an old date is compiled again.

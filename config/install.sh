@@ -1,9 +1,9 @@
 #!/bin/sh
-# Installs the program, its data and its manual: install.sh PROGRAM PREFIX. The program finds data and
-# plots in ../share/stride beside itself (data_path in harness/run/density.c).
+# Installs the program, its data and its manual: install.sh BUILD PREFIX. The program looks for
+# data and plots in ../share/stride of its own folder.
 set -eu
 
-program=$1 prefix=$2
+build=$1 prefix=$2
 
 # put MODE FOLDER FILE...: copies of the files in a folder of the prefix.
 put() {
@@ -13,8 +13,8 @@ put() {
 	install -m "$mode" "$@" "$folder"
 }
 
-put 755 bin "$program"
-put 644 share/man/man1 stride.1
+put 755 bin "$build/stride"
+put 644 share/man/man1 "$build/stride.1"
 put 644 share/stride/data targets/data/*
 put 644 share/stride/plots plots/*.gp
 put 644 share/stride/configs configs/*.yaml
