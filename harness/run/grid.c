@@ -3,6 +3,7 @@
 #include "run/info.h"
 #include "run/progress.h"
 #include "run/record.h"
+#include "core/version.h"
 
 #include <omp.h>
 #include <pthread.h>
@@ -35,7 +36,7 @@ struct grid {
 
 bool grid_stale(const struct store_entry *entry)
 {
-	return strcmp(entry->code, record_code()) != 0;
+	return strcmp(entry->code, version.code) != 0;
 }
 
 bool grid_needs(const struct store_entry *entry, const struct grid_options *o)

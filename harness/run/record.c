@@ -44,14 +44,6 @@ static json_t *log_z(const struct log_z *z)
 		"se", number(z->se), "source", z->source);
 }
 
-const char *record_code(void)
-{
-	static _Thread_local char code[64];
-
-	snprintf(code, sizeof(code), "%.40s%s", version.commit, version.dirty ? "-modified" : "");
-	return code;
-}
-
 static json_t *provenance(void)
 {
 	char date[32];
@@ -167,7 +159,7 @@ json_t *record_cell(const struct plan *p, const struct plan_cell *c, const struc
 		c->method->version, "seed", count(c->seed), "options", settings(&c->options),
 		"state", cell_state_name(o->state), "message", text_or_null(o->message), "training",
 		"iterations", json_integer(o->iterations), "curves", curves(o->curves), "results",
-		results(p, o), "cost", cost(o, when), "code", record_code(), "metric_versions",
+		results(p, o), "cost", cost(o, when), "code", version.code, "metric_versions",
 		metric_versions(p->config), "provenance", provenance());
 
 	invariant(record != NULL && rest != NULL);
@@ -231,7 +223,7 @@ json_t *record_floor(const struct plan *p, const struct plan_target *t,
 	json_object_set_new(record, "n", count(p->config->samples));
 	json_object_set_new(record, "draws", count(p->config->floor_draws));
 	json_object_set_new(record, "metrics", values);
-	json_object_set_new(record, "code", json_string(record_code()));
+	json_object_set_new(record, "code", json_string(version.code));
 	json_object_set_new(record, "provenance", provenance());
 	return record;
 }

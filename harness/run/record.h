@@ -17,11 +17,8 @@ json_t *record_cell(const struct plan *p, const struct plan_cell *c, const struc
 json_t *record_floor(const struct plan *p, const struct plan_target *t,
 	const struct floor_scores *scores, size_t n);
 
-/** Do two records say the same, timings, memory and provenance aside? *same is the answer. ERR_IO,
- *  ERR_PARSE. */
+/** Do two records say the same, timings, memory and provenance aside? *same is the answer. ERR_PARSE:
+ *  one of them is not there or not JSON. */
 int record_same(const char *path_a, const char *path_b, bool *same);
-
-/** The code version that records carry: records of another are stale. */
-const char *record_code(void);
 
 #endif
