@@ -47,7 +47,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(HARNESS) $(PLUGINS)) \
 
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/test_*.c)))
 TEST_SCRIPTS := $(sort $(wildcard tests/test_*.sh))
-GOLDEN_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/golden*.c)))
+GOLDEN_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/golden*.c)))
 
 # Builds on all cores unless -j says otherwise, through a make that sees what `deps` installed.
 AGAIN = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
@@ -173,8 +173,12 @@ $(BUILD)/version.c: FORCE
 	$(Q)if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 .PHONY: test-programs golden-programs
-test-programs: $(TEST_PROGRAMS)
-golden-programs: $(GOLDEN_PROGRAMS)
+test-programs: $(TEST_PROGRAMS) golden-programs
+golden-programs: $(BUILD)/tests/golden
+
+$(BUILD)/tests/golden: $(GOLDEN_OBJECTS) $(BUILD)/libstride.a
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LDLIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libstride.a
 	@echo "  LD      $@"

@@ -15,6 +15,7 @@
 enum { COMPONENTS_MAX = 80, GROUP = 4 /* components whose distances are summed side by side */ };
 
 struct mixture {
+	const char *means; /* file of the 40-mode mixtures */
 	size_t components, dim;
 	double half_width; /* of the plot window */
 	double *mean;      /* [components][dim] */
@@ -51,27 +52,29 @@ static void prepare(struct mixture *m, size_t components, size_t dim, double *me
 		m->centre[j] = (num)mean[j];
 }
 
-static int init_gmm40(struct mixture *m, const char *file, size_t dim, struct arena *a)
+static int init_gmm40(void *state, struct arena *a)
 {
+	struct mixture *m = state;
 	struct csv table;
 
-	TRY(csv_read(&table, data_path(file, a), CSV_FINITE, a));
-	if (table.rows != 40 || table.cols != dim)
-		return fail(ERR_PARSE, "%s: %zu rows of %zu numbers; 40 rows of %zu are needed",
-			table.path, table.rows, table.cols, dim);
+	TRY(csv_read(&table, data_path(m->means, a), CSV_FINITE, a));
+	if (table.rows > COMPONENTS_MAX)
+		return fail(ERR_RANGE, "%s:%zu: component %d; at most %d are possible", table.path,
+			table.line[COMPONENTS_MAX], COMPONENTS_MAX + 1, COMPONENTS_MAX);
 	prepare(m, table.rows, table.cols, table.x, 1, 60, a);
 	return OK;
 }
 
-static int init_gmm40_2d(void *state, struct arena *a)
-{
-	return init_gmm40(state, "gmm40_2d.csv", 2, a);
-}
+#define MEANS(file)                                                                               \
+	{                                                                                         \
+		{ "means", OPTION_TEXT, offsetof(struct mixture, means), file, 0, 0, "",          \
+			"CSV with the mean of a component, of standard deviation 1, in each row", \
+			NULL },                                                                   \
+			{ 0 },                                                                    \
+	}
 
-static int init_gmm40_50d(void *state, struct arena *a)
-{
-	return init_gmm40(state, "gmm40_50d.csv", 50, a);
-}
+static const struct option gmm40_2d_options[] = MEANS("gmm40_2d.csv");
+static const struct option gmm40_50d_options[] = MEANS("gmm40_50d.csv");
 
 static int init_gmm9(void *state, struct arena *a)
 {
@@ -108,8 +111,8 @@ struct block {
  * expanding |x|^2 - 2 x.m + |m|^2 into a matrix product would lose four of float's seven digits
  * here, as |x|^2 is thousands of times |x - m|^2. Side by side, so that a coordinate is loaded once
  * for all. */
-static void group_density(
-	const struct mixture *m, size_t k, size_t n, size_t count, const num *x, struct block *b)
+static void group_density(const struct mixture *m, size_t k, size_t n, size_t count, const num *x,
+	struct block *b)
 {
 	num *s0 = b->weight[k], *s1 = b->weight[k + 1], *s2 = b->weight[k + 2],
 	    *s3 = b->weight[k + 3];
@@ -136,8 +139,8 @@ static void group_density(
 }
 
 /* Fills b: eq. 1 by log-sum-exp. */
-static void responsibilities(
-	const struct mixture *m, size_t n, size_t count, const num *x, struct block *b)
+static void responsibilities(const struct mixture *m, size_t n, size_t count, const num *x,
+	struct block *b)
 {
 	for (size_t k = 0; k < m->components; k += GROUP)
 		group_density(m, k, n, count, x, b);
@@ -172,8 +175,8 @@ static void responsibilities(
 }
 
 /* out [dim][n] = sum_k weight[k] centre[k], weight [components][TARGET_BLOCK]. */
-static void weighted_centres(
-	const struct mixture *m, size_t n, size_t count, const num *weight, num *out)
+static void weighted_centres(const struct mixture *m, size_t n, size_t count, const num *weight,
+	num *out)
 {
 	num_gemm(true, count, m->dim, m->components, 1, weight, TARGET_BLOCK, m->centre, m->dim, 0,
 		out, n);
@@ -181,8 +184,8 @@ static void weighted_centres(
 
 /* |x| up to 1e6 gives squared distances up to dim * 1e12 / s^2: log rho and the gradient are finite
  * in float too, and the nearest component takes all. */
-static void eval_block(
-	const void *state, size_t n, size_t count, const num *x, double *log_rho, num *grad)
+static void eval_block(const void *state, size_t n, size_t count, const num *x, double *log_rho,
+	num *grad)
 {
 	const struct mixture *m = state;
 	struct block b;
@@ -208,8 +211,8 @@ static void eval(const void *state, size_t n, const num *x, double *log_rho, num
 	num_eval_blocks(state, n, x, log_rho, grad, eval_block);
 }
 
-static void hvp_block(
-	const void *state, size_t n, size_t count, const num *x, const num *v, num *hv)
+static void hvp_block(const void *state, size_t n, size_t count, const num *x, const num *v,
+	num *hv)
 {
 	const struct mixture *m = state;
 	struct block b;
@@ -348,7 +351,8 @@ const TARGET(gmm40_2d) = {
 	.name = "gmm40_2d",
 	.title = "GMM-40 (2-D)",
 	.paper = "Blessing et al. 2024, arXiv 2406.07423 (MoG)",
-	.init = init_gmm40_2d,
+	.options = gmm40_2d_options,
+	.init = init_gmm40,
 	MIXTURE,
 };
 
@@ -356,7 +360,8 @@ const TARGET(gmm40_50d) = {
 	.name = "gmm40_50d",
 	.title = "GMM-40 (50-D)",
 	.paper = "Blessing et al. 2024, arXiv 2406.07423 (MoG)",
-	.init = init_gmm40_50d,
+	.options = gmm40_50d_options,
+	.init = init_gmm40,
 	MIXTURE,
 };
 

@@ -232,9 +232,11 @@ static struct graph_args args_of(const struct data *d, size_t cols, struct bindi
 	in[1] = (struct binding){ "v", d->v };
 	in[2] = (struct binding){ "c", d->c };
 	in[3] = (struct binding){ "w", w };
-	return (struct graph_args){
-		.rows = ROWS, .seed = 3, .params = { d->params }, .inputs = in, .n_inputs = 4
-	};
+	return (struct graph_args){ .rows = ROWS,
+		.seed = 3,
+		.params = { d->params },
+		.inputs = in,
+		.n_inputs = 4 };
 }
 
 static size_t cols_of(struct var (*make)(struct var z))
@@ -247,8 +249,8 @@ static size_t cols_of(struct var (*make)(struct var z))
 	return cols;
 }
 
-static void check_gradient(
-	struct graph *g, struct graph_args *args, struct data *d, const char *name)
+static void check_gradient(struct graph *g, struct graph_args *args, struct data *d,
+	const char *name)
 {
 	static real grad[N_PARAMS], unused[N_PARAMS];
 	double h = step_size();
@@ -465,9 +467,11 @@ static void test_captures(void **state)
 	const struct capture all[] = { { "loss", loss, NULL, NULL }, { "x", path, NULL, NULL },
 		{ "end", end, NULL, NULL } };
 	const struct capture pick = { "x", picked, NULL, at };
-	struct graph_args args = {
-		.rows = ROWS, .seed = 3, .params = { d.params }, .captures = all, .n_captures = 3
-	};
+	struct graph_args args = { .rows = ROWS,
+		.seed = 3,
+		.params = { d.params },
+		.captures = all,
+		.n_captures = 3 };
 	graph_forward(g, &args);
 	args.captures = &pick;
 	args.n_captures = 1;
@@ -502,9 +506,11 @@ static void test_tapes(void **state)
 		}
 	}
 	struct capture c = { "loss", one, NULL, NULL };
-	struct graph_args args = {
-		.rows = ROWS, .seed = 3, .params = { d.params }, .captures = &c, .n_captures = 1
-	};
+	struct graph_args args = { .rows = ROWS,
+		.seed = 3,
+		.params = { d.params },
+		.captures = &c,
+		.n_captures = 1 };
 	graph_forward(g, &args);
 	const struct tape tapes[] = { { RNG_NOISE, noise }, { RNG_PRIOR, prior } };
 	args.tapes = tapes;

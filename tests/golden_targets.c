@@ -1,0 +1,138 @@
+/* Log densities and gradients of targets: INDEX.csv names target, options and tolerances of each
+ * fixture, SET_FIXTURE.csv has the columns x1..xD, logp, g1..gD. */
+#include "golden.h"
+
+#include <stdlib.h>
+
+enum { SETTINGS_MAX = 16 };
+
+/* "key=value key=value" (or separated by ;). Cuts the text. */
+static size_t split_settings(char *text, struct setting *settings)
+{
+	size_t n = 0;
+	char *save = NULL;
+
+	for (char *s = strtok_r(text, " ;", &save); s != NULL; s = strtok_r(NULL, " ;", &save)) {
+		char *equals = strchr(s, '=');
+		if (equals == NULL || n == SETTINGS_MAX)
+			continue;
+		*equals = '\0';
+		settings[n++] = (struct setting){ s, equals + 1 };
+	}
+	return n;
+}
+
+/* Coordinate-major from the rows of a table; back from coordinate-major. */
+static double *columns_of(struct golden *g, const struct csv *t, size_t first, size_t dim)
+{
+	double *x = arena_alloc(golden_arena(g), t->rows * dim, sizeof(*x));
+
+	for (size_t i = 0; i < t->rows; i++)
+		for (size_t k = 0; k < dim; k++)
+			x[k * t->rows + i] = t->x[i * t->cols + first + k];
+	return x;
+}
+
+static double *rows_of(struct golden *g, const double *columns, size_t n, size_t dim)
+{
+	double *x = arena_alloc(golden_arena(g), n * dim, sizeof(*x));
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < dim; k++)
+			x[i * dim + k] = columns[k * n + i];
+	return x;
+}
+
+/* The instance that the engine uses, in builds where it is not the one in double. Its input is
+ * rounded to float, which moves log rho by the gradient times half a unit: that is allowed for by
+ * comparing with the double instance at the rounded point. */
+static void compare_real(struct golden *g, const struct density *d, size_t n, const double *x,
+	const char *file)
+{
+	const size_t dim = density_dim(d);
+	struct arena *a = golden_arena(g);
+	real *xr = arena_alloc(a, n * dim, sizeof(*xr)), *gr = arena_alloc(a, n * dim, sizeof(*gr));
+	double *y = arena_alloc(a, n * dim, sizeof(*y)),
+	       *grad = arena_alloc(a, n * dim, sizeof(*y));
+	double *wide = arena_alloc(a, n * dim, sizeof(*y));
+	double *got = arena_alloc(a, n, sizeof(*got)), *want = arena_alloc(a, n, sizeof(*want));
+
+	for (size_t j = 0; j < n * dim; j++)
+		y[j] = (double)(xr[j] = (real)x[j]);
+	density_eval(d, n, y, want, grad);
+	density_eval_real(d, n, xr, got, gr);
+	for (size_t j = 0; j < n * dim; j++)
+		wide[j] = (double)gr[j];
+	golden_compare(g, n, 1, got, want, 1, 2e-4, "%s log density, float", file);
+	golden_compare(g, n, dim, rows_of(g, wide, n, dim), rows_of(g, grad, n, dim), 1, 2e-4,
+		"%s gradient, float", file);
+}
+
+static void compare_fixture(struct golden *g, const char *dir, const char *file,
+	const struct density *d, double tol_logp, double tol_grad)
+{
+	struct csv t;
+	size_t dim = density_dim(d);
+
+	if (!golden_csv(g, dir, file, &t))
+		return;
+	if (t.cols != 2 * dim + 1) {
+		golden_failed(g, "%s: %zu columns; target %s has dimension %zu", t.path, t.cols,
+			density_target(d)->name, dim);
+		return;
+	}
+	double *x = columns_of(g, &t, 0, dim), *want = columns_of(g, &t, dim, 1);
+	double *want_grad = rows_of(g, columns_of(g, &t, dim + 1, dim), t.rows, dim);
+	double *got = arena_alloc(golden_arena(g), t.rows, sizeof(*got));
+	double *grad = arena_alloc(golden_arena(g), t.rows * dim, sizeof(*grad));
+	density_eval(d, t.rows, x, got, grad);
+	golden_compare(g, t.rows, 1, got, want, 1, tol_logp, "%s log density", file);
+	golden_compare(g, t.rows, dim, rows_of(g, grad, t.rows, dim), want_grad, 1, tol_grad,
+		"%s gradient", file);
+	if (sizeof(real) < sizeof(double))
+		compare_real(g, d, t.rows, x, file);
+}
+
+/* One row of the index, for every set that has the fixture. */
+static void one_fixture(struct golden *g, const char *dir, const struct csv *index, size_t row)
+{
+	static const char *const keys[] = { "fixture", "target", "options", "tol_logp",
+		"tol_grad" };
+	const char *value[5];
+	struct arena *a = golden_arena(g);
+
+	for (size_t k = 0; k < 5; k++)
+		value[k] = index->cell[row * index->cols + csv_column(index, keys[k])];
+	const char *suffix = arena_printf(a, "_%s.csv", value[0]);
+	for (const char **set = golden_sets(g, dir, suffix); *set != NULL; set++) {
+		struct setting settings[SETTINGS_MAX];
+		const char *file = arena_printf(a, "%s%s", *set, suffix);
+		size_t n = split_settings(arena_strdup(a, value[2]), settings);
+		struct density *d;
+		if (target_find(value[1]) == NULL)
+			continue; /* listed with the unknown files */
+		if (density_new(&d, value[1], settings, n, a) != OK)
+			golden_failed(g, "%s: %s", file, error_text());
+		else
+			compare_fixture(g, dir, file, d, strtod(value[3], NULL),
+				strtod(value[4], NULL));
+	}
+}
+
+void golden_targets(struct golden *g, const char *dir)
+{
+	struct csv index;
+
+	if (!golden_exists(g, dir, "INDEX.csv") || !golden_csv_text(g, dir, "INDEX.csv", &index))
+		return;
+	if (csv_column(&index, "fixture") == index.cols ||
+		csv_column(&index, "target") == index.cols ||
+		csv_column(&index, "options") == index.cols ||
+		csv_column(&index, "tol_logp") == index.cols ||
+		csv_column(&index, "tol_grad") == index.cols) {
+		golden_failed(g, "%s: not an index of fixtures", index.path);
+		return;
+	}
+	for (size_t row = 0; row < index.rows; row++)
+		one_fixture(g, dir, &index, row);
+}
