@@ -1,0 +1,52 @@
+#ifndef STRIDE_REPORT_FIGURES_H
+#define STRIDE_REPORT_FIGURES_H
+
+#include "report/model.h"
+#include "report/table.h"
+
+/**
+ * Figures. For each one the report writes FOLDER/data/NAME.par (assignments that the gnuplot
+ * script loads) and NAME.dat (its points); the scripts of plots/ draw what is there and nothing
+ * else, as FOLDER/figures/NAME.svg, .pdf and .png.
+ */
+struct figure {
+	const char *name;   /* file stem */
+	const char *script; /* "steps.gp" */
+	const char *caption;
+	const struct board *board;
+	bool drawn; /* set by figures_draw */
+};
+
+struct figures {
+	size_t n;
+	struct figure *list; /* in the order of the boards */
+};
+
+/** Write the data of all figures below folder. ERR_IO; ERR_PARSE: a malformed samples file. */
+int figures_prepare(const struct model *m, const char *folder, struct figures *out,
+	struct arena *a);
+
+/** Run gnuplot on all of them, some at a time. What cannot be drawn is told to o->log and stays
+ *  undrawn: gnuplot missing once, a failure for each figure. */
+void figures_draw(struct figures *f, const char *folder, const struct report_options *o,
+	struct arena *a);
+
+/* --- parts ----------------------------------------------------------------------------------- */
+
+/** Density of a 2-D target, or of exact points, on a grid over the target's window. */
+enum { GRID = 90, LEVELS = 4 };
+struct grid {
+	struct window window;
+	double *density;       /* [GRID][GRID], x fastest; NULL: nothing to show */
+	size_t n_levels;       /* 0 without density */
+	double levels[LEVELS]; /* enclose 25, 60, 90 and 99 % of the mass in the window; an estimate
+				  from points is too rough for the last */
+};
+
+/** The grid of a board: the target's own density for dim = 2, a kernel estimate from exact points
+ *  for more. A target that this program cannot make again gives no density, and the window of the
+ *  points. */
+void grid_make(struct grid *out, const struct board *b, size_t n, const double *xy,
+	struct arena *a);
+
+#endif

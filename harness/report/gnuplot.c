@@ -1,0 +1,130 @@
+#include "report/figures.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* cairo writes no date of its own into a PDF when this is set. */
+#define NO_DATE "SOURCE_DATE_EPOCH=0"
+
+/* The environment of gnuplot: ours, without a date, with numbers written in the C locale. */
+static char **child_environment(struct arena *a)
+{
+	size_t n = 0;
+	char **list;
+
+	while (environ[n])
+		n++;
+	list = ARENA_NEW(a, n + 3, char *);
+	memcpy(list, environ, n * sizeof(*list));
+	list[n] = arena_strdup(a, NO_DATE);
+	list[n + 1] = arena_strdup(a, "LC_NUMERIC=C");
+	return list;
+}
+
+/* One gnuplot for one figure; its words go to FOLDER/data/NAME.log. Returns errno's code. */
+static int start(const struct figure *f, const char *scripts, const char *folder,
+	char **environment, pid_t *pid, struct arena *a)
+{
+	char *argv[] = { arena_strdup(a, "gnuplot"), arena_strdup(a, "-d"), arena_strdup(a, "-c"),
+		arena_printf(a, "%s/%s", scripts, f->script),
+		arena_printf(a, "%s/data/%s", folder, f->name),
+		arena_printf(a, "%s/figures/%s", folder, f->name), NULL };
+	const char *log = arena_printf(a, "%s/data/%s.log", folder, f->name);
+	posix_spawn_file_actions_t actions;
+	int code;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC,
+		0666);
+	posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+	code = posix_spawnp(pid, "gnuplot", &actions, NULL, argv, environment);
+	posix_spawn_file_actions_destroy(&actions);
+	return code;
+}
+
+/* gnuplot says nothing when all is well. */
+static void finish(struct figure *f, pid_t pid, const char *folder, FILE *log, struct arena *a)
+{
+	const char *path = arena_printf(a, "%s/data/%s.log", folder, f->name);
+	char line[256] = "";
+	int status = 0;
+	FILE *words;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	f->drawn = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	words = fopen(path, "r");
+	while (words && fgets(line, sizeof(line), words) &&
+		strspn(line, " ^\t\r\n") == strlen(line))
+		line[0] = 0;
+	if (words)
+		fclose(words);
+	if (f->drawn && !line[0]) {
+		unlink(path);
+		return;
+	}
+	line[strcspn(line, "\r\n")] = 0;
+	fprintf(log, "stride: figure %s: gnuplot: %s; all it said is in %s\n", f->name,
+		line[0] ? line : "failed", path);
+}
+
+/* Beside the program in the source tree (build/VARIANT/stride, build/VARIANT/tests/...), or where
+ * it is installed. */
+static const char *find_scripts(const struct report_options *o, struct arena *a)
+{
+	static const char *const places[] = { "../../plots", "../../../plots",
+		"../share/stride/plots" };
+	char program[4096];
+	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+
+	if (o->scripts)
+		return o->scripts;
+	program[n > 0 ? n : 0] = 0;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		const char *slash = strrchr(program, '/');
+		const char *path = arena_printf(a, "%.*s/%s", slash ? (int)(slash - program) : 0,
+			program, places[i]);
+
+		if (access(arena_printf(a, "%s/style.gp", path), R_OK) == 0)
+			return path;
+	}
+	return "plots";
+}
+
+void figures_draw(struct figures *f, const char *folder, const struct report_options *o,
+	struct arena *a)
+{
+	FILE *log = o->log ? o->log : stderr;
+	const char *scripts = find_scripts(o, a);
+	char **environment = child_environment(a);
+	const size_t at_once = parallel_threads();
+	pid_t *pid = ARENA_NEW(a, f->n, pid_t);
+	size_t begun = 0;
+
+	/* A queue: the oldest is waited for, so that no more than at_once run. */
+	for (size_t done = 0; done < f->n; done++) {
+		while (begun < f->n && begun < done + at_once && !parallel_stopping()) {
+			int code = start(&f->list[begun], scripts, folder, environment, &pid[begun],
+				a);
+
+			if (code && begun == 0) {
+				fprintf(log,
+					"stride: no figures: gnuplot cannot be started (%s); on "
+					"Debian and Ubuntu: apt install gnuplot-nox\n",
+					strerror(code));
+				return;
+			}
+			if (code)
+				break;
+			begun++;
+		}
+		if (done == begun)
+			return;
+		finish(&f->list[done], pid[done], folder, log, a);
+	}
+}

@@ -1,0 +1,493 @@
+#include "report/leaderboard.h"
+
+const char *const legend[] = {
+	"Mean ± standard error over seeds (repeats averaged within a seed); in parentheses the "
+	"standard error of a single run, where it is known.",
+	"Bold: best of the column, or tied with it (Welch t test, 5 %; with one seed: within the "
+	"joint standard error). Not ranked: the exact sampler, rows with failed seeds, values with "
+	"▲.",
+	"~: within the noise floor, that is, not worse than what exact samples score against exact "
+	"samples in 95 of 100 draws.",
+	"▲: a lower bound that exceeds log Z by more than 3 joint standard errors, so it is no "
+	"bound.",
+	"†: some seeds diverged or failed, or the metric is undefined for them; the mean is over "
+	"the "
+	"seeds counted.",
+	"‡: timed while other cells ran; not comparable as a speed.", NULL
+};
+
+/* --- cells of tables ------------------------------------------------------------------------- */
+
+static const char *arrow(enum better better)
+{
+	static const char *const arrows[] = { [BETTER_LOWER] = " ↓",
+		[BETTER_HIGHER] = " ↑",
+		[BETTER_ZERO] = " →0",
+		[BETTER_NONE] = "" };
+
+	return arrows[better];
+}
+
+static const char *column_head(const struct column *c, struct arena *a)
+{
+	const char *version = c->version ? arena_printf(a, " v%d", c->version) : "";
+
+	return arena_printf(a, "%s%s%s", c->name, version, arrow(c->better));
+}
+
+static struct table_cell text_cell(const char *text)
+{
+	return (struct table_cell){ .text = text };
+}
+
+static struct table_cell quantity_cell(double x, struct arena *a)
+{
+	return (struct table_cell){ .text = quantity_text(x, a), .number = true };
+}
+
+static struct table_cell estimate_cell(const struct estimate *e, const struct row *row,
+	struct arena *a)
+{
+	struct table_cell c = { .number = true, .bold = e->best };
+
+	if (e->seeds)
+		c.text = number_text(e->mean, e->se, e->seeds == 1, a);
+	else if (e->missing)
+		c.text = "nan";
+	c.marks = (e->within_floor ? MARK_FLOOR : 0u) | (e->above_log_z ? MARK_ABOVE : 0u);
+	if (e->missing) {
+		c.marks |= MARK_PARTIAL;
+		c.note = arena_printf(a, "%zu/%zu", e->seeds, row->ok);
+	}
+	return c;
+}
+
+/* Method, steps, seeds. */
+enum { HEAD_COLS = 3 };
+
+static void head_cells(struct table *t)
+{
+	t->head[0] = text_cell("method");
+	t->head[1] = text_cell("steps");
+	t->head[2] = text_cell("seeds");
+	t->text_cols = 1;
+}
+
+static void row_cells(struct table_cell *cells, const struct row *row, struct arena *a)
+{
+	cells[0] = text_cell(row->series->label);
+	cells[1] = (struct table_cell){ .number = true };
+	if (row->steps)
+		cells[1].text = arena_printf(a, "%zu", row->steps);
+	cells[2] =
+		text_cell(row->ok == row->total ? arena_printf(a, "%zu", row->total)
+						: arena_printf(a, "%zu/%zu", row->ok, row->total));
+	cells[2].marks = row->ok < row->total ? MARK_PARTIAL : 0;
+}
+
+/* A line between methods, and under the oracle. */
+static void rule_between(struct table *t, const struct board *b, size_t row)
+{
+	static const char *const nobody = "";
+	const char *before = nobody;
+
+	for (size_t i = 0; i < row; i++)
+		if (b->rows[i].selected)
+			before = b->rows[i].series->method;
+	t->rule[t->n_rows - 1] = t->n_rows > 1 && strcmp(before, b->rows[row].series->method);
+}
+
+/* --- tables ---------------------------------------------------------------------------------- */
+
+/* Columns of a table: indices into the board's. */
+struct pick {
+	size_t n;
+	size_t *column;
+};
+
+static bool any_value(const struct row *row, const struct pick *p)
+{
+	for (size_t k = 0; k < p->n; k++)
+		if (row->values[p->column[k]].seeds || row->values[p->column[k]].missing)
+			return true;
+	return false;
+}
+
+static void floor_row(struct table *t, const struct board *b, const struct pick *p, struct arena *a)
+{
+	struct table_cell *cells;
+	bool any = false;
+
+	for (size_t k = 0; k < p->n; k++)
+		any |= b->columns[p->column[k]].floor != NULL;
+	if (!any)
+		return;
+	cells = table_row(t);
+	t->rule[t->n_rows - 1] = true;
+	cells[0] = text_cell("noise floor: mean (95 % quantile)");
+	for (size_t k = 0; k < p->n; k++) {
+		const struct floor_value *f = b->columns[p->column[k]].floor;
+
+		if (f)
+			cells[HEAD_COLS + k] = (struct table_cell){
+				.text = arena_printf(a, "%s (%s)",
+					number_text(f->mean, (double)NAN, false, a),
+					number_text(f->q95, (double)NAN, false, a)),
+				.number = true
+			};
+	}
+}
+
+/* failures: also the rows of methods that never gave a result. */
+static struct table pick_table(const struct board *b, const struct pick *p, bool failures,
+	struct arena *a)
+{
+	struct table t = table_new(HEAD_COLS + p->n, b->n_rows + 1, a);
+
+	head_cells(&t);
+	for (size_t k = 0; k < p->n; k++)
+		t.head[HEAD_COLS + k] = text_cell(column_head(&b->columns[p->column[k]], a));
+	for (size_t i = 0; i < b->n_rows; i++) {
+		const struct row *row = &b->rows[i];
+		struct table_cell *cells;
+
+		if (!row->selected || !(any_value(row, p) || (failures && !row->ok)))
+			continue;
+		cells = table_row(&t);
+		rule_between(&t, b, i);
+		row_cells(cells, row, a);
+		for (size_t k = 0; k < p->n; k++)
+			cells[HEAD_COLS + k] = estimate_cell(&row->values[p->column[k]], row, a);
+	}
+	floor_row(&t, b, p, a);
+	return t;
+}
+
+struct table leaderboard_table(const struct board *b, enum column_group group, struct arena *a)
+{
+	static const char *const names[GROUP_COUNT] = { "samples", "evidence",
+		"evidence of the deterministic flow, as published: not a bound", "other metrics" };
+	struct pick p = { 0, arena_alloc(a, b->n_columns, sizeof(size_t)) };
+	struct table t;
+
+	for (size_t c = 0; c < b->n_columns; c++)
+		if (b->columns[c].group == group)
+			p.column[p.n++] = c;
+	if (!p.n && group != GROUP_SAMPLES)
+		return (struct table){ 0 };
+	t = pick_table(b, &p, group == GROUP_SAMPLES, a);
+	t.caption = arena_printf(a, "%s: %s", b->title, names[group]);
+	if (b->n)
+		t.caption = arena_printf(a, "%s; n = %zu", t.caption, b->n);
+	t.label = arena_printf(a, "tab:%s-%d", b->slug, (int)group);
+	return t;
+}
+
+struct table summary_table(const struct board *b, struct arena *a)
+{
+	static const char *const headlines[] = { "sinkhorn_osds", "mmd_osds", "elbo", "delta_logz",
+		"ess_rev", "elbo_df" };
+	struct pick p = { 0, arena_alloc(a, b->n_columns, sizeof(size_t)) };
+
+	for (size_t k = 0; k < sizeof(headlines) / sizeof(headlines[0]); k++)
+		for (size_t c = 0; c < b->n_columns; c++)
+			if (!strcmp(b->columns[c].name, headlines[k]))
+				p.column[p.n++] = c;
+	for (size_t c = 0; !p.n && c < b->n_columns; c++)
+		p.column[p.n++] = c;
+	return pick_table(b, &p, true, a);
+}
+
+struct table cost_table(const struct board *b, struct arena *a)
+{
+	static const char *const heads[] = { "network evaluations / sample",
+		"target evaluations / sample", "sampling s", "training s",
+		"training network evaluations", "training target evaluations", "peak MB" };
+	enum { N = sizeof(heads) / sizeof(heads[0]) };
+	struct table t = table_new(HEAD_COLS + N, b->n_rows, a);
+
+	head_cells(&t);
+	for (size_t k = 0; k < N; k++)
+		t.head[HEAD_COLS + k] = text_cell(heads[k]);
+	t.caption = arena_printf(a, "%s: cost; seconds are means over seeds", b->title);
+	if (b->n)
+		t.caption = arena_printf(a, "%s, sampling n = %zu", t.caption, b->n);
+	t.label = arena_printf(a, "tab:%s-cost", b->slug);
+	for (size_t i = 0; i < b->n_rows; i++) {
+		const struct row *row = &b->rows[i];
+		const double x[N] = { row->network_evaluations, row->target_evaluations,
+			row->sample_seconds, row->train_seconds, row->train_network_evaluations,
+			row->train_target_evaluations, row->peak_rss_mb };
+		struct table_cell *cells;
+
+		if (!row->selected || !row->ok)
+			continue;
+		cells = table_row(&t);
+		rule_between(&t, b, i);
+		row_cells(cells, row, a);
+		for (size_t k = 0; k < N; k++) {
+			cells[HEAD_COLS + k] = quantity_cell(x[k], a);
+			if (row->concurrent && (k == 2 || k == 3))
+				cells[HEAD_COLS + k].marks |= MARK_SHARED;
+		}
+	}
+	return t;
+}
+
+/* --- words around the tables ----------------------------------------------------------------- */
+
+const char *log_z_text(const struct log_z *z, struct arena *a)
+{
+	static const char *const kinds[] = { [LOG_Z_EXACT] = "exact",
+		[LOG_Z_QUADRATURE] = "quadrature",
+		[LOG_Z_ESTIMATE] = "estimate" };
+	const char *colon = z->source && *z->source ? ": " : "";
+	const char *source = z->source ? z->source : "";
+
+	if (z->kind == LOG_Z_UNKNOWN)
+		return "log Z is not known.";
+	if (z->kind == LOG_Z_INFINITE)
+		return arena_printf(a, "log Z is infinite: the density is improper%s%s.", colon,
+			source);
+	return arena_printf(a, "log Z = %s (%s%s%s).",
+		z->se > 0 ? number_text(z->value, z->se, false, a)
+			  : arena_printf(a, "%.10g", z->value),
+		kinds[z->kind], colon, source);
+}
+
+/* "OSDS ODE, 8 steps" */
+static const char *row_name(const struct row *row, struct arena *a)
+{
+	if (!row->steps)
+		return row->series->label;
+	return arena_printf(a, "%s, %zu step%s", row->series->label, row->steps,
+		row->steps == 1 ? "" : "s");
+}
+
+static size_t above_notes(const struct board *b, const char **lines, struct arena *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n_rows; i++)
+		for (size_t c = 0; c < b->n_columns; c++) {
+			const struct row *row = &b->rows[i];
+			const struct estimate *e = &row->values[c];
+
+			if (!row->selected || !e->above_log_z)
+				continue;
+			lines[n++] = arena_printf(a,
+				"▲ %s: %s = %s exceeds log Z by %s; joint standard error %s%s.",
+				row_name(row, a), b->columns[c].name,
+				number_text(e->mean, (double)NAN, false, a),
+				number_text(e->mean - b->log_z.value, (double)NAN, false, a),
+				number_text(e->joint_se, (double)NAN, false, a),
+				isnan(e->se) && isnan(e->own_se)
+					? " (that of the value itself is not known)"
+					: "");
+		}
+	return n;
+}
+
+static size_t failure_notes(const struct board *b, const char **lines, struct arena *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n_cells; i++) {
+		const struct record *c = b->cells[i];
+
+		if (!strcmp(c->state, "ok"))
+			continue;
+		lines[n++] = arena_printf(a, "† %s%s%s%s, seed %ld: %s%s%s", c->method_title,
+			*c->variant ? " [" : "", c->variant, *c->variant ? "]" : "", c->seed,
+			c->state, *c->message ? ": " : "", c->message);
+	}
+	return n;
+}
+
+/* One line a metric and message of a series, however many steps and seeds have it. */
+static size_t metric_notes(const struct board *b, const char **lines, struct arena *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n_cells; i++)
+		for (size_t k = 0; k < b->cells[i]->n_results; k++)
+			for (size_t f = 0; f < b->cells[i]->results[k].n_failures; f++) {
+				const struct record *c = b->cells[i];
+				const struct record_failure *x = &c->results[k].failures[f];
+				size_t old = 0;
+
+				lines[n] = arena_printf(a, "† %s %s: %s: %s", c->method_title,
+					c->results[k].pass_title, x->metric, x->message);
+				while (strcmp(lines[old], lines[n]))
+					old++;
+				n += old == n;
+			}
+	return n;
+}
+
+size_t board_notes(const struct board *b, const char ***lines, struct arena *a)
+{
+	size_t room = b->n_rows * b->n_columns + b->n_cells + 1, n;
+
+	for (size_t i = 0; i < b->n_cells; i++)
+		for (size_t k = 0; k < b->cells[i]->n_results; k++)
+			room += b->cells[i]->results[k].n_failures;
+	*lines = arena_alloc(a, room, sizeof(**lines));
+	n = above_notes(b, *lines, a);
+	n += failure_notes(b, *lines + n, a);
+	n += metric_notes(b, *lines + n, a);
+	if (b->floor && b->n && b->floor->n != b->n)
+		(*lines)[n++] = arena_printf(a,
+			"The noise floor on record is for n = %zu; it is left out.", b->floor->n);
+	return n;
+}
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+void leaderboard_markdown(const struct board *b, FILE *out, struct arena *a)
+{
+	const char **notes;
+	size_t n = board_notes(b, &notes, a);
+
+	text_write(log_z_text(&b->log_z, a), FORMAT_MARKDOWN, out);
+	fputs("\n\n", out);
+	for (int g = 0; g <= GROUP_COUNT; g++) {
+		struct table t = g < GROUP_COUNT ? leaderboard_table(b, (enum column_group)g, a)
+						 : cost_table(b, a);
+
+		if (!t.n_rows)
+			continue;
+		text_write(t.caption, FORMAT_MARKDOWN, out);
+		fputs("\n\n", out);
+		table_write(&t, FORMAT_MARKDOWN, out);
+		fputc('\n', out);
+	}
+	for (size_t i = 0; i < n; i++) {
+		fputs("- ", out);
+		text_write(notes[i], FORMAT_MARKDOWN, out);
+		fputc('\n', out);
+	}
+	fputs(n ? "\n" : "", out);
+}
+
+void leaderboard_latex(const struct board *b, FILE *out, struct arena *a)
+{
+	fputs("% Needs \\usepackage{booktabs}. $\\sim$: within the noise floor; $\\triangle$: "
+	      "above "
+	      "log Z, no bound;\n% $\\dagger$: failed seeds; $\\ddagger$: timed beside other "
+	      "cells; bold: best or tied with it.\n",
+		out);
+	for (int g = 0; g <= GROUP_COUNT; g++) {
+		struct table t = g < GROUP_COUNT ? leaderboard_table(b, (enum column_group)g, a)
+						 : cost_table(b, a);
+
+		if (t.n_rows)
+			table_write(&t, FORMAT_LATEX, out);
+	}
+}
+
+static void csv_number(double x, FILE *out)
+{
+	if (isnan(x))
+		fputs(",", out);
+	else
+		fprintf(out, ",%.17g", x);
+}
+
+static void csv_text(const char *text, FILE *out)
+{
+	fputc(',', out);
+	csv_field(text, out);
+}
+
+void leaderboard_csv(const struct board *b, FILE *out, struct arena *a)
+{
+	(void)a;
+	fputs("target,method,options,pass,steps,seeds_ok,seeds,metric,version,unit,n,seeds_used,"
+	      "mean,"
+	      "se,se_from,best,within_floor,above_log_z,floor_mean,floor_q95,log_z\n",
+		out);
+	for (size_t i = 0; i < b->n_rows; i++)
+		for (size_t c = 0; c < b->n_columns; c++) {
+			const struct row *row = &b->rows[i];
+			const struct estimate *e = &row->values[c];
+			const struct column *col = &b->columns[c];
+
+			if (!e->seeds && !e->missing)
+				continue;
+			csv_field(b->slug, out);
+			csv_text(row->series->method, out);
+			csv_text(row->series->variant, out);
+			csv_text(row->series->pass ? row->series->pass : "", out);
+			fprintf(out, ",%zu,%zu,%zu", row->steps, row->ok, row->total);
+			csv_text(col->name, out);
+			fprintf(out, ",%d", col->version);
+			csv_text(col->unit, out);
+			fprintf(out, ",%zu,%zu", b->n, e->seeds);
+			csv_number(e->mean, out);
+			csv_number(e->se, out);
+			csv_text(isnan(e->se) ? "" : e->seeds > 1 ? "seeds" : "run", out);
+			fprintf(out, ",%d,%d,%d", e->best, e->within_floor, e->above_log_z);
+			csv_number(col->floor ? col->floor->mean : (double)NAN, out);
+			csv_number(col->floor ? col->floor->q95 : (double)NAN, out);
+			csv_number(b->log_z.value, out);
+			fputc('\n', out);
+		}
+}
+
+static void long_row(const struct record *c, const struct record_result *r, const char *metric,
+	int version, double value, double se, FILE *out)
+{
+	csv_field(c->target, out);
+	fputc(',', out);
+	for (size_t i = 0; i < c->target_options.n; i++)
+		fprintf(out, "%s%s=%s", i ? ";" : "", c->target_options.list[i].key,
+			c->target_options.list[i].value);
+	fprintf(out, ",%zu", c->dim);
+	csv_text(c->method, out);
+	csv_text(c->variant, out);
+	csv_text(c->key, out);
+	fprintf(out, ",%ld", c->seed);
+	csv_text(c->state, out);
+	if (r) {
+		csv_text(r->pass, out);
+		fprintf(out, ",%zu,%zu,%zu", r->steps, r->repeat, r->n);
+		csv_text(metric, out);
+		fprintf(out, ",%d,%.17g", version, value);
+		csv_number(se, out);
+	} else {
+		fputs(",,,,,,,,", out);
+	}
+	fputc('\n', out);
+}
+
+void long_csv(const struct records *r, FILE *out)
+{
+	fputs("target,target_options,dim,method,options,key,seed,state,pass,steps,repeat,n,metric,"
+	      "version,value,se\n",
+		out);
+	for (size_t i = 0; i < r->n_cells; i++) {
+		const struct record *c = &r->cells[i];
+
+		if (!c->n_results)
+			long_row(c, NULL, NULL, 0, (double)NAN, (double)NAN, out);
+		for (size_t k = 0; k < c->n_results; k++) {
+			const struct record_result *s = &c->results[k];
+			const struct {
+				const char *name;
+				double value;
+			} costs[] = { { "network_evaluations", s->network_evaluations },
+				{ "target_evaluations", s->target_evaluations },
+				{ "sample_seconds", s->sample_seconds },
+				{ "train_seconds", c->cost.train_seconds } };
+
+			for (size_t m = 0; m < s->n_values; m++)
+				long_row(c, s, s->values[m].metric, s->values[m].version,
+					s->values[m].value, s->values[m].se, out);
+			for (size_t m = 0; m < sizeof(costs) / sizeof(costs[0]); m++)
+				if (!isnan(costs[m].value))
+					long_row(c, s, costs[m].name, 0, costs[m].value,
+						(double)NAN, out);
+		}
+	}
+}

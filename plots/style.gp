@@ -1,0 +1,36 @@
+# The look that all figures share: palette, point shapes, dashes, terminals. Loaded by every script.
+#
+# Series are told apart by colour (Okabe and Ito 2008, legible to the colour-blind), by point shape
+# and by dash pattern, so that black and white print keeps them apart too. Place 0 is the oracle's.
+
+array colors[7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555"]
+array shapes[10] = [7, 5, 9, 13, 11, 6, 4, 8, 12, 10]
+color_of(place) = place == 0 ? "#000000" : colors[(place - 1) % 7 + 1]
+shape_of(place) = place == 0 ? 3 : shapes[(place - 1) % 10 + 1]
+dash_of(place) = place == 0 ? 1 : (place - 1) % 5 + 1
+
+floor_color = "#DDDDDD"
+contour_color = "#909090"
+front_color = "#AAAAAA"
+reference_color = "#000000"
+
+# Formats in the order they are made; width and height in inches.
+formats = "svg pdf png"
+terminal_for(format, width, height) = \
+	format eq "svg" ? sprintf("set terminal svg noenhanced size %d,%d font 'DejaVu Sans,11' background '#ffffff'", \
+		int(96 * width), int(96 * height)) : \
+	format eq "pdf" ? sprintf("set terminal pdfcairo noenhanced size %gin,%gin font 'DejaVu Sans,8'", \
+		width, height) : \
+	sprintf("set terminal pngcairo noenhanced size %d,%d font 'DejaVu Sans,8' fontscale 1.9 linewidth 1.9 pointscale 1.7 background '#ffffff'", \
+		int(150 * width), int(150 * height))
+
+set encoding utf8
+set datafile separator whitespace
+set border 3 linewidth 0.7 linecolor "#444444"
+set tics nomirror out scale 0.6 textcolor "#222222"
+set grid linecolor "#E6E6E6" linewidth 0.5 linetype 1
+set style fill solid noborder
+set clip two
+
+# A legend above all panels: in columns, its top at screen height y.
+key_above(y, rows) = sprintf("set key at screen 0.5, screen %g center top vertical maxrows %d samplen 2.6 spacing 1.0 width 1", y, rows)
