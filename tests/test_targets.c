@@ -733,6 +733,7 @@ static void check_description(struct fixture *f)
 {
 	struct window w = { 0 };
 
+	print_message("target %s\n", f->t->name);
 	check_that(f, strlen(f->t->title) > 0 && strlen(f->t->paper) > 0,
 		"a title or paper is empty");
 	check_that(f, f->dim > 0 && density_field(f->d)->dim == f->dim, "dimension %zu", f->dim);
