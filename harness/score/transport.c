@@ -7,7 +7,7 @@
  * as soon as the sum of row i has given u_i, the row, still in the cache, is added u_i times to the
  * column sums. These give the error of the columns' marginal for nothing, every iteration.
  *
- * The scalings u, v stay within e^+-SCALE_LOG. What leaves that range is absorbed: alpha, beta and K
+ * The scalings u, v stay between 1 / SCALE_MAX and SCALE_MAX. What leaves that range is absorbed: alpha, beta and K
  * are made anew in the log domain, so a bad start or far clouds cost time and no digits.
  */
 #include "score/transport.h"
@@ -15,6 +15,7 @@
 #include "core/parallel.h"
 #include "core/vmath.h"
 
+#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 
@@ -24,20 +25,19 @@ enum {
 	STRIP = 512, /* columns of partial sums added up by one piece */
 };
 
-/* Entries of K below e^KERNEL_LOG are 0: with u v < e^(2 SCALE_LOG) what is lost of a marginal is
- * below e^-220, and nothing becomes subnormal, which would be slow. */
-static const double KERNEL_LOG = -400, SCALE_LOG = 90;
+/* Entries of K below e^KERNEL_LOG are 0: with u v < SCALE_MAX^2 what is lost of a marginal is below
+ * 1e-90, and nothing becomes subnormal, which would be slow. */
+static const double KERNEL_LOG = -400, SCALE_MAX = 1e40;
 
 struct problem {
 	const struct cloud *x, *y;
 	double per_eps;       /* 1 / eps */
 	double *alpha, *beta; /* [n], [m] */
 	double *u, *v;        /* [n], [m] */
-	double *row;          /* [n] row sums of K v */
+	double *row;          /* [n] row sums of K u, of a cloud with itself */
 	double *col;          /* [m] column sums of u K */
 	double *part;         /* [blocks][m] */
 	double *k;            /* [n][m], or the strict lower triangle row by row */
-	double omega;         /* relaxation; 1 is Sinkhorn */
 };
 
 /* log sum_j exp(potential_j - |x_i - y_j|^2 / eps). */
@@ -107,7 +107,6 @@ static void rows_block(void *context, size_t block)
 			part[j] += k[j];
 		}
 		p->alpha[i] = log(scale) - top;
-		p->row[i] = (double)m;
 	}
 }
 
@@ -155,10 +154,8 @@ static void scale_block(void *context, size_t block)
 			k[r] = p->k + (i + r < end ? i + r : i) * m;
 		group_dot(k, p->v, m, sum);
 		for (size_t r = 0; r < GROUP && i + r < end; r++) {
-			double plain = (double)m / sum[r], old = p->u[i + r];
-			u[r] = p->omega == 1 ? plain : old * pow(plain / old, p->omega);
+			u[r] = (double)m / sum[r];
 			p->u[i + r] = u[r];
-			p->row[i + r] = sum[r];
 		}
 		group_add(k, u, m, part);
 	}
@@ -199,7 +196,7 @@ static void absorb(double *potential, double *scale, size_t n)
 static bool in_range(const double *scale, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!(fabs(log(scale[i])) < SCALE_LOG))
+		if (!(scale[i] < SCALE_MAX && scale[i] > 1 / SCALE_MAX))
 			return false;
 	return true;
 }
@@ -220,21 +217,16 @@ static void iterate_anew(struct problem *p)
 	rows_anew(p);
 }
 
+/* u and the column sums from v. */
 static void iterate(struct problem *p)
 {
-	size_t m = p->y->n;
-
-	for (size_t j = 0; j < m; j++) {
-		double plain = (double)p->x->n / p->col[j];
-		p->v[j] = p->omega == 1 ? plain : p->v[j] * pow(plain / p->v[j], p->omega);
-	}
-	if (!in_range(p->v, m)) {
+	if (!in_range(p->v, p->y->n)) {
 		iterate_anew(p);
 		return;
 	}
 	pass_rows(p, scale_block);
 	if (!in_range(p->u, p->x->n)) {
-		absorb(p->beta, p->v, m);
+		absorb(p->beta, p->v, p->y->n);
 		rows_anew(p);
 	}
 }
@@ -247,6 +239,120 @@ static double marginal_error(const double *scale, const double *sum, size_t n, d
 	for (size_t i = 0; i < n; i++)
 		error += fabs(1 - scale[i] * sum[i] / total);
 	return error / (double)n;
+}
+
+/*
+ * Anderson's acceleration (1965; type II) of the map from log v to the next log v: of the last DEPTH
+ * changes the combination is taken that cancels most of the residual log(n / (v col)), as GMRES would
+ * for a linear map. What slows Sinkhorn down is a few modes (mass between separated parts), and these
+ * it removes. A residual that grew goes back to the plain step before.
+ */
+enum { DEPTH = 8 };
+
+struct anderson {
+	size_t m, used, at; /* changes held, and where the next one goes */
+	double *dx[DEPTH], *dr[DEPTH];
+	double *x, *r;           /* where it is and its residual */
+	double *x_last, *r_last; /* the same one step before */
+	double norm_last;
+	bool has_last;
+};
+
+static void anderson_new(struct anderson *s, size_t m, struct arena *a)
+{
+	*s = (struct anderson){ .m = m };
+	double **vectors[] = { &s->x, &s->r, &s->x_last, &s->r_last };
+	for (size_t k = 0; k < 4; k++)
+		*vectors[k] = arena_alloc(a, m, sizeof(double));
+	for (size_t k = 0; k < DEPTH; k++) {
+		s->dx[k] = arena_alloc(a, m, sizeof(double));
+		s->dr[k] = arena_alloc(a, m, sizeof(double));
+	}
+}
+
+static double dot(const double *a, const double *b, size_t n)
+{
+	double sum = 0;
+
+#pragma omp simd reduction(+ : sum)
+	for (size_t i = 0; i < n; i++)
+		sum += a[i] * b[i];
+	return sum;
+}
+
+/* Remember the change since the last step. */
+static void anderson_push(struct anderson *s)
+{
+	for (size_t j = 0; j < s->m; j++) {
+		s->dx[s->at][j] = s->x[j] - s->x_last[j];
+		s->dr[s->at][j] = s->r[j] - s->r_last[j];
+	}
+	s->at = (s->at + 1) % DEPTH;
+	s->used = s->used < DEPTH ? s->used + 1 : DEPTH;
+}
+
+/* gamma with |r - sum gamma dr| smallest; false when there is no telling. */
+static bool anderson_solve(const struct anderson *s, double gamma[DEPTH])
+{
+	double gram[DEPTH * DEPTH], trace = 0;
+	lapack_int k = (lapack_int)s->used;
+
+	for (size_t a = 0; a < s->used; a++) {
+		for (size_t b = 0; b <= a; b++)
+			gram[a * s->used + b] = dot(s->dr[a], s->dr[b], s->m);
+		trace += gram[a * s->used + a];
+		gamma[a] = dot(s->dr[a], s->r, s->m);
+	}
+	/* Changes that are nearly parallel: a ridge at the rounding of the products. */
+	for (size_t a = 0; a < s->used; a++)
+		gram[a * s->used + a] += 1e-14 * trace;
+	return k > 0 && LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', k, 1, gram, k, gamma, 1) == 0;
+}
+
+/* The next x from x and r. */
+static void anderson_step(struct anderson *s)
+{
+	double norm = sqrt(dot(s->r, s->r, s->m)), gamma[DEPTH];
+	size_t bytes = s->m * sizeof(double);
+
+	if (s->has_last && !(norm < 2 * s->norm_last)) {
+		for (size_t j = 0; j < s->m; j++)
+			s->x[j] = s->x_last[j] + s->r_last[j];
+		s->used = s->at = 0;
+		s->has_last = false;
+		return;
+	}
+	if (s->has_last)
+		anderson_push(s);
+	memcpy(s->x_last, s->x, bytes);
+	memcpy(s->r_last, s->r, bytes);
+	s->norm_last = norm;
+	s->has_last = true;
+	for (size_t j = 0; j < s->m; j++)
+		s->x[j] += s->r[j];
+	if (!anderson_solve(s, gamma))
+		return;
+	for (size_t k = 0; k < s->used; k++)
+		for (size_t j = 0; j < s->m; j++)
+			s->x[j] -= gamma[k] * (s->dx[k][j] + s->dr[k][j]);
+}
+
+/* The next v: Sinkhorn's, or the accelerated one. */
+static void next_columns(struct problem *p, struct anderson *s)
+{
+	for (size_t j = 0; j < p->y->n; j++) {
+		double plain = (double)p->x->n / p->col[j];
+		if (s) {
+			s->x[j] = p->beta[j] + log(p->v[j]);
+			s->r[j] = log(plain / p->v[j]);
+		}
+		p->v[j] = plain;
+	}
+	if (!s)
+		return;
+	anderson_step(s);
+	for (size_t j = 0; j < p->y->n; j++)
+		p->v[j] = exp(s->x[j] - p->beta[j]);
 }
 
 /* eps-less value: mean potential of one side. */
@@ -275,7 +381,6 @@ static struct problem problem_new(const struct cloud *x, const struct cloud *y,
 		.col = arena_alloc(a, m, size),
 		.part = arena_alloc(a, cloud_blocks(n) * m, size),
 		.k = arena_alloc(a, entries, size),
-		.omega = 1,
 	};
 
 	return p;
@@ -287,7 +392,10 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 	struct arena_mark mark = arena_mark(a);
 	size_t n = x->n, m = y->n;
 	struct problem p = problem_new(x, y, rule, n * m, a);
+	struct anderson anderson;
 
+	if (rule->accelerate)
+		anderson_new(&anderson, m, a);
 	/* f = 0 where P_ij = exp((f_i + g_j - C_ij) / eps) has the weights 1/n, 1/m absorbed. */
 	fill(p.alpha, n, log((double)n));
 	fill(p.u, n, 1);
@@ -300,6 +408,7 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 			if (out->converged || !isfinite(out->error) || out->iterations >= rule->cap)
 				break;
 		}
+		next_columns(&p, rule->accelerate ? &anderson : NULL);
 		iterate(&p);
 		out->iterations++;
 	}
