@@ -158,27 +158,28 @@ static const struct op_case {
 	struct var (*make)(struct var z);
 	bool no_second; /* its tangent cannot be differentiated again, or is constant */
 	bool stopped;   /* differences see what stop() hides */
+	bool edged;     /* has edges, nearer to some point than a difference in float is wide */
 } op_cases[] = {
-	{ "add", op_add, false, false },
-	{ "sub", op_sub, false, false },
-	{ "scale", op_scale, false, false },
-	{ "coefficient", op_coefficient, false, false },
-	{ "mul", op_mul, false, false },
-	{ "mul broadcast", op_mul_broadcast, false, false },
-	{ "mul parameter", op_mul_param, false, false },
-	{ "add broadcast", op_add_broadcast, false, false },
-	{ "clip", op_clip, false, false },
-	{ "gelu tanh", op_gelu_tanh, false, false },
-	{ "gelu erf", op_gelu_erf, false, false },
-	{ "linear", op_linear, false, false },
-	{ "linear, row bias", op_linear_row_bias, false, false },
-	{ "sum", op_sum, false, false },
-	{ "dot", op_dot, false, false },
-	{ "dot self", op_dot_self, false, false },
-	{ "log density", op_log_density, false, false },
-	{ "score", op_score, true, false },
-	{ "stop", op_stop, false, true },
-	{ "fourier", op_fourier, false, false },
+	{ "add", op_add, false, false, false },
+	{ "sub", op_sub, false, false, false },
+	{ "scale", op_scale, false, false, false },
+	{ "coefficient", op_coefficient, false, false, false },
+	{ "mul", op_mul, false, false, false },
+	{ "mul broadcast", op_mul_broadcast, false, false, false },
+	{ "mul parameter", op_mul_param, false, false, false },
+	{ "add broadcast", op_add_broadcast, false, false, false },
+	{ "clip", op_clip, false, false, true },
+	{ "gelu tanh", op_gelu_tanh, false, false, false },
+	{ "gelu erf", op_gelu_erf, false, false, false },
+	{ "linear", op_linear, false, false, false },
+	{ "linear, row bias", op_linear_row_bias, false, false, false },
+	{ "sum", op_sum, false, false, false },
+	{ "dot", op_dot, false, false, false },
+	{ "dot self", op_dot_self, false, false, false },
+	{ "log density", op_log_density, false, false, false },
+	{ "score", op_score, true, false, false },
+	{ "stop", op_stop, false, true, false },
+	{ "fourier", op_fourier, false, false, false },
 };
 enum { N_CASES = sizeof(op_cases) / sizeof(op_cases[0]) };
 
@@ -239,6 +240,11 @@ static struct graph_args args_of(const struct data *d, size_t cols, struct bindi
 		.n_inputs = 4 };
 }
 
+static bool too_wide(const struct op_case *op)
+{
+	return op->edged && sizeof(real) < sizeof(double);
+}
+
 static size_t cols_of(struct var (*make)(struct var z))
 {
 	struct arena *a = arena_new();
@@ -280,7 +286,7 @@ static void test_gradients(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_CASES; i++) {
-		if (op_cases[i].stopped)
+		if (op_cases[i].stopped || too_wide(&op_cases[i]))
 			continue;
 		struct arena *a = arena_new();
 		fill_data(&d);
@@ -305,7 +311,8 @@ static void test_tangents(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_CASES; i++) {
-		if (op_cases[i].stopped || op_cases[i].make == op_mul_param)
+		if (op_cases[i].stopped || too_wide(&op_cases[i]) ||
+			op_cases[i].make == op_mul_param)
 			continue; /* mul_param's second factor moves with the bias */
 		struct arena *a = arena_new();
 		fill_data(&d);
@@ -328,8 +335,6 @@ static void test_tangents(void **state)
 		}
 		for (size_t r = 0; r < ROWS * cols; r++) {
 			double expected = (up[r] - down[r]) / (2 * h);
-			if (fabs(expected - dy[r]) > 0.5 && op_cases[i].make == op_clip)
-				continue; /* the difference steps over the edge of the clip */
 			if (!(fabs(expected - dy[r]) <= tolerance(fabs(expected) + fabs(up[r]))))
 				fail_msg("%s: tangent %zu is %.12g, differences give %.12g",
 					op_cases[i].name, r, dy[r], expected);
@@ -346,7 +351,7 @@ static void test_stop(void **state)
 	struct binding in[4];
 	real w[ROWS * 5];
 	struct arena *a = arena_new();
-	struct op_case stopped = { "stopped", op_stop, false, true };
+	struct op_case stopped = { "stopped", op_stop, false, true, false };
 
 	(void)state;
 	fill_data(&d);
