@@ -138,6 +138,17 @@ struct cell {
  *  thins it. A value that stays non-finite ends the cell as diverged. */
 void cell_curve(struct cell *c, const char *name, long iteration, double value);
 
+/** Run a recorded sampler for d: a graph with the labels "end" (samples) and, where d->log_w is
+ *  wanted, "log_w". repeat becomes the epoch of its random numbers. params are set 0. */
+struct draws;
+void cell_sample(struct cell *c, struct graph *g, const real *params, uint32_t repeat,
+	struct draws *d);
+
+/** Run a recorded target-to-prior pass for d: a graph with the input "x_exact" and the label
+ *  "log_w". Does nothing when d has no exact samples. */
+void cell_sample_forward(struct cell *c, struct graph *g, const real *params, uint32_t repeat,
+	struct draws *d);
+
 enum weights {
 	WEIGHTS_NONE,    /* samples only */
 	WEIGHTS_EXACT,   /* E[w] = Z in discrete time */

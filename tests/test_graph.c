@@ -229,10 +229,10 @@ static struct graph_args args_of(const struct data *d, size_t cols, struct bindi
 	for (size_t i = 0; i < ROWS; i++)
 		for (size_t k = 0; k < cols; k++)
 			w[i * cols + k] = d->w[i * 5 + k];
-	in[0] = (struct binding){ "x", d->x };
-	in[1] = (struct binding){ "v", d->v };
-	in[2] = (struct binding){ "c", d->c };
-	in[3] = (struct binding){ "w", w };
+	in[0] = (struct binding){ "x", d->x, NULL };
+	in[1] = (struct binding){ "v", d->v, NULL };
+	in[2] = (struct binding){ "c", d->c, NULL };
+	in[3] = (struct binding){ "w", w, NULL };
 	return (struct graph_args){ .rows = ROWS,
 		.seed = 3,
 		.params = { d->params },
@@ -395,8 +395,8 @@ static struct graph *record_scan(struct arena *a, struct counts *counts)
 		sigma[s] = 0.7 + 0.2 * sin((double)s);
 		tau[s] = (double)(STEPS - s) / STEPS;
 	}
-	struct var x0 =
-		add(mul(param(g, 0, start), constant(g, 0.5)), clip(normal(g, RNG_PRIOR, DIM), 2));
+	struct var x0 = add(mul(param(g, 0, start), constant(g, 0.5)),
+		clip(label(normal(g, RNG_PRIOR, DIM), "prior"), 2));
 	struct var y0 = scale(0.1, x0);
 	scan_begin(g, STEPS);
 	struct var step = by_step(g, STEPS, 1, dt), s = by_step(g, STEPS, 1, sigma);
@@ -407,7 +407,7 @@ static struct graph *record_scan(struct arena *a, struct counts *counts)
 	struct var h = gelu_tanh(linear(x, 0, w0, time));
 	graph_count_network(g);
 	struct var u = add(linear(h, 0, w1, param(g, 0, b1)), mul(param(g, 0, bias), feature));
-	struct var noise = normal(g, RNG_NOISE, DIM);
+	struct var noise = label(normal(g, RNG_NOISE, DIM), "noise");
 	struct var next = add(add(x, mul(step, u)), mul(step, mul(s, noise)));
 	struct var r = sub(x, scale(0.9, next));
 	struct var cost = scan_total(add(mul(step, dot(u, u)), scale(0.01, dot(r, r))));
@@ -517,7 +517,7 @@ static void test_tapes(void **state)
 		.captures = &c,
 		.n_captures = 1 };
 	graph_forward(g, &args);
-	const struct tape tapes[] = { { RNG_NOISE, noise }, { RNG_PRIOR, prior } };
+	const struct tape tapes[] = { { "noise", noise }, { "prior", prior } };
 	args.tapes = tapes;
 	args.n_tapes = 1;
 	c.f64 = two;

@@ -125,22 +125,27 @@ static void leaf_input(const struct spot *s, const struct node *n, real *out)
 
 	for (size_t i = 0; i < a->n_inputs; i++) {
 		if (strcmp(a->inputs[i].label, n->label) == 0) {
-			kernel_load(s->rows, n->cols, n->cols, NULL,
-				a->inputs[i].data + s->first_row * n->cols, out);
+			const struct binding *in = &a->inputs[i];
+			size_t at = s->first_row * n->cols;
+			kernel_load(s->rows, n->cols, n->cols,
+				in->f64 != NULL ? in->f64 + at : NULL,
+				in->as_real != NULL ? in->as_real + at : NULL, out);
 			return;
 		}
 	}
 	invariant(!"an input of the graph is bound");
 }
 
-static void leaf_random(const struct spot *s, const struct node *n, real *out)
+static void leaf_random(const struct spot *s, const struct node *n, int id, real *out)
 {
 	const struct graph_args *a = s->run->args;
 	bool in_body = n->region == BODY;
 	size_t steps = in_body ? s->run->g->steps : 1;
 
 	for (size_t i = 0; i < a->n_tapes; i++) {
-		if (a->tapes[i].purpose == n->purpose) {
+		int named = graph_labelled(s->run->g, a->tapes[i].label);
+		invariant(named != NONE);
+		if (graph_root(s->run->g, named) == id) {
 			kernel_load(s->rows, n->cols, steps * n->cols,
 				a->tapes[i].data + (s->first_row * steps + s->step) * n->cols, NULL,
 				out);
@@ -226,7 +231,7 @@ static void forward_node(const struct spot *s, int id)
 		break;
 	case OP_NORMAL:
 	case OP_SIGN:
-		leaf_random(s, n, out);
+		leaf_random(s, n, id, out);
 		break;
 	case OP_LINEAR:
 		forward_linear(s, n, out);
@@ -372,8 +377,8 @@ static void backward_linear(const struct spot *s, const struct node *n, int id)
 	if (useful(s, x)) {
 		struct sink to = sink_of(s, id, 0, x);
 		invariant(to.row);
-		kernel_linear_back_x(
-			n->slice.rows, n->slice.cols, grad.p, weights_of(s, n), to.add, to.p);
+		kernel_linear_back_x(n->slice.rows, n->slice.cols, grad.p, weights_of(s, n), to.add,
+			to.p);
 	}
 	if (useful(s, bias))
 		kernel_deposit(n->cols, grad, sink_of(s, id, 1, bias));
@@ -420,8 +425,8 @@ static void backward_node(const struct spot *s, int id)
 	}
 	case OP_CLIP:
 		if (useful(s, a))
-			kernel_clip_back(
-				n->cols, &grad, view(s, a), n->bound, sink_of(s, id, 0, a));
+			kernel_clip_back(n->cols, &grad, view(s, a), n->bound,
+				sink_of(s, id, 0, a));
 		break;
 	case OP_GELU:
 		if (useful(s, a)) {
@@ -495,8 +500,8 @@ static void capture_region(const struct spot *s, enum region region)
 		enum region where =
 			n->depends == ON_STEP ? graph_node(g, named)->region : n->region;
 		if (where == region)
-			capture_rows(
-				s, &s->run->args->captures[j], id, region == BODY ? g->steps : 1);
+			capture_rows(s, &s->run->args->captures[j], id,
+				region == BODY ? g->steps : 1);
 	}
 }
 
@@ -579,8 +584,8 @@ static void scan_backward(struct spot *s)
 		const struct node *n = graph_node(r->g, id);
 		if (p->places[id].useful)
 			kernel_deposit(n->cols, grad_of(s, id),
-				(struct sink){
-					grad_of(s, n->in[0]).p, stride_of(n->cols), true, true });
+				(struct sink){ grad_of(s, n->in[0]).p, stride_of(n->cols), true,
+					true });
 	}
 	for (s->step = r->g->steps; s->step-- > 0;) {
 		s->again = true;
@@ -770,8 +775,8 @@ struct gather {
 	real *grad;
 };
 
-static void gather_program(
-	const struct gather *to, const struct program *program, const real *parts, size_t chunks)
+static void gather_program(const struct gather *to, const struct program *program,
+	const real *parts, size_t chunks)
 {
 	for (size_t i = 0; i < program->n_spans; i++) {
 		const struct span *span = &program->spans[i];

@@ -61,6 +61,9 @@ struct graph *graph_new(struct arena *a, const struct field *field, struct count
 
 struct var constant(struct graph *g, double value);
 
+/** Zero in every column. */
+struct var zeros(struct graph *g, size_t cols);
+
 /** A schedule: values [steps][cols] in the order in which the scan takes its steps. Copied. */
 struct var by_step(struct graph *g, size_t steps, size_t cols, const double *values);
 
@@ -144,10 +147,11 @@ void graph_count_network(struct graph *g);
 
 /* --- running ------------------------------------------------------------------------------- */
 
-/** Data for an input: row-major [rows][cols]. */
+/** Data for an input: row-major [rows][cols], in one of the two. */
 struct binding {
 	const char *label;
-	const real *data;
+	const real *as_real;
+	const double *f64;
 };
 
 /** Where to put a labelled value, row-major: [rows][cols], or [rows][steps][cols] for a value of
@@ -160,10 +164,10 @@ struct capture {
 	const uint32_t *at_step;
 };
 
-/** Numbers that take the place of the random leaf with this purpose: row-major [rows][cols], or
+/** Numbers that take the place of the random leaf with this label: row-major [rows][cols], or
  *  [rows][steps][cols] inside the scan. For tests against recorded draws. */
 struct tape {
-	uint32_t purpose;
+	const char *label;
 	const double *data;
 };
 

@@ -102,6 +102,9 @@ static inline int graph_root(const struct graph *g, int id)
 	return id;
 }
 
+/** The node that label() made for this name; NONE when there is none. */
+int graph_labelled(const struct graph *g, const char *name);
+
 /** A view of a value by kernels. row: lanes at p + k * stride for column k (GRAPH_CHUNK of them);
  *  otherwise the number p[k * stride] for all lanes. stride is 0 for one-column values. */
 struct tile {
@@ -211,15 +214,15 @@ void kernel_mul(size_t cols, struct tile a, struct tile b, real *out);
 void kernel_mul_back(size_t cols, const struct tile *grad, struct tile other, struct sink to);
 void kernel_clip(size_t cols, struct tile a, double bound, real *out);
 void kernel_inside(size_t cols, struct tile a, double bound, real *out);
-void kernel_clip_back(
-	size_t cols, const struct tile *grad, struct tile a, double bound, struct sink to);
+void kernel_clip_back(size_t cols, const struct tile *grad, struct tile a, double bound,
+	struct sink to);
 /** out: derivative of this order of the GELU; next (or NULL): of one order more. order 0 or 1. */
 void kernel_gelu(enum gelu_kind kind, int order, size_t n, const real *x, real *out, real *next);
 void kernel_dot(size_t cols, struct tile a, struct tile b, real *out);
 void kernel_dot_f64(size_t cols, struct tile a, struct tile b, double *out);
 /** y = x W + bias for a chunk: x [in][chunk], w [in][out], y [out][chunk]. bias may be NULL. */
-void kernel_linear(
-	size_t in, size_t out, const real *x, const real *w, const struct tile *bias, real *y);
+void kernel_linear(size_t in, size_t out, const real *x, const real *w, const struct tile *bias,
+	real *y);
 void kernel_linear_back_x(size_t in, size_t out, const real *dy, const real *w, bool add, real *dx);
 void kernel_linear_back_w(size_t in, size_t out, const real *x, const real *dy, real *dw);
 void kernel_fourier(size_t n, double first, double last, int order, struct tile tau,
@@ -229,7 +232,7 @@ void kernel_fourier_back(size_t n, const real *features, const real *grad, real 
 void kernel_copy(size_t cols, struct tile from, real *out);
 void kernel_deposit(size_t cols, struct tile from, struct sink to);
 /** from [rows][cols] row-major to lanes; missing rows repeat the last one. */
-void kernel_load(
-	size_t rows, size_t cols, size_t row_stride, const double *f64, const real *r, real *out);
+void kernel_load(size_t rows, size_t cols, size_t row_stride, const double *f64, const real *r,
+	real *out);
 
 #endif

@@ -47,13 +47,14 @@ static inline void deposit(const struct sink *to, size_t k, const real *v)
 	}
 }
 
-/* All terms row values as wide as the result, with coefficients that are numbers: one flat loop. */
+/* All terms row values as wide as the result, with coefficients that are numbers: flat loops. */
 static bool combine_flat(size_t cols, double offset, size_t n, const struct weighted *t, real *out)
 {
-	real c[3] = { 0, 0, 0 };
-	const real *x[3];
+	size_t size = cols * GRAPH_CHUNK, done = n % 2 == 0 ? 2 : (n == 1 ? 1 : 3);
+	const real *x[TERMS_MAX];
+	real c[TERMS_MAX];
 
-	if (n == 0 || n > 3 || offset != 0)
+	if (n == 0 || offset != 0)
 		return false;
 	for (size_t j = 0; j < n; j++) {
 		if (!t[j].value.row || (t[j].value.stride == 0 && cols > 1) ||
@@ -62,21 +63,24 @@ static bool combine_flat(size_t cols, double offset, size_t n, const struct weig
 		c[j] = (real)t[j].number * (t[j].has_coef ? t[j].coef.p[0] : 1);
 		x[j] = t[j].value.p;
 	}
-	const real a = c[0], b = c[1], d = c[2];
-	const real *p = x[0], *q = n > 1 ? x[1] : p, *r = n > 2 ? x[2] : p;
-	size_t size = cols * GRAPH_CHUNK;
-	if (n == 3) {
+	if (done == 1) {
 #pragma omp simd
 		for (size_t i = 0; i < size; i++)
-			out[i] = a * p[i] + b * q[i] + d * r[i];
-	} else if (n == 2) {
+			out[i] = c[0] * x[0][i];
+	} else if (done == 2) {
 #pragma omp simd
 		for (size_t i = 0; i < size; i++)
-			out[i] = a * p[i] + b * q[i];
+			out[i] = c[0] * x[0][i] + c[1] * x[1][i];
 	} else {
 #pragma omp simd
 		for (size_t i = 0; i < size; i++)
-			out[i] = a * p[i];
+			out[i] = c[0] * x[0][i] + c[1] * x[1][i] + c[2] * x[2][i];
+	}
+	for (; done < n; done += 2) {
+		const real *p = x[done], *q = x[done + 1], a = c[done], b = c[done + 1];
+#pragma omp simd
+		for (size_t i = 0; i < size; i++)
+			out[i] += a * p[i] + b * q[i];
 	}
 	return true;
 }
@@ -205,8 +209,8 @@ void kernel_inside(size_t cols, struct tile a, double bound, real *out)
 	}
 }
 
-void kernel_clip_back(
-	size_t cols, const struct tile *grad, struct tile a, double bound, struct sink to)
+void kernel_clip_back(size_t cols, const struct tile *grad, struct tile a, double bound,
+	struct sink to)
 {
 	real hi = (real)bound;
 
@@ -333,8 +337,8 @@ void kernel_dot_f64(size_t cols, struct tile a, struct tile b, double *out)
 /* In BLAS's column-major eyes a chunk [cols][chunk] is a matrix chunk x cols, and a kernel
  * [in][out] is out x in. */
 
-void kernel_linear(
-	size_t in, size_t out, const real *x, const real *w, const struct tile *bias, real *y)
+void kernel_linear(size_t in, size_t out, const real *x, const real *w, const struct tile *bias,
+	real *y)
 {
 	if (bias != NULL)
 		kernel_copy(out, *bias, y);
@@ -427,8 +431,8 @@ void kernel_deposit(size_t cols, struct tile from, struct sink to)
 		deposit(&to, k, from.p + k * from.stride);
 }
 
-void kernel_load(
-	size_t rows, size_t cols, size_t row_stride, const double *f64, const real *r, real *out)
+void kernel_load(size_t rows, size_t cols, size_t row_stride, const double *f64, const real *r,
+	real *out)
 {
 	for (size_t i = 0; i < GRAPH_CHUNK; i++) {
 		size_t at = (i < rows ? i : rows - 1) * row_stride;

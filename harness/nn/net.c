@@ -24,8 +24,8 @@ static void take_layers(struct control_net *net, size_t n, const size_t *widths,
 	}
 }
 
-void control_net_layout(
-	struct control_net *net, size_t dim, bool step_conditioned, double bias_init)
+void control_net_layout(struct control_net *net, size_t dim, bool step_conditioned,
+	double bias_init)
 {
 	size_t embedding = 2 * FREQUENCIES * (step_conditioned ? 2 : 1);
 
@@ -68,8 +68,8 @@ static void init_constant(struct slice s, double value, real *params)
 }
 
 /* Kernels and biases of n slices; the last kernel is nearly 0. */
-static void init_layers(
-	const struct slice *s, size_t n, bool small_last, uint64_t seed, real *params)
+static void init_layers(const struct slice *s, size_t n, bool small_last, uint64_t seed,
+	real *params)
 {
 	for (size_t i = 0; i < n; i += 2) {
 		init_kernel(s[i], seed, params);

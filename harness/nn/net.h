@@ -23,8 +23,8 @@ struct control_net {
 
 /** Lay the network out in a flat vector, in the order of the published code: phase, state encoder,
  *  grad net, trunk; each layer kernel [in][out] then bias. */
-void control_net_layout(
-	struct control_net *net, size_t dim, bool step_conditioned, double bias_init);
+void control_net_layout(struct control_net *net, size_t dim, bool step_conditioned,
+	double bias_init);
 
 /** Published initialisation: truncated LeCun normals, zero biases and phases; last kernels 1e-8. */
 void control_net_init(const struct control_net *net, uint64_t seed, real *params);

@@ -65,6 +65,25 @@ void adam_step(struct optimiser *o, const struct adam *s, real *theta, real *gra
 	}
 }
 
+void learner_init(struct learner *l, size_t n, struct arena *a)
+{
+	l->n = n;
+	l->theta = ARENA_NEW(a, n, real);
+	l->grad = ARENA_NEW(a, n, real);
+	optimiser_init(&l->optimiser, n, a);
+}
+
+double learner_step(struct learner *l, struct graph *g, struct graph_args *args, double factor)
+{
+	args->params[0] = l->theta;
+	double loss = graph_gradient(g, args, l->n, l->grad);
+	if (factor != 1)
+		for (size_t i = 0; i < l->n; i++)
+			l->grad[i] *= (real)factor;
+	adam_step(&l->optimiser, &l->settings, l->theta, l->grad);
+	return loss;
+}
+
 void ema_update(size_t n, double decay, real *average, const real *theta)
 {
 	const real keep = (real)decay, take = (real)(1 - decay);

@@ -3,6 +3,7 @@
 
 #include "core/arena.h"
 #include "core/real.h"
+#include "nn/graph.h"
 
 #include <stddef.h>
 
@@ -31,6 +32,21 @@ void optimiser_init(struct optimiser *o, size_t n, struct arena *a);
 
 /** One step: theta [n] is updated, grad [n] is overwritten (cleaned and clipped). */
 void adam_step(struct optimiser *o, const struct adam *s, real *theta, real *grad);
+
+/** A trained flat vector: parameters, gradient, optimiser and its settings. */
+struct learner {
+	size_t n;
+	real *theta, *grad;
+	struct optimiser optimiser;
+	struct adam settings;
+};
+
+/** n parameters, zero; the settings are the caller's to fill in. */
+void learner_init(struct learner *l, size_t n, struct arena *a);
+
+/** One update from the gradient of g's loss at l->theta (args->params[0] is set to it), scaled by
+ *  `factor` before zeroing and clipping. Returns the loss before the update. */
+double learner_step(struct learner *l, struct graph *g, struct graph_args *args, double factor);
 
 /** average <- decay average + (1 - decay) theta. */
 void ema_update(size_t n, double decay, real *average, const real *theta);

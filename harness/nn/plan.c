@@ -368,15 +368,6 @@ static void decide_adding(const struct draft *d)
 /* --- making one
  * ------------------------------------------------------------------------------------- */
 
-static int labelled(const struct graph *g, const char *name)
-{
-	for (size_t i = 0; i < g->n; i++)
-		if (g->nodes[i].op == OP_STOP && g->nodes[i].label != NULL &&
-			strcmp(g->nodes[i].label, name) == 0)
-			return (int)i;
-	return NONE;
-}
-
 static bool same_kind(const struct plan *p, bool gradient, const struct capture *captures, size_t n)
 {
 	if (p->gradient != gradient || p->n_labels != n)
@@ -418,7 +409,7 @@ struct plan *plan_for(struct graph *g, bool gradient, const struct capture *capt
 	p->n_labels = n;
 	p->step_chunks = (g->steps + GRAPH_CHUNK - 1) / GRAPH_CHUNK;
 	for (size_t i = 0; i < n; i++) {
-		int id = labelled(g, captures[i].label);
+		int id = graph_labelled(g, captures[i].label);
 		invariant(id != NONE);
 		p->labels[i] = captures[i].label;
 		p->label_ids[i] = id;

@@ -97,6 +97,11 @@ struct var constant(struct graph *g, double value)
 	return append(g, n);
 }
 
+struct var zeros(struct graph *g, size_t cols)
+{
+	return append(g, (struct node){ .op = OP_COMBINE, .cols = cols });
+}
+
 struct var by_step(struct graph *g, size_t steps, size_t cols, const double *values)
 {
 	struct node n = leaf(OP_BY_STEP, ON_STEP, cols);
@@ -169,6 +174,41 @@ static struct var product_of_coefs(struct graph *g, int a, int b)
 	return append(g, (struct node){ .op = OP_MUL, .cols = 1, .in = { a, b } });
 }
 
+/* number * coef as one coefficient of its own: coef may be NONE. */
+static void combine_add_coef(struct term *terms, size_t *n, double *offset, const struct term *t)
+{
+	if (t->coef == NONE)
+		*offset += t->number;
+	else
+		terms[(*n)++] =
+			(struct term){ .value = t->coef, .coef = NONE, .number = t->number };
+}
+
+/* Append a term; a value that is in the sum already gets one coefficient, the sum of the two. Sums of
+ * coefficients cost one number a step or row, terms one a column. */
+static bool sum_append(struct sum *s, struct term t)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct term *old = &s->terms[i];
+		if (old->value != t.value)
+			continue;
+		if (old->coef == t.coef) {
+			old->number += t.number;
+			return true;
+		}
+		struct node n = { .op = OP_COMBINE, .cols = 1 };
+		n.terms = ARENA_NEW(s->g->arena, TERMS_MAX, struct term);
+		combine_add_coef(n.terms, &n.n_terms, &n.offset, old);
+		combine_add_coef(n.terms, &n.n_terms, &n.offset, &t);
+		*old = (struct term){ .value = t.value, .coef = append(s->g, n).id, .number = 1 };
+		return true;
+	}
+	if (s->n == TERMS_MAX)
+		return false;
+	s->terms[s->n++] = t;
+	return true;
+}
+
 /* Add number * coef * a to the sum: term by term where a is itself a combination of the same kind,
  * recorded in the same region and as wide, as one value otherwise. Returns false when full. */
 static bool sum_take(struct sum *s, struct var a, int coef, double number)
@@ -181,12 +221,9 @@ static bool sum_take(struct sum *s, struct var a, int coef, double number)
 		s->offset += number * n.offset;
 		return true;
 	}
-	if (!open) {
-		if (s->n == TERMS_MAX)
-			return false;
-		s->terms[s->n++] = (struct term){ .value = a.id, .coef = coef, .number = number };
-		return true;
-	}
+	if (!open)
+		return sum_append(s,
+			(struct term){ .value = a.id, .coef = coef, .number = number });
 	if (s->n + n.n_terms + (n.offset != 0 && coef != NONE ? 1 : 0) > TERMS_MAX)
 		return false;
 	for (size_t i = 0; i < n.n_terms; i++) {
@@ -560,10 +597,18 @@ struct var scan_last(struct var state)
 /* --- results
  * --------------------------------------------------------------------------------------- */
 
+int graph_labelled(const struct graph *g, const char *name)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->nodes[i].op == OP_STOP && g->nodes[i].label != NULL &&
+			strcmp(g->nodes[i].label, name) == 0)
+			return (int)i;
+	return NONE;
+}
+
 struct var label(struct var a, const char *name)
 {
-	for (size_t i = 0; i < a.g->n; i++)
-		invariant(a.g->nodes[i].label == NULL || strcmp(a.g->nodes[i].label, name) != 0);
+	invariant(graph_labelled(a.g, name) == NONE);
 	/* A node of its own, so that a value may have several names. */
 	struct var named = append(a.g, unary(OP_STOP, a, var_cols(a)));
 	node_of(named)->label = name;

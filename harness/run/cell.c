@@ -270,8 +270,9 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 	d->log_w = weighted ? w->log_w : NULL;
 	if (exact) {
 		TRY(density_draw(w->cell.target,
-			(struct rng){
-				.seed = w->cell.seed, .purpose = RNG_FORWARD, .epoch = r->repeat },
+			(struct rng){ .seed = w->cell.seed,
+				.purpose = RNG_FORWARD,
+				.epoch = r->repeat },
 			0, n, w->x_exact));
 		d->x_exact = w->x_exact;
 		d->log_w_forward = w->log_w_forward;
@@ -338,8 +339,8 @@ static int evaluate(struct work *w)
 
 	allocate_buffers(w);
 	if (w->planned->target->exact)
-		TRY(draw_reference(
-			w->cell.target, w->plan->config->samples, &w->reference, w->arena));
+		TRY(draw_reference(w->cell.target, w->plan->config->samples, &w->reference,
+			w->arena));
 	list_results(w);
 	write_header(w->samples, "pass,steps,", w->cell.dim);
 	for (size_t i = 0; i < o->n_results; i++) {
@@ -407,8 +408,8 @@ int floor_run(const struct plan *p, const struct plan_target *t, const struct ti
 	TRY(density_new(&d, t->target->name, t->options.settings, t->options.n, a));
 	TRY(draw_reference(d, c->samples, &reference, a));
 	write_header(samples, "", t->dim);
-	write_points(
-		samples, reference, c->samples < KEPT_EXACT ? c->samples : KEPT_EXACT, t->dim, "");
+	write_points(samples, reference, c->samples < KEPT_EXACT ? c->samples : KEPT_EXACT, t->dim,
+		"");
 
 	double *x = ARENA_NEW(a, c->samples * t->dim, double);
 	*n = 0;

@@ -28,65 +28,65 @@ struct raw {
 
 enum { OPTIONAL = CYAML_FLAG_OPTIONAL, LIST = CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER };
 
-static const cyaml_schema_value_t number_schema = { CYAML_VALUE_UINT(
-	CYAML_FLAG_DEFAULT, uint64_t) };
-static const cyaml_schema_value_t name_schema = { CYAML_VALUE_STRING(
-	CYAML_FLAG_POINTER, char *, 1, CYAML_UNLIMITED) };
+static const cyaml_schema_value_t number_schema = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT,
+	uint64_t) };
+static const cyaml_schema_value_t name_schema = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1,
+	CYAML_UNLIMITED) };
 
 static const cyaml_schema_field_t entry_fields[] = {
-	CYAML_FIELD_STRING_PTR(
-		"name", CYAML_FLAG_POINTER, struct raw_entry, name, 1, CYAML_UNLIMITED),
+	CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, struct raw_entry, name, 1,
+		CYAML_UNLIMITED),
 	CYAML_FIELD_IGNORE("options", CYAML_FLAG_OPTIONAL),
 	CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t entry_schema = { CYAML_VALUE_MAPPING(
-	CYAML_FLAG_DEFAULT, struct raw_entry, entry_fields) };
+static const cyaml_schema_value_t entry_schema = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT,
+	struct raw_entry, entry_fields) };
 
 static const cyaml_schema_field_t override_fields[] = {
-	CYAML_FIELD_STRING_PTR(
-		"method", CYAML_FLAG_POINTER, struct raw_pair, method, 1, CYAML_UNLIMITED),
-	CYAML_FIELD_STRING_PTR(
-		"target", CYAML_FLAG_POINTER, struct raw_pair, target, 1, CYAML_UNLIMITED),
+	CYAML_FIELD_STRING_PTR("method", CYAML_FLAG_POINTER, struct raw_pair, method, 1,
+		CYAML_UNLIMITED),
+	CYAML_FIELD_STRING_PTR("target", CYAML_FLAG_POINTER, struct raw_pair, target, 1,
+		CYAML_UNLIMITED),
 	CYAML_FIELD_IGNORE("options", CYAML_FLAG_DEFAULT),
 	CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t override_schema = { CYAML_VALUE_MAPPING(
-	CYAML_FLAG_DEFAULT, struct raw_pair, override_fields) };
+static const cyaml_schema_value_t override_schema = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT,
+	struct raw_pair, override_fields) };
 
 static const cyaml_schema_field_t exclude_fields[] = {
-	CYAML_FIELD_STRING_PTR(
-		"method", CYAML_FLAG_POINTER, struct raw_pair, method, 1, CYAML_UNLIMITED),
-	CYAML_FIELD_STRING_PTR(
-		"target", CYAML_FLAG_POINTER, struct raw_pair, target, 1, CYAML_UNLIMITED),
+	CYAML_FIELD_STRING_PTR("method", CYAML_FLAG_POINTER, struct raw_pair, method, 1,
+		CYAML_UNLIMITED),
+	CYAML_FIELD_STRING_PTR("target", CYAML_FLAG_POINTER, struct raw_pair, target, 1,
+		CYAML_UNLIMITED),
 	CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t exclude_schema = { CYAML_VALUE_MAPPING(
-	CYAML_FLAG_DEFAULT, struct raw_pair, exclude_fields) };
+static const cyaml_schema_value_t exclude_schema = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT,
+	struct raw_pair, exclude_fields) };
 
 static const cyaml_schema_field_t fields[] = {
 	CYAML_FIELD_STRING_PTR("name", LIST, struct raw, name, 1, CYAML_UNLIMITED),
 	CYAML_FIELD_SEQUENCE("seeds", LIST, struct raw, seeds, &number_schema, 1, CYAML_UNLIMITED),
-	CYAML_FIELD_SEQUENCE(
-		"steps", CYAML_FLAG_POINTER, struct raw, steps, &number_schema, 1, CYAML_UNLIMITED),
+	CYAML_FIELD_SEQUENCE("steps", CYAML_FLAG_POINTER, struct raw, steps, &number_schema, 1,
+		CYAML_UNLIMITED),
 	CYAML_FIELD_UINT("samples", OPTIONAL, struct raw, samples),
 	CYAML_FIELD_UINT("repeats", OPTIONAL, struct raw, repeats),
 	CYAML_FIELD_UINT("floor_draws", OPTIONAL, struct raw, floor_draws),
 	CYAML_FIELD_FLOAT("timeout_seconds", OPTIONAL, struct raw, timeout_seconds),
-	CYAML_FIELD_SEQUENCE(
-		"metrics", LIST, struct raw, metrics, &name_schema, 1, CYAML_UNLIMITED),
+	CYAML_FIELD_SEQUENCE("metrics", LIST, struct raw, metrics, &name_schema, 1,
+		CYAML_UNLIMITED),
 	CYAML_FIELD_SEQUENCE("methods", CYAML_FLAG_POINTER, struct raw, methods, &entry_schema, 1,
 		CYAML_UNLIMITED),
 	CYAML_FIELD_SEQUENCE("targets", CYAML_FLAG_POINTER, struct raw, targets, &entry_schema, 1,
 		CYAML_UNLIMITED),
-	CYAML_FIELD_SEQUENCE(
-		"overrides", LIST, struct raw, overrides, &override_schema, 0, CYAML_UNLIMITED),
-	CYAML_FIELD_SEQUENCE(
-		"exclude", LIST, struct raw, exclude, &exclude_schema, 0, CYAML_UNLIMITED),
+	CYAML_FIELD_SEQUENCE("overrides", LIST, struct raw, overrides, &override_schema, 0,
+		CYAML_UNLIMITED),
+	CYAML_FIELD_SEQUENCE("exclude", LIST, struct raw, exclude, &exclude_schema, 0,
+		CYAML_UNLIMITED),
 	CYAML_FIELD_SEQUENCE("set", LIST, struct raw, set, &name_schema, 0, CYAML_UNLIMITED),
 	CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t schema = { CYAML_VALUE_MAPPING(
-	CYAML_FLAG_POINTER, struct raw, fields) };
+static const cyaml_schema_value_t schema = { CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw,
+	fields) };
 
 /* A load in progress: the typed values and the tree that knows where they stood. */
 struct loading {
@@ -282,8 +282,8 @@ static int take_sets(const struct loading *l)
 		char *key = arena_strdup(l->arena, l->raw->set[i]);
 		char *equals = strchr(key, '='), *dot = strchr(key, '.');
 		if (equals == NULL || dot == NULL || dot > equals)
-			return fail(
-				ERR_PARSE, "%s: \"%.80s\"; it takes NAME.OPTION=VALUE", where, key);
+			return fail(ERR_PARSE, "%s: \"%.80s\"; it takes NAME.OPTION=VALUE", where,
+				key);
 		*equals = *dot = '\0';
 		if (config_check_name(names, n_names, key, "method or target", l->arena) != OK)
 			return error_at(where);
@@ -295,8 +295,8 @@ static int take_sets(const struct loading *l)
 
 static int compare_metrics(const void *a, const void *b)
 {
-	return strcmp(
-		(*(const struct metric *const *)a)->name, (*(const struct metric *const *)b)->name);
+	return strcmp((*(const struct metric *const *)a)->name,
+		(*(const struct metric *const *)b)->name);
 }
 
 /* Without the key, every metric there is. */
@@ -372,8 +372,8 @@ static int load_typed(struct loading *l)
 	const cyaml_config_t cyaml = { .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR };
 	const char *text = l->out->text;
 	struct raw *raw = NULL;
-	cyaml_err_t error = cyaml_load_data(
-		(const uint8_t *)text, strlen(text), &cyaml, &schema, (cyaml_data_t **)&raw, NULL);
+	cyaml_err_t error = cyaml_load_data((const uint8_t *)text, strlen(text), &cyaml, &schema,
+		(cyaml_data_t **)&raw, NULL);
 
 	if (error != CYAML_OK)
 		return fail(ERR_PARSE, "%s: does not fit the schema: %s", l->doc->path,

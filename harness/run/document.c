@@ -114,8 +114,8 @@ static bool is_digits(const char *s)
 	return *s != '\0' && (*s != '0' || s[1] == '\0') && s[strspn(s, "0123456789")] == '\0';
 }
 
-static int check_scalar(
-	const struct document *d, int node, const cyaml_schema_value_t *schema, const char *key)
+static int check_scalar(const struct document *d, int node, const cyaml_schema_value_t *schema,
+	const char *key)
 {
 	const char *text = document_scalar(d, node), *want = NULL;
 	char *end;
@@ -146,11 +146,11 @@ static int check_scalar(
 	return OK;
 }
 
-static int check_node(
-	const struct document *d, int node, const cyaml_schema_value_t *schema, const char *key);
+static int check_node(const struct document *d, int node, const cyaml_schema_value_t *schema,
+	const char *key);
 
-static int check_mapping(
-	const struct document *d, int node, const cyaml_schema_value_t *schema, const char *key)
+static int check_mapping(const struct document *d, int node, const cyaml_schema_value_t *schema,
+	const char *key)
 {
 	int k, value;
 
@@ -161,8 +161,8 @@ static int check_mapping(
 		const char *name = document_scalar(d, k);
 		const cyaml_schema_field_t *f = name != NULL ? field_of(schema, name) : NULL;
 		if (f == NULL)
-			return unknown_key(
-				document_where(d, k), schema, name != NULL ? name : "(not a name)");
+			return unknown_key(document_where(d, k), schema,
+				name != NULL ? name : "(not a name)");
 		if (document_find(d, node, name) != value)
 			return fail(ERR_PARSE, "%s: key \"%s\" stands here twice; once is right",
 				document_where(d, k), name);
@@ -176,8 +176,8 @@ static int check_mapping(
 	return OK;
 }
 
-static int check_sequence(
-	const struct document *d, int node, const cyaml_schema_value_t *schema, const char *key)
+static int check_sequence(const struct document *d, int node, const cyaml_schema_value_t *schema,
+	const char *key)
 {
 	size_t n = document_length(d, node);
 
@@ -207,8 +207,8 @@ static int check_free(const struct document *d, int node, const char *key)
 	return OK;
 }
 
-static int check_node(
-	const struct document *d, int node, const cyaml_schema_value_t *schema, const char *key)
+static int check_node(const struct document *d, int node, const cyaml_schema_value_t *schema,
+	const char *key)
 {
 	switch (schema->type) {
 	case CYAML_MAPPING:
@@ -231,8 +231,8 @@ int document_check(const struct document *d, const cyaml_schema_value_t *schema)
 
 static int add_scalar(struct document *d, const char *text, size_t n)
 {
-	int node = yaml_document_add_scalar(
-		&d->yaml, NULL, (const yaml_char_t *)text, (int)n, YAML_ANY_SCALAR_STYLE);
+	int node = yaml_document_add_scalar(&d->yaml, NULL, (const yaml_char_t *)text, (int)n,
+		YAML_ANY_SCALAR_STYLE);
 
 	invariant(node != 0);
 	return node;
@@ -266,8 +266,8 @@ static void put(struct document *d, const char *key, int value)
 			return;
 		}
 	}
-	invariant(yaml_document_append_mapping_pair(
-		&d->yaml, document_root(d), add_scalar(d, key, strlen(key)), value));
+	invariant(yaml_document_append_mapping_pair(&d->yaml, document_root(d),
+		add_scalar(d, key, strlen(key)), value));
 }
 
 /* NAME.OPTION=VALUE: one more line of the list "set". */
@@ -281,8 +281,8 @@ static int append_set(struct document *d, const char *set)
 	}
 	if (node_of(d, list)->type != YAML_SEQUENCE_NODE)
 		return fail(ERR_PARSE, "%s: \"set\" should be a list", document_where(d, list));
-	invariant(yaml_document_append_sequence_item(
-		&d->yaml, list, add_scalar(d, set, strlen(set))));
+	invariant(yaml_document_append_sequence_item(&d->yaml, list,
+		add_scalar(d, set, strlen(set))));
 	return OK;
 }
 

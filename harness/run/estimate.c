@@ -1,8 +1,8 @@
 #include "run/estimate.h"
 
 /* Mean over the records of the method, of this target only if one is given. */
-static bool average(
-	const struct store *s, const struct plan_cell *c, const char *target, double *seconds)
+static bool average(const struct store *s, const struct plan_cell *c, const char *target,
+	double *seconds)
 {
 	double sum = 0;
 	size_t n = 0;

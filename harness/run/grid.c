@@ -94,8 +94,8 @@ static void list_jobs(struct grid *g)
 		const struct plan_cell *c = &p->cells[i];
 		const struct store_entry *e = store_find(g->store, c->key);
 		if (grid_needs(e, g->options))
-			add_job(g, (struct job){
-					   c, c->target, estimate_cell(g->store, c).seconds, 0 });
+			add_job(g, (struct job){ c, c->target, estimate_cell(g->store, c).seconds,
+					   0 });
 		else
 			keep(g, c, e);
 	}
@@ -193,8 +193,8 @@ static int store_cell(struct grid *g, const struct job *job, const struct outcom
 	else
 		store_discard(samples);
 	if (code == OK)
-		code = store_save(
-			g->store, arena_printf(a, "cells/%s.json", job->cell->key), record);
+		code = store_save(g->store, arena_printf(a, "cells/%s.json", job->cell->key),
+			record);
 	json_decref(record);
 	return code;
 }
@@ -207,8 +207,8 @@ static int run_cell(struct grid *g, size_t index, struct arena *a)
 	struct store_file samples;
 	struct outcome o;
 
-	TRY(store_create(
-		g->store, arena_printf(a, "cells/%s.samples.csv", job->cell->key), &samples));
+	TRY(store_create(g->store, arena_printf(a, "cells/%s.samples.csv", job->cell->key),
+		&samples));
 	double mark = account_begin(g);
 	int code = cell_run(g->plan, job->cell, &ticker, samples.stream, &o, a);
 	if (code != OK) {
@@ -231,8 +231,8 @@ static int run_floor(struct grid *g, size_t index, struct arena *a)
 	struct store_file samples;
 	size_t n;
 
-	TRY(store_create(
-		g->store, arena_printf(a, "floors/%s.samples.csv", t->floor_key), &samples));
+	TRY(store_create(g->store, arena_printf(a, "floors/%s.samples.csv", t->floor_key),
+		&samples));
 	double mark = account_begin(g);
 	int code = floor_run(g->plan, t, &ticker, samples.stream, &n, &scores, a);
 	account_end(g, mark);

@@ -55,8 +55,8 @@ static int apply_sets(const struct option *table, void *state, const char *owner
 }
 
 /* A preset's "key=value, key=value". A wrong one is a mistake in the method, found by its test. */
-static int apply_preset(
-	const struct method *m, void *state, const char *owner, const char *target, struct arena *a)
+static int apply_preset(const struct method *m, void *state, const char *owner, const char *target,
+	struct arena *a)
 {
 	for (const struct preset *p = m->presets; p != NULL && p->target != NULL; p++) {
 		if (strcmp(p->target, target) != 0)
@@ -113,8 +113,8 @@ void *plan_method_state(const struct plan_cell *c, struct arena *a)
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
-static void hash_settings(
-	struct hash *h, const char *kind, const char *name, const struct resolved *r)
+static void hash_settings(struct hash *h, const char *kind, const char *name,
+	const struct resolved *r)
 {
 	hash_printf(h, "%s %s\n", kind, name);
 	for (size_t i = 0; i < r->n; i++)
@@ -131,8 +131,8 @@ static void hash_metrics(struct hash *h, const struct config *c, bool floors_onl
 {
 	for (size_t i = 0; i < c->n_metrics; i++)
 		if (c->metrics[i]->floor || !floors_only)
-			hash_printf(
-				h, "metric %s %d\n", c->metrics[i]->name, c->metrics[i]->version);
+			hash_printf(h, "metric %s %d\n", c->metrics[i]->name,
+				c->metrics[i]->version);
 }
 
 static void make_floor_key(struct plan_target *t, const struct config *c)
@@ -206,8 +206,8 @@ static bool has_step_axis(const struct method *m)
 	return false;
 }
 
-static int check_steps(
-	const struct method *m, const void *state, const struct config *c, struct arena *a)
+static int check_steps(const struct method *m, const void *state, const struct config *c,
+	struct arena *a)
 {
 	if (m->check_steps == NULL || !has_step_axis(m))
 		return OK;
@@ -219,8 +219,8 @@ static int check_steps(
 }
 
 /* A method on a target: one cell a seed. */
-static int make_cells(
-	struct plan *p, struct plan_target *t, const struct config_entry *entry, struct arena *a)
+static int make_cells(struct plan *p, struct plan_target *t, const struct config_entry *entry,
+	struct arena *a)
 {
 	const struct config *c = p->config;
 	struct plan_cell cell = { .method = method_find(entry->name), .target = t };
@@ -252,8 +252,8 @@ int plan_make(struct plan *out, const struct config *c, struct arena *a)
 			TRY(make_cells(out, &out->targets[i], &c->methods[j], a));
 	}
 	if (out->n_cells == 0)
-		return fail(
-			ERR_RANGE, "%s: no cell is left; \"exclude\" takes all of them", c->path);
+		return fail(ERR_RANGE, "%s: no cell is left; \"exclude\" takes all of them",
+			c->path);
 	return OK;
 }
 

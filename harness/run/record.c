@@ -125,8 +125,8 @@ static json_t *metric_versions(const struct config *c)
 	json_t *object = json_object();
 
 	for (size_t i = 0; i < c->n_metrics; i++)
-		json_object_set_new(
-			object, c->metrics[i]->name, json_integer(c->metrics[i]->version));
+		json_object_set_new(object, c->metrics[i]->name,
+			json_integer(c->metrics[i]->version));
 	return object;
 }
 
