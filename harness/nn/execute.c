@@ -133,7 +133,7 @@ static void leaf_input(const struct spot *s, const struct node *n, real *out)
 			return;
 		}
 	}
-	invariant(!"an input of the graph is bound");
+	invariant(0 && "an input of the graph is bound");
 }
 
 static void leaf_random(const struct spot *s, const struct node *n, int id, real *out)

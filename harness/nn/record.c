@@ -504,7 +504,7 @@ static struct var tangent_of(const struct tangents *t, struct node n)
 		return of_target(OP_HVP, a, ta, n.cols);
 	default:
 		/* Derivatives across the scan, and third derivatives of a target. */
-		invariant(!"a tangent through this operation");
+		invariant(0 && "a tangent through this operation");
 		return no_var;
 	}
 }
