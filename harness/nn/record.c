@@ -509,16 +509,34 @@ static struct var tangent_of(const struct tangents *t, struct node n)
 	}
 }
 
+/* Mark what y is made of, as far as derivatives see. */
+static void mark_path(const struct graph *g, int id, int from, bool *on_path)
+{
+	const struct node *n = graph_node(g, id);
+
+	if (id < from || on_path[id])
+		return;
+	on_path[id] = true;
+	if (id == from || n->op == OP_STOP || n->op == OP_INSIDE)
+		return;
+	for (size_t i = 0; i < node_inputs(n); i++)
+		if (node_input(n, i) != NONE)
+			mark_path(g, node_input(n, i), from, on_path);
+}
+
 struct var jvp(struct var y, struct var x, struct var v)
 {
 	struct graph *g = y.g;
 
 	invariant(x.g == g && v.g == g && var_cols(v) == var_cols(x) && x.id <= y.id);
 	struct var *of = ARENA_NEW(g->arena, (size_t)y.id + 1, struct var);
+	bool *on_path = ARENA_NEW(g->arena, (size_t)y.id + 1, bool);
 	struct tangents t = { g, of };
+	mark_path(g, y.id, x.id, on_path);
 	of[x.id] = v;
 	for (int id = x.id + 1; id <= y.id; id++)
-		of[id] = tangent_of(&t, *graph_node(g, id));
+		if (on_path[id])
+			of[id] = tangent_of(&t, *graph_node(g, id));
 	return of[y.id].g != NULL ? of[y.id] : scale(0, y);
 }
 
