@@ -5,10 +5,8 @@
  * A child because a run uses OpenMP, signals and exit codes; the parent must not use OpenMP, whose
  * threads do not survive a fork. */
 
-#include "cli/cli.h"
-#include "core/error.h"
-
 #include <cblas.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
@@ -25,6 +23,14 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+/* cmocka's fail() gives way to stride's. */
+#undef fail
+#undef fail_msg
+#define fail_msg(...) (print_error(__VA_ARGS__), _fail(__FILE__, __LINE__))
+#include "cli/cli.h"
+#include "core/error.h"
+#include "run/record.h"
 
 enum { ARGS_MAX = 24, PATH_LENGTH = 512 };
 
@@ -61,7 +67,7 @@ static inline const char *in_folder(const struct folder *f, const char *name)
 	static int next;
 	char *path = paths[next++ % 8];
 
-	snprintf(path, PATH_LENGTH, "%s/%s", f->path, name);
+	snprintf(path, PATH_LENGTH, "%s/%.400s", f->path, name);
 	return path;
 }
 
@@ -199,6 +205,54 @@ static inline bool error_is_one_line(const struct folder *f)
 		print_message("not one line: %s\n", text);
 	free(text);
 	return one;
+}
+
+static inline bool same_file(const char *a, const char *b)
+{
+	size_t n = strlen(a);
+	bool same = false;
+
+	if (n > 5 && strcmp(a + n - 5, ".json") == 0)
+		return record_same(a, b, &same) == OK && same;
+	char *text_a = read_file(a), *text_b = read_file(b);
+	same = strcmp(text_a, text_b) == 0;
+	free(text_a);
+	free(text_b);
+	return same;
+}
+
+/* Do all of FOLDER/A's records and points say the same as FOLDER/B's? Shows what differs. */
+static inline bool same_results(const struct folder *f, const char *a, const char *b)
+{
+	static const char *const folders[] = { "cells", "floors" };
+	size_t counts[2] = { 0, 0 };
+	bool same = true;
+
+	for (size_t side = 0; side < 2; side++)
+		for (size_t i = 0; i < 2; i++) {
+			char path[PATH_LENGTH], other[PATH_LENGTH];
+			snprintf(path, sizeof(path), "%s/%s/%s", f->path, side == 0 ? a : b,
+				folders[i]);
+			DIR *d = opendir(path);
+			assert_non_null(d);
+			for (struct dirent *e; (e = readdir(d)) != NULL;) {
+				if (e->d_name[0] == '.')
+					continue;
+				counts[side]++;
+				snprintf(path, sizeof(path), "%s/%s/%s/%s", f->path, a, folders[i],
+					e->d_name);
+				snprintf(other, sizeof(other), "%s/%s/%s/%s", f->path, b,
+					folders[i], e->d_name);
+				bool equal = side == 1 || same_file(path, other);
+				if (!equal)
+					print_message("%s and %s differ\n", path, other);
+				same = same && equal;
+			}
+			closedir(d);
+		}
+	if (counts[0] != counts[1])
+		print_message("%s has %zu files, %s has %zu\n", a, counts[0], b, counts[1]);
+	return same && counts[0] == counts[1] && counts[0] > 0;
 }
 
 #endif

@@ -13,18 +13,15 @@ static struct curve *curve_find(struct cell *c, const char *name)
 	return *link;
 }
 
-/* Keep the points on the doubled stride. */
+/* Keep every second point. */
 static void thin(struct curve *k)
 {
-	size_t kept = 0;
-
+	for (size_t i = 0; 2 * i < k->n; i++) {
+		k->iteration[i] = k->iteration[2 * i];
+		k->value[i] = k->value[2 * i];
+	}
+	k->n = (k->n + 1) / 2;
 	k->stride *= 2;
-	for (size_t i = 0; i < k->n; i++)
-		if (k->iteration[i] % k->stride == 0) {
-			k->iteration[kept] = k->iteration[i];
-			k->value[kept++] = k->value[i];
-		}
-	k->n = kept;
 }
 
 void cell_curve(struct cell *c, const char *name, long iteration, double value)
@@ -32,13 +29,13 @@ void cell_curve(struct cell *c, const char *name, long iteration, double value)
 	struct curve *k = curve_find(c, name);
 
 	k->bad = isfinite(value) ? 0 : k->bad + 1;
-	/* The last point stays only if it is on the stride. */
-	if (k->n > 0 && k->iteration[k->n - 1] % k->stride != 0)
+	if (k->provisional)
 		k->n--;
 	if (k->n == CURVE_POINTS)
 		thin(k);
 	k->iteration[k->n] = iteration;
 	k->value[k->n++] = value;
+	k->provisional = k->calls++ % k->stride != 0;
 }
 
 const char *curve_diverged(const struct curve *first)

@@ -186,15 +186,22 @@ static int store_cell(struct grid *g, const struct job *job, const struct outcom
 		.concurrent = !g->options->serial && g->n > 1 && parallel_threads() > 1 };
 	json_t *record = record_cell(g->plan, job->cell, o, &when);
 
+	const char *points = arena_printf(a, "cells/%s.samples.csv", job->cell->key);
+
 	/* Points first: whoever sees the record sees its points. */
 	int code = OK;
-	if (o->state == CELL_OK)
+	if (o->state == CELL_OK) {
 		code = store_commit(samples);
-	else
+	} else {
 		store_discard(samples);
-	if (code == OK)
+		store_remove(g->store, points);
+	}
+	if (code == OK) {
 		code = store_save(g->store, arena_printf(a, "cells/%s.json", job->cell->key),
 			record);
+		if (code != OK)
+			store_remove(g->store, points);
+	}
 	json_decref(record);
 	return code;
 }
@@ -244,6 +251,8 @@ static int run_floor(struct grid *g, size_t index, struct arena *a)
 	json_t *record = record_floor(g->plan, t, scores, n);
 	code = store_save(g->store, arena_printf(a, "floors/%s.json", t->floor_key), record);
 	json_decref(record);
+	if (code != OK)
+		store_remove(g->store, arena_printf(a, "floors/%s.samples.csv", t->floor_key));
 	TRY(code);
 	progress_end(g->progress, index, "ok", NULL);
 	return OK;

@@ -387,6 +387,15 @@ int store_commit(struct store_file *f)
 	return code;
 }
 
+void store_remove(const struct store *s, const char *name)
+{
+	char *path;
+
+	invariant(asprintf(&path, "%s/%s", s->dir, name) > 0);
+	unlink(path);
+	free(path);
+}
+
 int store_save(const struct store *s, const char *name, const json_t *document)
 {
 	struct store_file f;

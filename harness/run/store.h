@@ -62,6 +62,9 @@ int store_create(const struct store *s, const char *name, struct store_file *f);
 int store_commit(struct store_file *f);
 void store_discard(struct store_file *f);
 
+/** Take the file DIR/NAME away, if it is there. */
+void store_remove(const struct store *s, const char *name);
+
 /** A JSON document or a text, from start to commit. */
 int store_save(const struct store *s, const char *name, const json_t *document);
 int store_save_text(const struct store *s, const char *name, const char *text);

@@ -1,0 +1,481 @@
+#include "support.h"
+
+#include "core/version.h"
+#include "run/curve.h"
+#include "run/grid.h"
+#include "run/signals.h"
+
+#include <sys/resource.h>
+#include <time.h>
+
+/* --- methods that go wrong in one way each ---------------------------------------------------- */
+
+struct toy {
+	char unused;
+};
+
+static const struct pass weighted[] = { { "", "", WEIGHTS_EXACT, true }, { 0 } };
+
+static int fine_init(void *state, struct cell *c)
+{
+	(void)state, (void)c;
+	return OK;
+}
+
+static int unsupported_init(void *state, struct cell *c)
+{
+	(void)state, (void)c;
+	return fail(ERR_UNSUP, "not on this target");
+}
+
+static long hundred(const void *state)
+{
+	(void)state;
+	return 100;
+}
+
+static long very_many(const void *state)
+{
+	(void)state;
+	return 1000000000;
+}
+
+static int fine_train(void *state, struct cell *c, long it)
+{
+	(void)state;
+	c->counts.network += 3;
+	c->counts.target += 2;
+	cell_curve(c, "loss", it, 1.0 / (double)(it + 1));
+	return OK;
+}
+
+/* Two non-finite losses in three: not yet diverged. */
+static int shaky_train(void *state, struct cell *c, long it)
+{
+	(void)state;
+	cell_curve(c, "loss", it, it % 3 == 0 ? 1 : (double)NAN);
+	return OK;
+}
+
+static int nan_train(void *state, struct cell *c, long it)
+{
+	(void)state;
+	cell_curve(c, "loss", it, it < 10 ? 1 : (double)INFINITY);
+	return OK;
+}
+
+static int failing_train(void *state, struct cell *c, long it)
+{
+	(void)state, (void)c;
+	return it < 5 ? OK : fail(ERR_NUMERIC, "no root in iteration %ld", it);
+}
+
+static int diverging_train(void *state, struct cell *c, long it)
+{
+	(void)state, (void)c, (void)it;
+	return fail(ERR_DIVERGED, "the norm is 1e40");
+}
+
+static int slow_train(void *state, struct cell *c, long it)
+{
+	(void)state, (void)c, (void)it;
+	usleep(1000);
+	return OK;
+}
+
+static void fill(struct cell *c, struct draws *d, size_t bad)
+{
+	for (size_t i = 0; i < d->n * c->dim; i++)
+		d->x[i] = i / c->dim < bad ? (double)NAN : (double)(i % 7) - 3;
+	for (size_t i = 0; i < d->n; i++) {
+		d->log_w[i] = 0.25 + 0.5 * (double)(i % 2);
+		d->log_w_forward[i] = 0;
+	}
+	c->counts.network += d->n;
+	c->counts.target += 2 * d->n;
+}
+
+static int fine_sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
+	uint32_t repeat, struct draws *d)
+{
+	(void)state, (void)pass, (void)steps, (void)repeat;
+	fill(c, d, 0);
+	return OK;
+}
+
+static int some_bad_sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
+	uint32_t repeat, struct draws *d)
+{
+	(void)state, (void)pass, (void)steps, (void)repeat;
+	fill(c, d, 3);
+	return OK;
+}
+
+static int all_bad_sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
+	uint32_t repeat, struct draws *d)
+{
+	(void)state, (void)pass, (void)steps, (void)repeat;
+	fill(c, d, d->n);
+	return OK;
+}
+
+static int failing_sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
+	uint32_t repeat, struct draws *d)
+{
+	(void)state, (void)c, (void)pass, (void)repeat, (void)d;
+	return steps < 4 ? fine_sample(state, c, pass, steps, repeat, d)
+			 : fail(ERR_NUMERIC, "%zu steps are too many", steps);
+}
+
+#define TOY(toy_name)                                                   \
+	.name = toy_name, .title = toy_name, .paper = "", .version = 1, \
+	.state_size = sizeof(struct toy), .passes = weighted
+
+/* In the order of their seeds in the plan. */
+static const struct method toys[] = {
+	{ TOY("fine"), .init = fine_init, .iterations = hundred, .train = fine_train,
+		.sample = fine_sample },
+	{ TOY("shaky"), .init = fine_init, .iterations = hundred, .train = shaky_train,
+		.sample = fine_sample },
+	{ TOY("nan"), .init = fine_init, .iterations = hundred, .train = nan_train,
+		.sample = fine_sample },
+	{ TOY("failing"), .init = fine_init, .iterations = hundred, .train = failing_train,
+		.sample = fine_sample },
+	{ TOY("diverging"), .init = fine_init, .iterations = hundred, .train = diverging_train,
+		.sample = fine_sample },
+	{ TOY("slow"), .init = fine_init, .iterations = very_many, .train = slow_train,
+		.sample = fine_sample },
+	{ TOY("unsupported"), .init = unsupported_init, .sample = fine_sample },
+	{ TOY("some bad"), .init = fine_init, .sample = some_bad_sample },
+	{ TOY("all bad"), .init = fine_init, .sample = all_bad_sample },
+	{ TOY("failing late"), .init = fine_init, .sample = failing_sample },
+};
+enum { N_TOYS = sizeof(toys) / sizeof(*toys), SLOW = 5, SAMPLES = 20 };
+
+struct toy_grid {
+	const struct folder *f;
+	const char *config;
+	struct grid_options options;
+};
+
+/* The plan of a configuration with one method, cell i being toy i. */
+static int plan_toys(struct toy_grid *g, struct config *c, struct plan *p, struct arena *a)
+{
+	TRY(config_load(c, write_file(g->f, "toys.yaml", g->config), NULL, 0, a));
+	TRY(plan_make(p, c, a));
+	for (size_t i = 0; i < N_TOYS; i++) {
+		p->cells[i].method = &toys[i];
+	}
+	return OK;
+}
+
+static int run_toys(void *context)
+{
+	struct toy_grid *g = context;
+	struct arena *a = arena_new();
+	struct grid_summary summary;
+	struct config c;
+	struct plan p;
+	struct store *s;
+
+	signals_install();
+	parallel_use(2);
+	TRY(plan_toys(g, &c, &p, a));
+	TRY(store_open_to_write(&s, in_folder(g->f, "results"), 0, 0));
+	int code = grid_run(&p, s, &g->options, &summary, a);
+	store_close(s);
+	printf("ran %zu kept %zu not_run %zu stale %zu\n", summary.ran, summary.kept,
+		summary.not_run, summary.stale);
+	arena_free(a);
+	return code;
+}
+
+#define TOY_CONFIG                                                                            \
+	"seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\nsteps: [1, 4]\nsamples: 20\nfloor_draws: 2\n" \
+	"methods: [{ name: exact }]\ntargets: [{ name: gaussian }]\n"
+
+static void toy_keys(const struct folder *f, const char *config, char keys[N_TOYS][KEY_SIZE])
+{
+	struct toy_grid g = { .f = f, .config = config };
+	struct arena *a = arena_new();
+	struct config c;
+	struct plan p;
+
+	assert_int_equal(plan_toys(&g, &c, &p, a), OK);
+	assert_int_equal(p.n_cells, N_TOYS);
+	for (size_t i = 0; i < N_TOYS; i++)
+		memcpy(keys[i], p.cells[i].key, KEY_SIZE);
+	arena_free(a);
+}
+
+static json_t *load_record(const struct folder *f, const char *key)
+{
+	char name[PATH_LENGTH];
+	json_error_t e;
+
+	snprintf(name, sizeof(name), "results/cells/%s.json", key);
+	return json_load_file(in_folder(f, name), 0, &e);
+}
+
+static const char *text_of(const json_t *record, const char *key)
+{
+	const char *s = json_string_value(json_object_get(record, key));
+
+	return s != NULL ? s : "";
+}
+
+static void what_goes_wrong_is_a_state(void **state)
+{
+	static const struct {
+		const char *state, *message;
+	} expected[N_TOYS] = {
+		{ "ok", "" },
+		{ "ok", "" },
+		{ "diverged", "loss is not finite since iteration 10" },
+		{ "failed", "no root in iteration 5" },
+		{ "diverged", "the norm is 1e40" },
+		{ "timeout", "not done after 0.3 s" },
+		{ "skipped", "not on this target" },
+		{ "ok", "" },
+		{ "diverged", "no sample is finite" },
+		{ "failed", "4 steps are too many" },
+	};
+	const struct folder *f = *state;
+	struct toy_grid g = { .f = f, .config = TOY_CONFIG "timeout_seconds: 0.3\n" };
+	char keys[N_TOYS][KEY_SIZE];
+
+	toy_keys(f, g.config, keys);
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	for (size_t i = 0; i < N_TOYS; i++) {
+		json_t *r = load_record(f, keys[i]);
+		assert_non_null(r);
+		if (strcmp(text_of(r, "state"), expected[i].state) != 0 ||
+			strstr(text_of(r, "message"), expected[i].message) == NULL)
+			fail_msg("toy %s: %s, \"%s\"", toys[i].name, text_of(r, "state"),
+				text_of(r, "message"));
+		char points[PATH_LENGTH];
+		snprintf(points, sizeof(points), "results/cells/%s.samples.csv", keys[i]);
+		assert_int_equal(exists(in_folder(f, points)),
+			strcmp(expected[i].state, "ok") == 0);
+		json_decref(r);
+	}
+}
+
+/* Not run again, unless asked for. */
+static void what_is_there_is_kept(void **state)
+{
+	const struct folder *f = *state;
+	struct toy_grid g = { .f = f, .config = TOY_CONFIG "timeout_seconds: 0.3\n" };
+
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	assert_true(output_has(f, "out", "ran 10 kept 0 not_run 0 stale 0"));
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	assert_true(output_has(f, "out", "ran 0 kept 10 not_run 0 stale 0"));
+	g.options.retry_failed = true;
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	assert_true(output_has(f, "out", "ran 6 kept 4 not_run 0 stale 0"));
+	g.options = (struct grid_options){ .rerun_stale = true };
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	assert_true(output_has(f, "out", "ran 0 kept 10 not_run 0 stale 0"));
+	g.options = (struct grid_options){ .force = true, .serial = true };
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	assert_true(output_has(f, "out", "ran 10 kept 0 not_run 0 stale 0"));
+}
+
+static void stale_cells_are_told_and_made_anew_when_asked(void **state)
+{
+	const struct folder *f = *state;
+	struct toy_grid g = { .f = f, .config = TOY_CONFIG "timeout_seconds: 0.1\n" };
+	char keys[N_TOYS][KEY_SIZE], name[PATH_LENGTH];
+
+	toy_keys(f, g.config, keys);
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	json_t *r = load_record(f, keys[0]);
+	assert_string_equal(text_of(r, "code"), version.code);
+	json_object_set_new(r, "code", json_string("another"));
+	snprintf(name, sizeof(name), "results/cells/%s.json", keys[0]);
+	assert_int_equal(json_dump_file(r, in_folder(f, name), 0), 0);
+	json_decref(r);
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	assert_true(output_has(f, "out", "ran 0 kept 10 not_run 0 stale 1"));
+	g.options.rerun_stale = true;
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	assert_true(output_has(f, "out", "ran 1 kept 9 not_run 0 stale 0"));
+}
+
+static void records_hold_what_was_measured(void **state)
+{
+	const struct folder *f = *state;
+	struct toy_grid g = { .f = f, .config = TOY_CONFIG "timeout_seconds: 0.1\nrepeats: 2\n" };
+	char keys[N_TOYS][KEY_SIZE];
+
+	toy_keys(f, g.config, keys);
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	json_t *r = load_record(f, keys[0]), *results = json_object_get(r, "results"), *one;
+	const json_t *cost = json_object_get(r, "cost");
+	size_t i;
+	assert_int_equal(json_integer_value(json_object_get(cost, "train_network_evaluations")),
+		300);
+	assert_int_equal(json_integer_value(json_object_get(cost, "train_target_evaluations")),
+		200);
+	assert_int_equal(json_array_size(results), 4);
+	json_array_foreach(results, i, one)
+	{
+		assert_int_equal(json_integer_value(json_object_get(one, "steps")), i < 2 ? 1 : 4);
+		assert_int_equal(json_integer_value(json_object_get(one, "repeat")), i % 2);
+		assert_int_equal(json_integer_value(json_object_get(one, "network_evaluations")),
+			SAMPLES);
+		assert_int_equal(json_integer_value(json_object_get(one, "target_evaluations")),
+			2 * SAMPLES);
+		const json_t *elbo = json_object_get(json_object_get(one, "metrics"), "elbo");
+		assert_true(json_real_value(json_object_get(elbo, "value")) == 0.5);
+	}
+	json_decref(r);
+
+	/* Three samples that are not finite: no sample metric, but the weights' are there. */
+	r = load_record(f, keys[7]);
+	one = json_array_get(json_object_get(r, "results"), 0);
+	assert_int_equal(json_integer_value(json_object_get(one, "nonfinite")), 3);
+	assert_null(json_object_get(json_object_get(one, "metrics"), "mmd_u"));
+	assert_non_null(strstr(text_of(json_object_get(one, "failed_metrics"), "mmd_u"),
+		"3 of 20 samples"));
+	assert_non_null(json_object_get(json_object_get(one, "metrics"), "elbo"));
+	json_decref(r);
+}
+
+static double seconds_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The slow cell would run for ever; the others are done long before the signal. */
+static void interruption_is_quick_and_keeps_what_is_done(void **state)
+{
+	const struct folder *f = *state;
+	struct toy_grid g = { .f = f, .config = TOY_CONFIG };
+	char keys[N_TOYS][KEY_SIZE];
+
+	toy_keys(f, g.config, keys);
+	pid_t child = start_child(f, run_toys, &g);
+	char last[PATH_LENGTH];
+	snprintf(last, sizeof(last), "results/cells/%s.json", keys[N_TOYS - 1]);
+	while (!exists(in_folder(f, last)))
+		usleep(10000);
+	double start = seconds_now();
+	kill(child, SIGINT);
+	assert_int_equal(wait_child(child), ERR_INTERRUPTED);
+	assert_true(seconds_now() - start < 3);
+	assert_true(output_has(f, "out", "ran 9 kept 0 not_run 1"));
+	assert_null(load_record(f, keys[SLOW]));
+	char partial[PATH_LENGTH];
+	snprintf(partial, sizeof(partial), "ls %s | grep -q partial",
+		in_folder(f, "results/cells"));
+	assert_int_not_equal(system(partial), 0);
+}
+
+/* A file size limit stands for a full disk. The run stops, with nothing half written. */
+static int run_toys_on_full_disk(void *context)
+{
+	struct rlimit limit = { 1000, 1000 };
+
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	/* The output files would be full as well. */
+	if (freopen("/dev/null", "w", stdout) == NULL || freopen("/dev/null", "w", stderr) == NULL)
+		return 99;
+	return run_toys(context);
+}
+
+static void a_full_disk_ends_the_run(void **state)
+{
+	const struct folder *f = *state;
+	struct toy_grid g = { .f = f, .config = TOY_CONFIG };
+
+	write_file(f, "toys.yaml", TOY_CONFIG);
+	assert_int_equal(run_child(f, run_toys_on_full_disk, &g), ERR_IO);
+	assert_int_equal(rmdir(in_folder(f, "results/cells")), 0);
+}
+
+/* --- curves ----------------------------------------------------------------------------------- */
+
+static void curves_are_thinned(void **state)
+{
+	struct arena *a = arena_new();
+	struct cell c = { .arena = a };
+	(void)state;
+
+	for (long it = 0; it < 12345; it++) {
+		cell_curve(&c, "loss", it, (double)it);
+		if (it % 10 == 0)
+			cell_curve(&c, "distillation", it, 1);
+		const struct curve *k = c.curves;
+		assert_true(k->n <= CURVE_POINTS);
+		assert_int_equal(k->iteration[k->n - 1], it);
+	}
+	const struct curve *k = c.curves;
+	assert_string_equal(k->name, "loss");
+	assert_true(k->n > CURVE_POINTS / 2);
+	for (size_t i = 0; i < k->n; i++) {
+		assert_true(k->value[i] == (double)k->iteration[i]);
+		assert_true(i + 1 == k->n || k->iteration[i] == (long)i * k->stride);
+	}
+	assert_string_equal(k->next->name, "distillation");
+	assert_null(curve_diverged(c.curves));
+	arena_free(a);
+}
+
+/* --- real methods ----------------------------------------------------------------------------- */
+
+static const char small_grid[] =
+	"seeds: [0, 1]\nsteps: [1, 4]\nsamples: 300\nfloor_draws: 2\n"
+	"methods: [{ name: exact }, { name: smc, options: { temperatures: 8,"
+	" ess_target: 0.5, moves: 1 } }]\n"
+	"targets: [{ name: gaussian }, { name: gmm9 }, { name: ionosphere }]\n";
+
+static void results_do_not_depend_on_threads(void **state)
+{
+	const struct folder *f = *state;
+
+	write_file(f, "grid.yaml", small_grid);
+	assert_int_equal(stride(f, "run %s/grid.yaml --out %s/one -j 1"), EXIT_DONE);
+	assert_int_equal(stride(f, "run %s/grid.yaml --out %s/two -j 2"), EXIT_DONE);
+	assert_int_equal(stride(f, "run %s/grid.yaml --out %s/seven -j 7"), EXIT_DONE);
+	assert_int_equal(stride(f, "run %s/grid.yaml --out %s/serial -j 2 --serial"), EXIT_DONE);
+	assert_true(same_results(f, "one", "two"));
+	assert_true(same_results(f, "one", "seven"));
+	assert_true(same_results(f, "one", "serial"));
+}
+
+static void shards_together_are_the_whole(void **state)
+{
+	const struct folder *f = *state;
+
+	write_file(f, "grid.yaml", small_grid);
+	assert_int_equal(stride(f, "run %s/grid.yaml --out %s/whole"), EXIT_DONE);
+	for (int k = 1; k <= 3; k++) {
+		char words[PATH_LENGTH];
+		snprintf(words, sizeof(words), "run %%s/grid.yaml --out %%s/parts --shard %d/3", k);
+		assert_int_equal(stride(f, words), EXIT_DONE);
+	}
+	assert_true(same_results(f, "whole", "parts"));
+}
+
+int main(void)
+{
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
+	const struct CMUnitTest tests[] = {
+		IN_FOLDER(what_goes_wrong_is_a_state),
+		IN_FOLDER(what_is_there_is_kept),
+		IN_FOLDER(stale_cells_are_told_and_made_anew_when_asked),
+		IN_FOLDER(records_hold_what_was_measured),
+		IN_FOLDER(interruption_is_quick_and_keeps_what_is_done),
+		IN_FOLDER(a_full_disk_ends_the_run),
+		cmocka_unit_test(curves_are_thinned),
+		IN_FOLDER(results_do_not_depend_on_threads),
+		IN_FOLDER(shards_together_are_the_whole),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
