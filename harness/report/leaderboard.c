@@ -7,7 +7,8 @@ const char *const legend[] = {
 	"joint standard error). Not ranked: the exact sampler, rows with failed seeds, values with "
 	"▲.",
 	"~: within the noise floor, that is, not worse than what exact samples score against exact "
-	"samples in 95 of 100 draws.",
+	"samples in 95 of 100 draws. The last row has the mean and the 95 % quantile of that "
+	"score.",
 	"▲: a lower bound that exceeds log Z by more than 3 joint standard errors, so it is no "
 	"bound.",
 	"†: some seeds diverged or failed, or the metric is undefined for them; the mean is over "
@@ -85,16 +86,22 @@ static void row_cells(struct table_cell *cells, const struct row *row, struct ar
 	cells[2].marks = row->ok < row->total ? MARK_PARTIAL : 0;
 }
 
-/* A line between methods, and under the oracle. */
-static void rule_between(struct table *t, const struct board *b, size_t row)
+static size_t rows_of(const struct board *b, const struct series *s)
 {
-	static const char *const nobody = "";
-	const char *before = nobody;
+	size_t n = 0;
 
-	for (size_t i = 0; i < row; i++)
-		if (b->rows[i].selected)
-			before = b->rows[i].series->method;
-	t->rule[t->n_rows - 1] = t->n_rows > 1 && strcmp(before, b->rows[row].series->method);
+	for (size_t i = 0; i < b->n_rows; i++)
+		n += b->rows[i].selected && !strcmp(b->rows[i].series->method, s->method);
+	return n;
+}
+
+/* A line under the oracle, and around a method with several rows. before: the row above, or NULL. */
+static bool rule_between(const struct board *b, const struct row *before, const struct row *row)
+{
+	if (!before || !strcmp(before->series->method, row->series->method))
+		return false;
+	return before->series->oracle || rows_of(b, before->series) > 1 ||
+	       rows_of(b, row->series) > 1;
 }
 
 /* --- tables ---------------------------------------------------------------------------------- */
@@ -104,6 +111,15 @@ struct pick {
 	size_t n;
 	size_t *column;
 };
+
+/* Columns of the name, or (name NULL) of the group. */
+static void pick_columns(struct pick *p, const struct board *b, const char *name,
+	enum column_group group)
+{
+	for (size_t c = 0; c < b->n_columns; c++)
+		if (name ? !strcmp(b->columns[c].name, name) : b->columns[c].group == group)
+			p->column[p->n++] = c;
+}
 
 static bool any_value(const struct row *row, const struct pick *p)
 {
@@ -124,7 +140,7 @@ static void floor_row(struct table *t, const struct board *b, const struct pick 
 		return;
 	cells = table_row(t);
 	t->rule[t->n_rows - 1] = true;
-	cells[0] = text_cell("noise floor: mean (95 % quantile)");
+	cells[0] = text_cell("floor: mean (q95)");
 	for (size_t k = 0; k < p->n; k++) {
 		const struct floor_value *f = b->columns[p->column[k]].floor;
 
@@ -143,6 +159,7 @@ static struct table pick_table(const struct board *b, const struct pick *p, bool
 	struct arena *a)
 {
 	struct table t = table_new(HEAD_COLS + p->n, b->n_rows + 1, a);
+	const struct row *before = NULL;
 
 	head_cells(&t);
 	for (size_t k = 0; k < p->n; k++)
@@ -154,7 +171,8 @@ static struct table pick_table(const struct board *b, const struct pick *p, bool
 		if (!row->selected || !(any_value(row, p) || (failures && !row->ok)))
 			continue;
 		cells = table_row(&t);
-		rule_between(&t, b, i);
+		t.rule[t.n_rows - 1] = rule_between(b, before, row);
+		before = row;
 		row_cells(cells, row, a);
 		for (size_t k = 0; k < p->n; k++)
 			cells[HEAD_COLS + k] = estimate_cell(&row->values[p->column[k]], row, a);
@@ -170,9 +188,7 @@ struct table leaderboard_table(const struct board *b, enum column_group group, s
 	struct pick p = { 0, arena_alloc(a, b->n_columns, sizeof(size_t)) };
 	struct table t;
 
-	for (size_t c = 0; c < b->n_columns; c++)
-		if (b->columns[c].group == group)
-			p.column[p.n++] = c;
+	pick_columns(&p, b, NULL, group);
 	if (!p.n && group != GROUP_SAMPLES)
 		return (struct table){ 0 };
 	t = pick_table(b, &p, group == GROUP_SAMPLES, a);
@@ -185,17 +201,24 @@ struct table leaderboard_table(const struct board *b, enum column_group group, s
 
 struct table summary_table(const struct board *b, struct arena *a)
 {
-	static const char *const headlines[] = { "sinkhorn_osds", "mmd_osds", "elbo", "delta_logz",
-		"ess_rev", "elbo_df" };
+	static const char *const samples[] = { "sinkhorn_osds", "mmd_osds" };
+	static const char *const evidence[] = { "elbo", "delta_logz", "elbo_df" };
 	struct pick p = { 0, arena_alloc(a, b->n_columns, sizeof(size_t)) };
+	struct table t;
 
-	for (size_t k = 0; k < sizeof(headlines) / sizeof(headlines[0]); k++)
-		for (size_t c = 0; c < b->n_columns; c++)
-			if (!strcmp(b->columns[c].name, headlines[k]))
-				p.column[p.n++] = c;
-	for (size_t c = 0; !p.n && c < b->n_columns; c++)
-		p.column[p.n++] = c;
-	return pick_table(b, &p, true, a);
+	for (size_t k = 0; k < sizeof(samples) / sizeof(samples[0]); k++)
+		pick_columns(&p, b, samples[k], GROUP_SAMPLES);
+	if (!p.n)
+		pick_columns(&p, b, NULL, GROUP_SAMPLES);
+	if (!p.n)
+		pick_columns(&p, b, NULL, GROUP_OTHER);
+	for (size_t k = 0; k < sizeof(evidence) / sizeof(evidence[0]); k++)
+		pick_columns(&p, b, evidence[k], GROUP_EVIDENCE);
+	t = pick_table(b, &p, true, a);
+	for (size_t k = 0; k < p.n; k++)
+		t.head[HEAD_COLS + k].text = arena_printf(a, "%s%s", b->columns[p.column[k]].name,
+			arrow(b->columns[p.column[k]].better));
+	return t;
 }
 
 struct table cost_table(const struct board *b, struct arena *a)
@@ -205,6 +228,7 @@ struct table cost_table(const struct board *b, struct arena *a)
 		"training network evaluations", "training target evaluations", "peak MB" };
 	enum { N = sizeof(heads) / sizeof(heads[0]) };
 	struct table t = table_new(HEAD_COLS + N, b->n_rows, a);
+	const struct row *before = NULL;
 
 	head_cells(&t);
 	for (size_t k = 0; k < N; k++)
@@ -223,7 +247,8 @@ struct table cost_table(const struct board *b, struct arena *a)
 		if (!row->selected || !row->ok)
 			continue;
 		cells = table_row(&t);
-		rule_between(&t, b, i);
+		t.rule[t.n_rows - 1] = rule_between(b, before, row);
+		before = row;
 		row_cells(cells, row, a);
 		for (size_t k = 0; k < N; k++) {
 			cells[HEAD_COLS + k] = quantity_cell(x[k], a);
@@ -403,7 +428,7 @@ static void csv_text(const char *text, FILE *out)
 void leaderboard_csv(const struct board *b, FILE *out, struct arena *a)
 {
 	(void)a;
-	fputs("target,method,options,pass,steps,seeds_ok,seeds,metric,version,unit,n,seeds_used,"
+	fputs("target,method,variant,pass,steps,seeds_ok,seeds,metric,version,unit,n,seeds_used,"
 	      "mean,"
 	      "se,se_from,best,within_floor,above_log_z,floor_mean,floor_q95,log_z\n",
 		out);
@@ -435,14 +460,23 @@ void leaderboard_csv(const struct board *b, FILE *out, struct arena *a)
 		}
 }
 
-static void long_row(const struct record *c, const struct record_result *r, const char *metric,
-	int version, double value, double se, FILE *out)
+/* "key=value;..." */
+static const char *settings_text(const struct settings *s, struct arena *a)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < s->n; i++)
+		text = arena_printf(a, "%s%s%s=%s", text, i ? ";" : "", s->list[i].key,
+			s->list[i].value);
+	return text;
+}
+
+static void long_row(const struct record *c, const char *options, const struct record_result *r,
+	const char *metric, int version, double value, double se, FILE *out)
 {
 	csv_field(c->target, out);
 	fputc(',', out);
-	for (size_t i = 0; i < c->target_options.n; i++)
-		fprintf(out, "%s%s=%s", i ? ";" : "", c->target_options.list[i].key,
-			c->target_options.list[i].value);
+	csv_field(options, out);
 	fprintf(out, ",%zu", c->dim);
 	csv_text(c->method, out);
 	csv_text(c->variant, out);
@@ -461,16 +495,17 @@ static void long_row(const struct record *c, const struct record_result *r, cons
 	fputc('\n', out);
 }
 
-void long_csv(const struct records *r, FILE *out)
+void long_csv(const struct records *r, FILE *out, struct arena *a)
 {
-	fputs("target,target_options,dim,method,options,key,seed,state,pass,steps,repeat,n,metric,"
+	fputs("target,target_options,dim,method,variant,key,seed,state,pass,steps,repeat,n,metric,"
 	      "version,value,se\n",
 		out);
 	for (size_t i = 0; i < r->n_cells; i++) {
 		const struct record *c = &r->cells[i];
+		const char *options = settings_text(&c->target_options, a);
 
 		if (!c->n_results)
-			long_row(c, NULL, NULL, 0, (double)NAN, (double)NAN, out);
+			long_row(c, options, NULL, NULL, 0, (double)NAN, (double)NAN, out);
 		for (size_t k = 0; k < c->n_results; k++) {
 			const struct record_result *s = &c->results[k];
 			const struct {
@@ -482,11 +517,11 @@ void long_csv(const struct records *r, FILE *out)
 				{ "train_seconds", c->cost.train_seconds } };
 
 			for (size_t m = 0; m < s->n_values; m++)
-				long_row(c, s, s->values[m].metric, s->values[m].version,
+				long_row(c, options, s, s->values[m].metric, s->values[m].version,
 					s->values[m].value, s->values[m].se, out);
 			for (size_t m = 0; m < sizeof(costs) / sizeof(costs[0]); m++)
 				if (!isnan(costs[m].value))
-					long_row(c, s, costs[m].name, 0, costs[m].value,
+					long_row(c, options, s, costs[m].name, 0, costs[m].value,
 						(double)NAN, out);
 		}
 	}

@@ -32,6 +32,6 @@ void leaderboard_latex(const struct board *b, FILE *out, struct arena *a);
 void leaderboard_csv(const struct board *b, FILE *out, struct arena *a);
 
 /** Every number of every seed, repeat, pass and step count, one a line. */
-void long_csv(const struct records *r, FILE *out);
+void long_csv(const struct records *r, FILE *out, struct arena *a);
 
 #endif

@@ -54,7 +54,7 @@ static int write_tables(const struct job *j)
 		TRY(write_board_file(j, b, "csv", leaderboard_csv));
 	}
 	TRY(file_start(&f, arena_printf(j->arena, "%s/long.csv", j->folder), j->arena));
-	long_csv(j->model.records, f.stream);
+	long_csv(j->model.records, f.stream, j->arena);
 	return file_finish(&f);
 }
 

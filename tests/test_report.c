@@ -1,0 +1,965 @@
+/* The report on small synthetic records: averages, ties, marks, renderings, errors. */
+#include "support.h"
+
+#include "report/compare.h"
+#include "report/model.h"
+#include "report/report.h"
+#include "report/table.h"
+
+#include <dirent.h>
+
+/* What the report knows of metrics here, whatever the folder metrics/ holds. */
+static const struct metric dist = { .name = "dist",
+	.title = "Distance",
+	.unit = "",
+	.paper = "a test",
+	.version = 1,
+	.better = BETTER_LOWER,
+	.needs = NEEDS_SAMPLES | NEEDS_EXACT,
+	.floor = true };
+static const struct metric cover = { .name = "cover",
+	.title = "Coverage",
+	.unit = "",
+	.version = 1,
+	.better = BETTER_HIGHER,
+	.needs = NEEDS_SAMPLES,
+	.floor = true };
+static const struct metric elbo = { .name = "elbo",
+	.title = "ELBO",
+	.unit = "nats",
+	.version = 1,
+	.better = BETTER_HIGHER,
+	.needs = NEEDS_WEIGHTS };
+static const struct metric gap = { .name = "gap",
+	.title = "Gap",
+	.unit = "nats",
+	.version = 2,
+	.better = BETTER_ZERO,
+	.needs = NEEDS_WEIGHTS | NEEDS_LOG_Z };
+static const struct metric *const known[] = { &cover, &dist, &elbo, &gap, NULL };
+
+static void assert_near(double a, double b, double tolerance)
+{
+	if (!(fabs(a - b) <= tolerance))
+		fail_msg("%.17g is not within %g of %.17g", a, tolerance, b);
+}
+
+/* Pieces of records, for as long as the program runs. */
+static struct arena *texts;
+
+/* --- records --------------------------------------------------------------------------------- */
+
+/* A cell as a test sees it; NULL: what most cells have. */
+struct spec {
+	const char *key, *method, *title;
+	long seed;
+	const char *results; /* the list's inside */
+	const char *state, *message, *options, *date, *extra;
+	const char *target, *log_z;
+};
+
+static const char *or_else(const char *text, const char *other)
+{
+	return text ? text : other;
+}
+
+static const char *const exact_zero =
+	"{\"kind\": \"exact\", \"value\": 0, \"se\": 0, \"source\": \"by hand\"}";
+
+static void put_cell(const struct folder *f, const struct spec *s)
+{
+	char name[64], *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	mkdir(in_folder(f, "cells"), 0777);
+	mkdir(in_folder(f, "floors"), 0777);
+	fprintf(out,
+		"{\"schema\": 1, \"kind\": \"cell\", \"key\": \"%s\", \"method\": \"%s\", "
+		"\"method_title\": \"%s\", \"target\": \"%s\", \"target_title\": \"Toy_1 & 50 "
+		"%%\", "
+		"\"dim\": 2, \"seed\": %ld, \"options\": {%s}, \"target_options\": {}, \"state\": "
+		"\"%s\", \"message\": %s, \"log_z\": %s, \"training\": {\"iterations\": 20, "
+		"\"curves\": {\"loss\": {\"iteration\": [0, 10, 20], \"value\": [100, \"inf\", "
+		"1]}}}, \"results\": [%s], \"cost\": {\"train_seconds\": 2.5, \"peak_rss_mb\": 90, "
+		"\"train_network_evaluations\": 1000, \"train_target_evaluations\": 500, "
+		"\"concurrent\": true}, \"code\": \"c0de\", \"metric_versions\": {\"dist\": 1, "
+		"\"cover\": 1, \"elbo\": 1, \"gap\": 2}, \"provenance\": {\"commit\": \"abc\", "
+		"\"dirty\": false, \"threads\": 2, \"date\": \"%s\"}%s}",
+		s->key, s->method, s->title, or_else(s->target, "toy"), s->seed,
+		or_else(s->options, ""), or_else(s->state, "ok"), or_else(s->message, "null"),
+		or_else(s->log_z, exact_zero), or_else(s->results, ""),
+		or_else(s->date, "2026-01-02T03:04:05Z"), or_else(s->extra, ""));
+	fclose(out);
+	snprintf(name, sizeof(name), "cells/%s.json", s->key);
+	write_file(f, name, text);
+	free(text);
+}
+
+/* One element of results. */
+static const char *result(const char *pass, size_t steps, size_t repeat, const char *metrics_text)
+{
+	return arena_printf(texts,
+		"{\"pass\": \"%s\", \"pass_title\": \"%s\", \"weights\": \"exact\", \"steps\": "
+		"%zu, "
+		"\"repeat\": %zu, \"n\": 100, \"metrics\": {%s}, \"failed_metrics\": {}, "
+		"\"nonfinite\": 0, \"network_evaluations\": %zu, \"target_evaluations\": %zu, "
+		"\"sample_seconds\": 0.25, \"score_seconds\": 1}",
+		pass, pass, steps, repeat, metrics_text, 100 * steps, 100 * steps);
+}
+
+/* A metric's value; se < 0: not known. */
+static const char *value(const char *name, double x, double se)
+{
+	const char *known_se = se < 0 ? "null" : arena_printf(texts, "%.17g", se);
+
+	return arena_printf(texts, "\"%s\": {\"value\": %.17g, \"se\": %s}", name, x, known_se);
+}
+
+static const char *join(const char *a, const char *b)
+{
+	return arena_printf(texts, "%s, %s", a, b);
+}
+
+/* One seed of a method without steps that scored x. */
+static void put_simple(const struct folder *f, const char *method, long seed, const char *metric,
+	double x, double se)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "%s%ld", method, seed);
+	put_cell(f, &(struct spec){ .key = key,
+			    .method = method,
+			    .title = method,
+			    .seed = seed,
+			    .results = result("", 0, 0, value(metric, x, se)) });
+}
+
+static void put_floor(const struct folder *f, size_t n)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		"{\"schema\": 1, \"kind\": \"floor\", \"target\": \"toy\", \"dim\": 2, "
+		"\"target_options\": {}, \"n\": %zu, \"draws\": 5, \"unknown\": [1], \"metrics\": "
+		"{\"dist\": {\"version\": 1, \"mean\": 0.1, \"sd\": 0.01, \"q95\": 0.115, "
+		"\"values\": [0.09, 0.095, 0.1, 0.105, 0.11]}, \"cover\": {\"version\": 1, "
+		"\"mean\": 0.95, \"sd\": 0.01, \"q95\": 0.97, \"values\": [0.94, 0.96]}}}",
+		n);
+	mkdir(in_folder(f, "floors"), 0777);
+	write_file(f, "floors/toy.json", text);
+}
+
+static void put_samples(const struct folder *f)
+{
+	char *text = NULL, *exact = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	FILE *floor_out;
+
+	fputs("pass,steps,x1,x2\n", out);
+	for (int steps = 1; steps <= 8; steps += 7)
+		for (int i = 0; i < 50; i++)
+			fprintf(out, "ode,%d,%g,%g\n", steps, sin(i * steps), cos(i + steps));
+	fclose(out);
+	write_file(f, "cells/b0.samples.csv", text);
+	floor_out = open_memstream(&exact, &size);
+	fputs("x1,x2\n", floor_out);
+	for (int i = 0; i < 50; i++)
+		fprintf(floor_out, "%g,%g\n", sin(i), cos(3 * i));
+	fclose(floor_out);
+	write_file(f, "floors/toy.samples.csv", exact);
+	free(text);
+	free(exact);
+}
+
+/* A little of everything: the oracle, a tie, steps with repeats and a diverged seed, a method that
+ * failed, a bound above log Z, a single seed with an error of its own, infinities. */
+static void put_toy(const struct folder *f)
+{
+	static const double shift[] = { 0, 0.01, -0.01 };
+	char key[8];
+
+	for (long seed = 0; seed < 3; seed++) {
+		const double d = shift[seed];
+
+		put_simple(f, "exact", seed, "dist", 0.1 + d, -1);
+		snprintf(key, sizeof(key), "a%ld", seed);
+		put_cell(f, &(struct spec){ .key = key,
+				    .method = "a",
+				    .title = "Alpha",
+				    .seed = seed,
+				    .results = result("", 0, 0,
+					    join(value("dist", 0.12 + d, -1),
+						    value("elbo", -0.5 - d, 0.02))) });
+		snprintf(key, sizeof(key), "d%ld", seed);
+		put_cell(f, &(struct spec){ .key = key,
+				    .method = "d",
+				    .title = "Delta|x",
+				    .seed = seed,
+				    .results = result("", 0, 0,
+					    join(value("dist", 0.125 - d, -1),
+						    value("elbo", 0.8 + d, 0.02))) });
+		snprintf(key, sizeof(key), "b%ld", seed);
+		put_cell(f,
+			&(struct spec){ .key = key,
+				.method = "b",
+				.title = "Beta_2",
+				.seed = seed,
+				.state = seed == 2 ? "diverged" : "ok",
+				.message = seed == 2 ? "\"loss is NaN at iteration 7\"" : NULL,
+				.results =
+					seed == 2 ? ""
+						  : join(join(result("ode", 1, 0,
+								      value("dist", 2 + d, -1)),
+								 result("ode", 1, 1,
+									 value("dist", 4 + d, -1))),
+							    result("ode", 8, 0,
+								    value("dist", 0.01, -1))) });
+	}
+	put_cell(f, &(struct spec){ .key = "c0",
+			    .method = "c",
+			    .title = "Gamma",
+			    .state = "failed",
+			    .message = "\"no such thing\"" });
+	put_cell(f,
+		&(struct spec){ .key = "e0",
+			.method = "e",
+			.title = "Epsilon",
+			.results = result("", 0, 0,
+				"\"dist\": {\"value\": \"inf\"}, \"elbo\": {\"value\": -1234567, "
+				"\"se\": 1000}, \"gap\": {\"value\": \"nan\", \"se\": null}"),
+			.extra = ", \"unknown\": {\"key\": [1, 2]}" });
+	put_floor(f, 100);
+	put_samples(f);
+	write_file(f, "config.yaml", "methods: [a, b]\n");
+	write_file(f, "perf.json",
+		"{\"sgemm_gflops\": {\"1\": 100}, \"workloads\": [{\"workload\": \"a/b/train\", "
+		"\"threads\": 1, \"ms\": 12.5, \"flops\": 1e9, \"efficiency\": 0.8, "
+		"\"peak_rss_mb\": 90}], \"ratios\": {\"graph\": 1.1}}");
+}
+
+static int write_report(const struct folder *f, FILE *log, bool figures)
+{
+	const struct report_options o = { .no_figures = !figures, .log = log, .metrics = known };
+
+	return report_write(f->path, &o);
+}
+
+/* A board made from the folder's records, with its arena. */
+struct made {
+	struct arena *arena;
+	struct records records;
+	struct model model;
+	const struct board *board;
+};
+
+static struct made make(const struct folder *f)
+{
+	struct made m = { .arena = arena_new() };
+
+	if (records_read(f->path, &m.records, m.arena) != OK)
+		fail_msg("%s", error_text());
+	model_make(&m.model, &m.records, known, m.arena);
+	m.board = &m.model.boards[0];
+	return m;
+}
+
+static const struct estimate *estimate_of(const struct made *m, const char *method, size_t steps,
+	const char *metric)
+{
+	for (size_t i = 0; i < m->board->n_rows; i++)
+		for (size_t c = 0; c < m->board->n_columns; c++)
+			if (!strcmp(m->board->rows[i].series->method, method) &&
+				m->board->rows[i].steps == steps &&
+				!strcmp(m->board->columns[c].name, metric))
+				return &m->board->rows[i].values[c];
+	fail_msg("no %s of %s", metric, method);
+	return NULL;
+}
+
+/* --- statistics and numbers ------------------------------------------------------------------ */
+
+static void test_welch(void **state)
+{
+	/* Equal sizes and variances, 2 degrees of freedom: p = 1 - t / sqrt(2 + t^2). */
+	const double x[] = { 0, 2 }, y[] = { 3, 5 }, t = 3 / sqrt(2);
+	/* One side without spread: n - 1 = 1 degree, a Cauchy: p = 1 - 2 atan(t) / pi. */
+	const double still[] = { 4, 4, 4 };
+	/* Variances of the mean a = 1 and b = 4 of 2 and 3 values: 25 / (1 + 16 / 2) degrees, 2.78;
+	 * p lies between those of 2 and of 3 degrees (closed forms). */
+	const double u[] = { 0, 2 }, v[] = { 10 - sqrt(12), 10, 10 + sqrt(12) };
+	const double tt = 9 / sqrt(5), angle = atan(tt / sqrt(3));
+	const double two = 1 - tt / sqrt(2 + tt * tt);
+	const double three = 1 - 2 / M_PI * (angle + sin(angle) * cos(angle));
+	const double one[] = { 1, 1 };
+
+	(void)state;
+	/* A few roundings of numbers near 1. */
+	assert_near(welch_p(x, 2, y, 2), 1 - t / sqrt(2 + t * t), 1e-14);
+	assert_near(welch_p(y, 2, x, 2), welch_p(x, 2, y, 2), 0);
+	assert_near(welch_p(x, 2, still, 3), 1 - 2 * atan(3) / M_PI, 1e-14);
+	assert_true(three < welch_p(u, 2, v, 3) && welch_p(u, 2, v, 3) < two);
+	assert_near(welch_p(one, 2, one, 2), 1, 0);
+	assert_near(welch_p(one, 2, still, 3), 0, 0);
+}
+
+static void test_numbers_as_text(void **state)
+{
+	const double nan_ = (double)NAN, inf = (double)INFINITY;
+	const struct {
+		double mean, se;
+		bool one_run;
+		const char *text;
+	} cases[] = {
+		{ 1.23456, 0.0321, false, "1.235 ± 0.032" },
+		{ 1.23456, 0.0321, true, "1.235 (0.032)" },
+		{ -2721.4, 342, false, "-2721 ± 342" },
+		{ 0.5, 0.0996, false, "0.500 ± 0.100" },
+		{ 0.0312345, nan_, false, "0.03123" },
+		{ 0, nan_, false, "0.000" },
+		{ 12345.6, nan_, false, "12346" },
+		{ -1234567, 1000, false, "(-1.2346 ± 0.0010)e+06" },
+		{ 3.2e-7, nan_, false, "3.200e-07" },
+		{ 2, 0, false, "2.000 ± 0" },
+		{ inf, nan_, false, "inf" },
+		{ -inf, nan_, false, "-inf" },
+		{ nan_, 1, false, "nan" },
+	};
+	struct arena *a = arena_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(number_text(cases[i].mean, cases[i].se, cases[i].one_run, a),
+			cases[i].text);
+	assert_string_equal(quantity_text(0.012345, a), "0.0123");
+	assert_string_equal(quantity_text(12345.6, a), "12346");
+	assert_string_equal(quantity_text(128, a), "128");
+	assert_string_equal(quantity_text(3.1e9, a), "3.10e+09");
+	assert_null(quantity_text(nan_, a));
+	arena_free(a);
+}
+
+/* --- averages and marks ---------------------------------------------------------------------- */
+
+static void test_repeats_then_seeds(void **state)
+{
+	const struct folder *f = *state;
+	const struct estimate *e;
+	struct made m;
+
+	put_cell(f, &(struct spec){ .key = "1",
+			    .method = "a",
+			    .title = "a",
+			    .seed = 0,
+			    .results = join(result("p", 4, 0, value("dist", 1, -1)),
+				    result("p", 4, 1, value("dist", 3, -1))) });
+	put_cell(f, &(struct spec){ .key = "2",
+			    .method = "a",
+			    .title = "a",
+			    .seed = 1,
+			    .results = result("p", 4, 0, value("dist", 8, -1)) });
+	m = make(f);
+	e = estimate_of(&m, "a", 4, "dist");
+	/* Means of the seeds 2 and 8; standard error sqrt(18 / 2). */
+	assert_int_equal(e->seeds, 2);
+	assert_near(e->mean, 5, 0);
+	assert_near(e->se, 3, 1e-15);
+	assert_string_equal(m.model.series[0].label, "a p");
+	arena_free(m.arena);
+}
+
+static void test_ties_by_welch(void **state)
+{
+	const struct folder *f = *state;
+	const double best[] = { 1.0, 1.1, 0.9 }, near[] = { 1.1, 1.2, 1.0 },
+		     far[] = { 2, 2.1, 1.9 };
+	struct made m;
+
+	for (long s = 0; s < 3; s++) {
+		put_simple(f, "best", s, "dist", best[s], -1);
+		put_simple(f, "near", s, "dist", near[s], -1);
+		put_simple(f, "far", s, "dist", far[s], -1);
+		put_simple(f, "exact", s, "dist", 0.5, -1);
+	}
+	m = make(f);
+	assert_true(estimate_of(&m, "best", 0, "dist")->best);
+	assert_true(estimate_of(&m, "near", 0, "dist")->best); /* p = 0.29 */
+	assert_false(estimate_of(&m, "far", 0, "dist")->best);
+	assert_false(estimate_of(&m, "exact", 0, "dist")->best);
+	assert_true(m.board->rows[0].series->oracle); /* the oracle comes first */
+	arena_free(m.arena);
+}
+
+/* Near 0 is best, whatever the sign; ties are of the values, so that -1 and 1 are not one. */
+static void test_ties_of_one_seed(void **state)
+{
+	const struct folder *f = *state;
+	struct made m;
+
+	put_simple(f, "a", 0, "cover", 0.9, 0.03);
+	put_simple(f, "b", 0, "cover", 0.86, 0.03); /* 0.04 <= 0.042, the joint error */
+	put_simple(f, "c", 0, "cover", 0.85, 0.03); /* 0.05 > 0.042 */
+	put_simple(f, "d", 0, "dist", 2, -1);
+	put_simple(f, "e", 0, "dist", 2, -1);
+	put_simple(f, "g", 0, "dist", 2.0001, -1);
+	put_simple(f, "h", 0, "gap", -1, -1);
+	put_simple(f, "i", 0, "gap", 1.5, -1);
+	m = make(f);
+	assert_true(estimate_of(&m, "a", 0, "cover")->best);
+	assert_true(estimate_of(&m, "b", 0, "cover")->best);
+	assert_false(estimate_of(&m, "c", 0, "cover")->best);
+	assert_true(estimate_of(&m, "d", 0, "dist")->best);
+	assert_true(estimate_of(&m, "e", 0, "dist")->best);
+	assert_false(estimate_of(&m, "g", 0, "dist")->best);
+	assert_true(estimate_of(&m, "h", 0, "gap")->best);
+	assert_false(estimate_of(&m, "i", 0, "gap")->best);
+	arena_free(m.arena);
+}
+
+static void test_floor_marks(void **state)
+{
+	const struct folder *f = *state;
+	struct made m;
+
+	put_simple(f, "a", 0, "dist", 0.115, -1); /* the quantile itself is within */
+	put_simple(f, "b", 0, "dist", 0.1151, -1);
+	put_simple(f, "c", 0, "cover", 0.942, -1); /* the low quantile is 0.941 */
+	put_simple(f, "d", 0, "cover", 0.94, -1);
+	put_floor(f, 100);
+	m = make(f);
+	assert_true(estimate_of(&m, "a", 0, "dist")->within_floor);
+	assert_false(estimate_of(&m, "b", 0, "dist")->within_floor);
+	assert_true(estimate_of(&m, "c", 0, "cover")->within_floor);
+	assert_false(estimate_of(&m, "d", 0, "cover")->within_floor);
+	arena_free(m.arena);
+	put_floor(f, 99); /* of another sample size: says nothing here */
+	m = make(f);
+	assert_false(estimate_of(&m, "a", 0, "dist")->within_floor);
+	arena_free(m.arena);
+}
+
+static void put_bound(const struct folder *f, const char *method, long seed, double x, double se,
+	const char *log_z)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "%s%ld", method, seed);
+	put_cell(f, &(struct spec){ .key = key,
+			    .method = method,
+			    .title = method,
+			    .seed = seed,
+			    .log_z = log_z,
+			    .results = result("", 0, 0, value("elbo", x, se)) });
+}
+
+static void test_bounds_above_log_z(void **state)
+{
+	static const char *const measured =
+		"{\"kind\": \"estimate\", \"value\": 1, \"se\": 0.4, \"source\": \"long run\"}";
+	const struct folder *f = *state;
+	const struct estimate *e;
+	struct made m;
+
+	put_bound(f, "a", 0, 2.6, 0.3, measured); /* 1.6 > 3 * 0.5 */
+	put_bound(f, "b", 0, 2.4, 0.3, measured); /* 1.4 < 3 * 0.5 */
+	/* Seeds agree by chance; the runs' own errors of 0.6 say that they need not. */
+	put_bound(f, "c", 0, 2.5, 0.6, measured);
+	put_bound(f, "c", 1, 2.5, 0.6, measured);
+	put_bound(f, "d", 0, 2.3, -1, measured); /* nothing known but log Z's error */
+	m = make(f);
+	e = estimate_of(&m, "a", 0, "elbo");
+	assert_true(e->above_log_z);
+	assert_false(e->best); /* the largest, but no bound */
+	assert_near(e->joint_se, 0.5, 1e-15);
+	assert_false(estimate_of(&m, "b", 0, "elbo")->above_log_z);
+	e = estimate_of(&m, "c", 0, "elbo");
+	/* Own error of the mean of two: 0.6 / sqrt(2). */
+	assert_near(e->joint_se, sqrt(0.18 + 0.16), 1e-15);
+	assert_false(e->above_log_z);
+	assert_true(estimate_of(&m, "d", 0, "elbo")->above_log_z);
+	arena_free(m.arena);
+}
+
+static void test_no_bound_without_log_z(void **state)
+{
+	const struct folder *f = *state;
+	struct made m;
+
+	put_bound(f, "a", 0, 100, 0.1, "{\"kind\": \"unknown\", \"value\": \"nan\"}");
+	put_bound(f, "b", 0, 100, 0.1, "{\"kind\": \"infinite\", \"value\": \"inf\"}");
+	m = make(f);
+	assert_false(estimate_of(&m, "a", 0, "elbo")->above_log_z);
+	assert_false(estimate_of(&m, "b", 0, "elbo")->above_log_z);
+	arena_free(m.arena);
+}
+
+static void test_failures_are_counted(void **state)
+{
+	const struct folder *f = *state;
+	const struct estimate *e;
+	struct made m;
+
+	put_toy(f);
+	put_cell(f, &(struct spec){ .key = "a9",
+			    .method = "a",
+			    .title = "Alpha",
+			    .seed = 9,
+			    .results = result("", 0, 0, "\"dist\": {\"value\": \"nan\"}") });
+	m = make(f);
+	e = estimate_of(&m, "b", 8, "dist");
+	assert_int_equal(e->seeds, 2);
+	assert_near(e->mean, 0.01, 0);
+	assert_false(e->best); /* by far the smallest, but of survivors */
+	for (size_t i = 0; i < m.board->n_rows; i++) {
+		const struct row *row = &m.board->rows[i];
+
+		if (!strcmp(row->series->method, "b"))
+			assert_true(row->ok == 2 && row->total == 3);
+		if (!strcmp(row->series->method, "c"))
+			assert_true(row->ok == 0 && row->total == 1);
+	}
+	e = estimate_of(&m, "a", 0, "dist");
+	assert_true(e->seeds == 3 && e->missing == 1 && !e->best);
+	assert_near(e->mean, 0.12, 1e-15);
+	e = estimate_of(&m, "e", 0, "dist"); /* infinite is a result, and never best */
+	assert_true(isinf(e->mean) && e->seeds == 1 && !e->best);
+	assert_true(estimate_of(&m, "d", 0, "dist")->best);
+	arena_free(m.arena);
+}
+
+static void test_variants_and_superseded(void **state)
+{
+	const struct folder *f = *state;
+	struct made m;
+
+	put_cell(f, &(struct spec){ .key = "1",
+			    .method = "a",
+			    .title = "A",
+			    .options = "\"k\": \"1\", \"same\": \"x\"",
+			    .results = result("", 0, 0, value("dist", 1, -1)) });
+	put_cell(f, &(struct spec){ .key = "2",
+			    .method = "a",
+			    .title = "A",
+			    .options = "\"same\": \"x\", \"k\": \"2\"",
+			    .results = result("", 0, 0, value("dist", 2, -1)) });
+	put_cell(f, &(struct spec){ .key = "0",
+			    .method = "a",
+			    .title = "A",
+			    .options = "\"same\": \"x\", \"k\": \"2\"",
+			    .date = "2026-02-02T00:00:00Z",
+			    .results = result("", 0, 0, value("dist", 3, -1)) });
+	m = make(f);
+	assert_int_equal(m.records.superseded, 1);
+	assert_int_equal(m.model.n_series, 2);
+	assert_string_equal(m.model.series[0].label, "A [k=1]");
+	assert_string_equal(m.model.series[1].label, "A [k=2]");
+	assert_near(m.board->rows[1].values[0].mean, 3, 0); /* the newer one */
+	arena_free(m.arena);
+}
+
+/* Two versions of a metric are two columns. */
+static void test_versions_are_apart(void **state)
+{
+	const struct folder *f = *state;
+	struct made m;
+
+	put_simple(f, "a", 0, "gap", 1, -1);
+	write_file(f, "cells/b.json",
+		"{\"schema\": 1, \"kind\": \"cell\", \"key\": \"b\", \"method\": \"b\", "
+		"\"target\": "
+		"\"toy\", \"dim\": 2, \"seed\": 0, \"state\": \"ok\", \"metric_versions\": "
+		"{\"gap\": "
+		"1}, \"results\": [{\"pass\": \"\", \"steps\": 0, \"repeat\": 0, \"n\": 100, "
+		"\"metrics\": {\"gap\": {\"value\": 2}}}]}");
+	m = make(f);
+	assert_int_equal(m.board->n_columns, 2);
+	assert_int_equal(m.board->columns[0].version, 1);
+	assert_int_equal(m.board->columns[1].version, 2);
+	arena_free(m.arena);
+}
+
+/* --- renderings ------------------------------------------------------------------------------ */
+
+/* The files that a user sees, against copies that were read and found right. Run with
+ * STRIDE_WRITE_EXPECTED=1 to write the copies anew after a wanted change. */
+static void test_expected_files(void **state)
+{
+	static const char *const names[] = { "leaderboard-toy.md", "leaderboard-toy.tex",
+		"leaderboard-toy.csv", "long.csv", "REPORT.md", "report.html" };
+	const struct folder *f = *state;
+
+	put_toy(f);
+	assert_int_equal(write_report(f, NULL, false), OK);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char made_path[PATH_LENGTH], expected_path[PATH_LENGTH];
+		char *made_text, *expected;
+
+		snprintf(made_path, sizeof(made_path), "%s/report/%s", f->path, names[i]);
+		snprintf(expected_path, sizeof(expected_path), "tests/data/report/%s", names[i]);
+		made_text = read_file(made_path);
+		if (getenv("STRIDE_WRITE_EXPECTED")) {
+			FILE *out = fopen(expected_path, "w");
+
+			assert_non_null(out);
+			fputs(made_text, out);
+			fclose(out);
+		}
+		expected = read_file(expected_path);
+		assert_string_equal(made_text, expected);
+		free(made_text);
+		free(expected);
+	}
+}
+
+/* Special characters are escaped, braces balance, and every row of a tabular has as many cells. */
+static void test_latex(void **state)
+{
+	const struct folder *f = *state;
+	char *text = NULL, *at;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	struct arena *a = arena_new();
+	struct table t = table_new(3, 1, a);
+	struct table_cell *cells = table_row(&t);
+	int depth = 0, separators = 0;
+
+	(void)f;
+	t.caption = "50 % of {a}_b & c # $ ^ ~ \\";
+	t.head[0].text = "m_1";
+	t.head[1].text = "x ↓";
+	t.head[2].text = "y →0";
+	cells[0].text = "A&B";
+	cells[1] = (struct table_cell){ .text = "(-1.2 ± 0.1)e+06",
+		.number = true,
+		.bold = true,
+		.marks = MARK_FLOOR | MARK_ABOVE };
+	table_write(&t, FORMAT_LATEX, out);
+	fclose(out);
+	assert_non_null(strstr(text, "\\caption{50 \\% of \\{a\\}\\_b \\& c \\# \\$ "
+				     "\\textasciicircum{} \\textasciitilde{} \\textbackslash{}}"));
+	assert_non_null(strstr(text, "m\\_1 & x $\\downarrow$ & y $\\to$0 \\\\"));
+	assert_non_null(strstr(text, "A\\&B & $\\mathbf{(-1.2 \\pm 0.1) \\cdot 10^{6}}$ $\\sim$ "
+				     "$\\triangle$ & -- \\\\"));
+	for (at = text; *at; at++) {
+		assert_true((unsigned char)*at < 128); /* plain LaTeX reads it */
+		if (*at == '\\') {
+			at++;
+			continue;
+		}
+		depth += (*at == '{') - (*at == '}');
+		separators += *at == '&';
+		assert_true(depth >= 0);
+	}
+	assert_int_equal(depth, 0);
+	assert_int_equal(separators, 4);
+	free(text);
+	arena_free(a);
+}
+
+static void test_summary(void **state)
+{
+	const struct folder *f = *state;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	put_toy(f);
+	assert_int_equal(report_summary(f->path, out), OK);
+	fclose(out);
+	assert_non_null(strstr(text, "log Z = 0 (exact: by hand)."));
+	assert_non_null(strstr(text, "Beta_2 ode"));
+	assert_non_null(strstr(text, "2/3 †"));
+	free(text);
+}
+
+/* --- the same bytes -------------------------------------------------------------------------- */
+
+static void compare_folders(const char *one, const char *two, const char *name)
+{
+	char x[PATH_LENGTH], y[PATH_LENGTH];
+	const struct dirent *e;
+	DIR *d;
+	size_t n = 0;
+
+	snprintf(x, sizeof(x), "%s/%s", one, name);
+	d = opendir(x);
+	assert_non_null(d);
+	while ((e = readdir(d))) {
+		char *a, *b;
+
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(x, sizeof(x), "%s/%s/%s", one, name, e->d_name);
+		snprintf(y, sizeof(y), "%s/%s/%s", two, name, e->d_name);
+		a = read_file(x);
+		b = read_file(y);
+		if (strcmp(a, b)) /* pictures differ before their first 0, or in the PDF and SVG */
+			fail_msg("%s and %s differ", x, y);
+		free(a);
+		free(b);
+		n++;
+	}
+	closedir(d);
+	assert_true(n > 0);
+}
+
+static void test_same_records_same_bytes(void **state)
+{
+	const struct folder *f = *state;
+	struct folder one, two;
+	char command[PATH_LENGTH * 2];
+
+	snprintf(one.path, sizeof(one.path), "%.40s/one", f->path);
+	snprintf(two.path, sizeof(two.path), "%.40s/two", f->path);
+	mkdir(one.path, 0777);
+	put_toy(&one);
+	snprintf(command, sizeof(command), "cp -r '%s' '%s'", one.path, two.path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(write_report(&one, NULL, true), OK);
+	sleep(1); /* a date that slipped in would differ */
+	assert_int_equal(write_report(&two, NULL, true), OK);
+	compare_folders(one.path, two.path, "report");
+	compare_folders(one.path, two.path, "report/data");
+	compare_folders(one.path, two.path, "report/figures");
+}
+
+/* --- figures --------------------------------------------------------------------------------- */
+
+static bool have_gnuplot(void)
+{
+	return system("gnuplot --version > /dev/null 2>&1") == 0;
+}
+
+static void test_figures(void **state)
+{
+	static const char *const figures[] = { "samples-toy", "steps-toy-samples", "cost-toy",
+		"curves-toy" };
+	static const struct {
+		const char *ending, *magic;
+	} formats[] = { { "png", "\x89PNG" }, { "pdf", "%PDF" }, { "svg", "<?xml" } };
+	const struct folder *f = *state;
+	char *log = NULL, *page;
+	size_t size;
+	FILE *out = open_memstream(&log, &size);
+
+	if (!have_gnuplot())
+		skip();
+	put_toy(f);
+	assert_int_equal(write_report(f, out, true), OK);
+	fclose(out);
+	assert_string_equal(log, ""); /* gnuplot has nothing to say */
+	free(log);
+	page = read_file(in_folder(f, "report/report.html"));
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		for (size_t k = 0; k < 3; k++) {
+			char name[64], *text;
+
+			snprintf(name, sizeof(name), "report/figures/%s.%s", figures[i],
+				formats[k].ending);
+			text = read_file(in_folder(f, name));
+			if (strncmp(text, formats[k].magic, strlen(formats[k].magic)))
+				fail_msg("%s is not such a file", name);
+			assert_non_null(strstr(page, name + strlen("report/")));
+			free(text);
+		}
+	free(page);
+}
+
+static void test_without_gnuplot(void **state)
+{
+	const struct folder *f = *state;
+	char *path = strdup(getenv("PATH")), *log = NULL, *page;
+	size_t size;
+	FILE *out = open_memstream(&log, &size);
+
+	put_toy(f);
+	setenv("PATH", "", 1);
+	assert_int_equal(write_report(f, out, true), OK);
+	setenv("PATH", path, 1);
+	free(path);
+	fclose(out);
+	assert_non_null(strstr(log, "apt install gnuplot-nox"));
+	assert_ptr_equal(strchr(log, '\n'), log + strlen(log) - 1); /* one line */
+	free(log);
+	assert_true(exists(in_folder(f, "report/leaderboard-toy.tex")));
+	page = read_file(in_folder(f, "report/REPORT.md"));
+	assert_non_null(strstr(page, "Alpha"));
+	assert_null(strstr(page, "!["));
+	free(page);
+}
+
+/* A script that fails leaves its figure out and says so; the rest comes. */
+static void test_failing_script(void **state)
+{
+	const struct folder *f = *state;
+	struct report_options o = { .metrics = known,
+		.scripts = arena_strdup(texts, in_folder(f, "plots")) };
+	char *log = NULL, *page;
+	size_t size;
+
+	if (!have_gnuplot())
+		skip();
+	o.log = open_memstream(&log, &size);
+	put_toy(f);
+	mkdir(in_folder(f, "plots"), 0777);
+	write_file(f, "plots/curves.gp", "plot no_such_function(x)\n");
+	write_file(f, "plots/samples.gp", "x = 1\n");
+	write_file(f, "plots/steps.gp", "x = 1\n");
+	write_file(f, "plots/cost.gp", "x = 1\n");
+	assert_int_equal(report_write(f->path, &o), OK);
+	fclose(o.log);
+	assert_non_null(strstr(log, "stride: figure curves-toy: gnuplot: "));
+	free(log);
+	page = read_file(in_folder(f, "report/REPORT.md"));
+	assert_null(strstr(page, "curves-toy.png"));
+	assert_non_null(strstr(page, "samples-toy.png"));
+	free(page);
+}
+
+/* --- pages ----------------------------------------------------------------------------------- */
+
+static void test_top_page(void **state)
+{
+	const struct folder *f = *state;
+	struct folder deep;
+	char path[PATH_LENGTH], other[PATH_LENGTH], *page;
+	struct report_options o = { .no_figures = true, .metrics = known, .top = path };
+
+	snprintf(deep.path, sizeof(deep.path), "%.30s/results/q", f->path);
+	snprintf(path, sizeof(path), "%s/REPORT.md", f->path);
+	mkdir(in_folder(f, "results"), 0777);
+	mkdir(in_folder(f, "other"), 0777);
+	mkdir(deep.path, 0777);
+	put_toy(&deep);
+	assert_int_equal(report_write(deep.path, &o), OK);
+	page = read_file(path);
+	assert_non_null(strstr(page, "](results/q/report/long.csv)"));
+	free(page);
+	snprintf(other, sizeof(other), "%s/other/page.md", f->path);
+	o.top = other;
+	assert_int_equal(report_write(deep.path, &o), OK);
+	page = read_file(other);
+	assert_non_null(strstr(page, "](../results/q/report/long.csv)"));
+	assert_non_null(strstr(page, "a/b/train")); /* the perf table */
+	assert_non_null(strstr(page, "methods: [a, b]"));
+	free(page);
+}
+
+/* --- bad input ------------------------------------------------------------------------------- */
+
+static void expect_error(const struct folder *f, int code, const char *text)
+{
+	assert_int_equal(write_report(f, NULL, false), code);
+	if (!strstr(error_text(), text))
+		fail_msg("\"%s\" does not say \"%s\"", error_text(), text);
+}
+
+static void test_nothing_there(void **state)
+{
+	const struct folder *f = *state;
+
+	expect_error(f, ERR_IO, "no records");
+	assert_false(exists(in_folder(f, "report")));
+	mkdir(in_folder(f, "cells"), 0777);
+	write_file(f, "cells/half.json.123.tmp", "{");
+	expect_error(f, ERR_IO, "no records");
+}
+
+static void test_malformed_records(void **state)
+{
+#define HEAD                                                                                  \
+	"{\"schema\": 1, \"kind\": \"cell\", \"key\": \"k\", \"method\": \"m\", \"target\": " \
+	"\"t\", "
+	static const struct {
+		const char *text;
+		int code;
+		const char *says;
+	} cases[] = {
+		{ "{\"schema\": 1,\n oops", ERR_PARSE, "bad.json:2" },
+		{ "", ERR_PARSE, "bad.json" },
+		{ "[1]", ERR_PARSE, "bad.json: not an object" },
+		{ "{\"schema\": 2}", ERR_VERSION, "bad.json: schema 2" },
+		{ "{\"schema\": 1, \"kind\": \"floor\"}", ERR_PARSE, "bad.json: kind" },
+		{ "{\"schema\": 1, \"kind\": \"cell\"}", ERR_PARSE, "bad.json: key: missing" },
+		{ HEAD "\"state\": 3}", ERR_PARSE, "bad.json: state: not a text" },
+		{ HEAD "\"state\": \"ok\", \"dim\": -1}", ERR_PARSE, "bad.json: dim" },
+		{ HEAD "\"state\": \"ok\", \"dim\": 2, \"seed\": 0, \"results\": {}}", ERR_PARSE,
+			"bad.json: results: not a list" },
+		{ HEAD "\"state\": \"ok\", \"dim\": 2, \"seed\": 0, \"results\": [{\"pass\": \"\", "
+		       "\"steps\": 1, \"repeat\": 0, \"n\": 1, \"metrics\": {\"dist\": {\"value\": "
+		       "\"seven\"}}}]}",
+			ERR_PARSE, "bad.json: value: not a number" },
+		{ HEAD "\"state\": \"ok\", \"dim\": 2, \"seed\": 0, \"training\": {\"curves\": "
+		       "{\"loss\": {\"iteration\": [1], \"value\": []}}}}",
+			ERR_PARSE, "bad.json: loss: iteration and value differ" },
+		{ HEAD "\"state\": \"ok\", \"dim\": 2, \"seed\": 0, \"log_z\": {\"kind\": "
+		       "\"hmm\"}}",
+			ERR_PARSE, "bad.json: log_z.kind: hmm" },
+	};
+#undef HEAD
+	const struct folder *f = *state;
+
+	put_simple(f, "a", 0, "dist", 1, -1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		write_file(f, "cells/bad.json", cases[i].text);
+		expect_error(f, cases[i].code, cases[i].says);
+	}
+}
+
+static void test_malformed_samples(void **state)
+{
+	const struct folder *f = *state;
+
+	put_toy(f);
+	write_file(f, "cells/b0.samples.csv", "pass,steps,x1,x2\node,8,1,2\node,8,one,2\n");
+	assert_int_equal(write_report(f, NULL, true), ERR_PARSE);
+	assert_non_null(strstr(error_text(), "b0.samples.csv:3"));
+}
+
+static void test_nowhere_to_write(void **state)
+{
+	const struct folder *f = *state;
+
+	put_simple(f, "a", 0, "dist", 1, -1);
+	write_file(f, "report", "a file where the folder should be");
+	expect_error(f, ERR_IO, "report");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_welch),
+		cmocka_unit_test(test_numbers_as_text),
+		TEST(test_repeats_then_seeds),
+		TEST(test_ties_by_welch),
+		TEST(test_ties_of_one_seed),
+		TEST(test_floor_marks),
+		TEST(test_bounds_above_log_z),
+		TEST(test_no_bound_without_log_z),
+		TEST(test_failures_are_counted),
+		TEST(test_variants_and_superseded),
+		TEST(test_versions_are_apart),
+		TEST(test_expected_files),
+		TEST(test_latex),
+		TEST(test_summary),
+		TEST(test_same_records_same_bytes),
+		TEST(test_figures),
+		TEST(test_without_gnuplot),
+		TEST(test_failing_script),
+		TEST(test_top_page),
+		TEST(test_nothing_there),
+		TEST(test_malformed_records),
+		TEST(test_malformed_samples),
+		TEST(test_nowhere_to_write),
+	};
+
+	int failed;
+
+	texts = arena_new();
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	arena_free(texts);
+	return failed;
+}
