@@ -109,8 +109,10 @@ size_t density_dim(const struct density *d);
 void density_log_z(const struct density *d, struct log_z *out);
 
 /** As the target's eval and hvp, in double, and in float or double (real). */
-void density_eval(const struct density *d, size_t n, const double *x, double *log_rho, double *grad);
-void density_eval_real(const struct density *d, size_t n, const real *x, double *log_rho, real *grad);
+void density_eval(const struct density *d, size_t n, const double *x, double *log_rho,
+	double *grad);
+void density_eval_real(const struct density *d, size_t n, const real *x, double *log_rho,
+	real *grad);
 /** ERR_UNSUP when the target has no Hessian-vector product. */
 int density_hvp(const struct density *d, size_t n, const double *x, const double *v, double *hv);
 
@@ -150,10 +152,10 @@ void cell_sample_forward(struct cell *c, struct graph *g, const real *params, ui
 	struct draws *d);
 
 enum weights {
-	WEIGHTS_NONE,    /* samples only */
-	WEIGHTS_EXACT,   /* E[w] = Z in discrete time */
+	WEIGHTS_NONE,  /* samples only */
+	WEIGHTS_EXACT, /* E[w] = Z in discrete time */
 	WEIGHTS_DETFLOW, /* the published deterministic-flow weight: not a bound (spec: methods/README.md) */
-	WEIGHTS_BIASED,  /* exact only as the steps go to infinity */
+	WEIGHTS_BIASED, /* exact only as the steps go to infinity */
 };
 
 /** A way to sample: a row of the tables. */
@@ -204,7 +206,8 @@ struct method {
 	/** Training iteration `it` = 0, 1, ... Reports its losses by cell_curve. NULL: not trained. */
 	int (*train)(void *state, struct cell *c, long it);
 
-	/** Is this number of steps possible? ERR_RANGE says which are. NULL: every one is. */
+	/** Is this number of steps possible, by the options alone? ERR_RANGE says which are;
+	 *  ERR_UNSUP: never, and a grid leaves it out. NULL: every one is. */
 	int (*check_steps)(const void *state, size_t steps);
 
 	/** Draw d->n samples with this many steps (0 when the pass has no step axis). `repeat` numbers

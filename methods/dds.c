@@ -151,7 +151,7 @@ static int check_steps(const void *state, size_t steps)
 {
 	(void)state;
 	if (steps < 2)
-		return fail(ERR_RANGE, "the noise schedule of DDS needs 2 steps or more, not %zu",
+		return fail(ERR_UNSUP, "the noise schedule of DDS needs 2 steps or more, not %zu",
 			steps);
 	return OK;
 }

@@ -115,6 +115,11 @@ static void bad_files_are_refused(void **state)
 			ERR_NAME, ":3: ", "it has none" },
 		{ GOOD_STEPS GOOD_METHODS "targets:\n  - name: funel\n", ERR_NAME,
 			":6: ", "did you mean \"funnel\"" },
+		{ GOOD_TARGETS
+			"methods: [{ name: osds, options: { steps: 64 } }]\nsteps: [1, 2, 3]\n",
+			ERR_RANGE, ":3: ", "3 does not divide the 64" },
+		{ GOOD_TARGETS "methods: [{ name: dds }]\nsteps: [1]\n", ERR_UNSUP,
+			":3: ", "2 steps or more" },
 		{ GOOD_STEPS GOOD_METHODS "targets: [{ name: gaussian, options: { dim: 0 } }]\n",
 			ERR_RANGE, ":5: ", "an integer from 1" },
 	};
@@ -283,6 +288,31 @@ static void keys_see_all_that_changes_numbers(void **state)
 	}
 }
 
+/* Steps count for methods that have a step axis, as far as they can do them. */
+#define STEPPED(method, steps) \
+	"methods: [{ name: " method " }]\ntargets: [{ name: funnel }]\nsteps: " steps "\n"
+
+static void keys_see_the_steps_that_are_taken(void **state)
+{
+	static const struct {
+		const char *one, *two;
+		bool same;
+	} cases[] = {
+		{ STEPPED("osds", "[1, 2]"), STEPPED("osds", "[1, 2, 4]"), false },
+		{ STEPPED("osds", "[1, 2]"), STEPPED("osds", "[2, 1]"), true },
+		{ STEPPED("dds", "[2, 4]"), STEPPED("dds", "[1, 2, 4]"), true },
+		{ STEPPED("smc", "[1, 2]"), STEPPED("smc", "[1, 2, 4]"), true },
+	};
+	const struct folder *f = *state;
+	char one[256], two[256];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		all_keys(f, cases[i].one, NULL, one);
+		all_keys(f, cases[i].two, NULL, two);
+		assert_int_equal(strcmp(one, two) == 0, cases[i].same);
+	}
+}
+
 static void floor_keys_are_of_target_samples_draws_and_metrics(void **state)
 {
 	static const struct {
@@ -367,6 +397,7 @@ int main(void)
 		IN_FOLDER(the_resolved_text_is_the_same_run),
 		IN_FOLDER(keys_ignore_order_and_spelling),
 		IN_FOLDER(keys_see_all_that_changes_numbers),
+		IN_FOLDER(keys_see_the_steps_that_are_taken),
 		IN_FOLDER(floor_keys_are_of_target_samples_draws_and_metrics),
 		IN_FOLDER(filters_select_cells),
 		IN_FOLDER(shards_part_the_grid),

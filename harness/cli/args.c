@@ -39,8 +39,8 @@ static int unknown_flag(const struct command *c, const struct flag *flags, const
 		nearest = option_nearest(name, names);
 	}
 	if (nearest != NULL)
-		return fail(
-			ERR_NAME, "unknown option \"%.80s\"; did you mean --%s?", word, nearest);
+		return fail(ERR_NAME, "unknown option \"%.80s\"; did you mean --%s?", word,
+			nearest);
 	return fail(ERR_NAME, "unknown option \"%.80s\"; see stride %s --help", word, c->name);
 }
 

@@ -11,6 +11,7 @@ static const struct entry {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "run", "run the grid of a configuration, or what is missing of it", cmd_run },
+	{ "report", "tables, figures and pages of a results directory", cmd_report },
 	{ "list", "methods, targets and metrics", cmd_list },
 	{ "show", "a method, target or metric with its options", cmd_show },
 	{ "info", "compiler, commit, CPU, BLAS, optional parts", cmd_info },

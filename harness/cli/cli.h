@@ -16,8 +16,14 @@ int cli_main(int argc, char **argv);
 /** Print this thread's last error as "stride: ..." and return its exit code. */
 int cli_fail(void);
 
+struct report_options;
+
+/** Write the report of a results directory and say where it is. Errors of report_write. */
+int cli_report(const char *dir, const struct report_options *o);
+
 /** A command: its arguments without the program's and its own name. Each returns an exit code. */
 int cmd_run(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_info(int argc, char **argv);

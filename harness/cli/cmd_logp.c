@@ -6,8 +6,8 @@
 /* --- shared by logp and draw ------------------------------------------------------------------ */
 
 /* A target by name, with the options of --set OPTION=VALUE. */
-static int open_target(
-	struct density **d, const char *name, const struct texts *sets, struct arena *a)
+static int open_target(struct density **d, const char *name, const struct texts *sets,
+	struct arena *a)
 {
 	struct setting *settings = ARENA_NEW(a, sets->n, struct setting);
 
@@ -15,8 +15,8 @@ static int open_target(
 		char *key = arena_strdup(a, sets->items[i]);
 		char *equals = strchr(key, '=');
 		if (equals == NULL || equals == key)
-			return fail(
-				ERR_PARSE, "--set %.80s: it takes OPTION=VALUE", sets->items[i]);
+			return fail(ERR_PARSE, "--set %.80s: it takes OPTION=VALUE",
+				sets->items[i]);
 		*equals = '\0';
 		settings[i] = (struct setting){ key, equals + 1 };
 	}
@@ -24,8 +24,8 @@ static int open_target(
 }
 
 /* The names PREFIX1 .. PREFIXdim into names from *n on. */
-static void add_names(
-	const char **names, size_t *n, const char *prefix, size_t dim, struct arena *a)
+static void add_names(const char **names, size_t *n, const char *prefix, size_t dim,
+	struct arena *a)
 {
 	const char **more = csv_names(prefix, dim, a);
 
@@ -35,8 +35,8 @@ static void add_names(
 
 /* --- logp ------------------------------------------------------------------------------------- */
 
-static int read_points(
-	const char *path, size_t dim, const char *target, struct csv *t, struct arena *a)
+static int read_points(const char *path, size_t dim, const char *target, struct csv *t,
+	struct arena *a)
 {
 	TRY(csv_read(t, path, CSV_FINITE, a));
 	if (t->cols != dim)
@@ -56,8 +56,8 @@ static double *by_coordinate(const double *x, size_t n, size_t dim, struct arena
 	return y;
 }
 
-static void fill_columns(
-	double *table, size_t cols, size_t first, const double *y, size_t n, size_t dim)
+static void fill_columns(double *table, size_t cols, size_t first, const double *y, size_t n,
+	size_t dim)
 {
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < dim; k++)

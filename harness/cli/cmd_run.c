@@ -1,5 +1,6 @@
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "report/report.h"
 #include "run/estimate.h"
 #include "run/grid.h"
 #include "run/progress.h"
@@ -13,7 +14,7 @@ struct run_request {
 	const char *config, *out, *shard;
 	struct texts sets, only;
 	size_t jobs, shard_k, shard_n;
-	bool dry_run, quiet;
+	bool dry_run, no_report;
 	struct grid_options grid;
 };
 
@@ -44,8 +45,8 @@ static void print_total(double seconds, size_t unknown, size_t to_run)
 			progress_duration(seconds, words, sizeof(words)), to_run - unknown);
 	else
 		printf("%zu to run: about %s on %zu threads\n", to_run,
-			progress_duration(
-				seconds / (double)parallel_threads(), words, sizeof(words)),
+			progress_duration(seconds / (double)parallel_threads(), words,
+				sizeof(words)),
 			parallel_threads());
 }
 
@@ -131,6 +132,11 @@ static int run_grid(const struct plan *p, const struct run_request *q, const cha
 			g.cells - g.not_run, g.cells, dir);
 	TRY(*code);
 	print_summary(&g, dir);
+	/* Shards report when all are there: by `stride report`. */
+	if (!q->no_report && q->shard_n == 0) {
+		TRY(report_summary(dir, stdout));
+		TRY(cli_report(dir, NULL));
+	}
 	*code = EXIT_DONE;
 	if (count_bad(&g) > 0) {
 		fflush(stdout);
@@ -177,6 +183,8 @@ int cmd_run(int argc, char **argv)
 		{ "dry-run", 0, FLAG_BOOL, &q.dry_run, NULL,
 			"print the cells, their state and an estimated time" },
 		{ "serial", 0, FLAG_BOOL, &q.grid.serial, NULL, "one cell at a time: for timings" },
+		{ "no-report", 0, FLAG_BOOL, &q.no_report, NULL,
+			"run only; no tables, no figures" },
 		{ "force", 0, FLAG_BOOL, &q.grid.force, NULL, "run every cell again" },
 		{ "retry-failed", 0, FLAG_BOOL, &q.grid.retry_failed, NULL,
 			"run failed, diverged and timed-out cells again" },

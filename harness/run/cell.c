@@ -127,7 +127,7 @@ static void write_header(FILE *f, const char *prefix, size_t dim)
 }
 
 /* Step counts whose points are kept. */
-static bool keeps_points(const struct config *c, size_t steps)
+static bool keeps_points(const struct plan_cell *c, size_t steps)
 {
 	return steps <= 2 || steps == 8 || steps == 32 || steps == 128 || c->n_steps == 1;
 }
@@ -283,7 +283,7 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 	r->evaluations = (struct counts){ .network = w->cell.counts.network - before.network,
 		.target = w->cell.counts.target - before.target };
 	r->nonfinite = count_nonfinite(d->x, n, dim);
-	if (w->samples != NULL && r->repeat == 0 && keeps_points(w->plan->config, r->steps))
+	if (w->samples != NULL && r->repeat == 0 && keeps_points(w->planned, r->steps))
 		write_points(w->samples, d->x, n < KEPT_POINTS ? n : KEPT_POINTS, dim,
 			arena_printf(w->arena, "%s,%zu,", r->pass->name, r->steps));
 	return OK;
@@ -320,13 +320,13 @@ static void list_results(struct work *w)
 	size_t n = 0;
 
 	for (const struct pass *p = w->method->passes; p->name != NULL; p++)
-		n += (p->steps ? c->n_steps : 1) * c->repeats;
+		n += (p->steps ? w->planned->n_steps : 1) * c->repeats;
 	w->out->results = ARENA_NEW(w->arena, n, struct result);
 	for (const struct pass *p = w->method->passes; p->name != NULL; p++)
-		for (size_t s = 0; s < (p->steps ? c->n_steps : 1); s++)
+		for (size_t s = 0; s < (p->steps ? w->planned->n_steps : 1); s++)
 			for (size_t i = 0; i < c->repeats; i++)
 				w->out->results[w->out->n_results++] = (struct result){ .pass = p,
-					.steps = p->steps ? c->steps[s] : 0,
+					.steps = p->steps ? w->planned->steps[s] : 0,
 					.repeat = (uint32_t)i };
 }
 

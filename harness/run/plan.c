@@ -155,8 +155,8 @@ static void make_cell_key(struct plan_cell *cell, const struct config *c)
 	hash_settings(&h, "method", cell->method->name, &cell->options);
 	hash_printf(&h, "version %d\nseed %llu\nsamples %zu\nrepeats %zu\n", cell->method->version,
 		(unsigned long long)cell->seed, c->samples, c->repeats);
-	for (size_t i = 0; i < c->n_steps; i++)
-		hash_printf(&h, "steps %zu\n", c->steps[i]);
+	for (size_t i = 0; i < cell->n_steps; i++)
+		hash_printf(&h, "steps %zu\n", cell->steps[i]);
 	hash_metrics(&h, c, false);
 	hash_key(&h, cell->key);
 }
@@ -206,15 +206,26 @@ static bool has_step_axis(const struct method *m)
 	return false;
 }
 
-static int check_steps(const struct method *m, const void *state, const struct config *c,
+/* The step counts of a method with a step axis. One that the method can never do (ERR_UNSUP) is left
+ * out; one that its options rule out is the user's mistake. */
+static int take_steps(struct plan_cell *cell, const struct config *c, const void *state,
 	struct arena *a)
 {
-	if (m->check_steps == NULL || !has_step_axis(m))
+	const struct method *m = cell->method;
+
+	cell->n_steps = 0;
+	cell->steps = ARENA_NEW(a, c->n_steps, size_t);
+	if (!has_step_axis(m))
 		return OK;
 	for (size_t i = 0; i < c->n_steps; i++) {
-		if (m->check_steps(state, c->steps[i]) != OK)
+		int code = m->check_steps != NULL ? m->check_steps(state, c->steps[i]) : OK;
+		if (code == OK)
+			cell->steps[cell->n_steps++] = c->steps[i];
+		else if (code != ERR_UNSUP)
 			return error_at(arena_printf(a, "%s: method %s", c->steps_where, m->name));
 	}
+	if (cell->n_steps == 0)
+		return error_at(arena_printf(a, "%s: method %s", c->steps_where, m->name));
 	return OK;
 }
 
@@ -230,7 +241,7 @@ static int make_cells(struct plan *p, struct plan_target *t, const struct config
 			return OK;
 	void *state = arena_zalloc(a, 1, cell.method->state_size);
 	TRY(resolve_method(&cell, c, entry, state, a));
-	TRY(check_steps(cell.method, state, c, a));
+	TRY(take_steps(&cell, c, state, a));
 	if (cell.method->train != NULL)
 		cell.iterations = cell.method->iterations(state);
 	for (size_t i = 0; i < c->n_seeds; i++) {

@@ -48,6 +48,8 @@ struct plan_cell {
 	struct plan_target *target;
 	struct resolved options;
 	uint64_t seed;
+	size_t n_steps; /* those of the configuration that the method can do; 0: no step axis */
+	size_t *steps;
 	long iterations; /* of training; 0: none */
 	char key[KEY_SIZE];
 };

@@ -1,0 +1,36 @@
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "core/error.h"
+#include "report/report.h"
+
+int cmd_report(int argc, char **argv)
+{
+	static const struct command c = { "report", "DIR",
+		"Make tables, figures and pages of a results directory anew, from its records "
+		"alone",
+		1, 1 };
+	struct report_options o = { 0 };
+	const struct flag flags[] = {
+		{ "top", 0, FLAG_TEXT, &o.top, "FILE", "write the report as this file too" },
+		{ "no-figures", 0, FLAG_BOOL, &o.no_figures, NULL, "tables and pages only" },
+		{ 0 },
+	};
+	struct arena *a = arena_new();
+	struct texts words;
+	bool help;
+	int code = args_parse(&c, flags, argc, argv, &words, &help, a);
+
+	if (code == OK && help)
+		args_help(&c, flags, stdout);
+	else if (code == OK)
+		code = cli_report(words.items[0], &o);
+	arena_free(a);
+	return code == OK ? EXIT_DONE : cli_fail();
+}
+
+int cli_report(const char *dir, const struct report_options *o)
+{
+	TRY(report_write(dir, o));
+	printf("tables, figures and the page report.html are in %s/report\n", dir);
+	return OK;
+}
