@@ -128,6 +128,7 @@ static struct graph *record_forward(const struct dds *s, struct cell *c, size_t 
 	scan_next(x, next);
 	scan_end(g);
 
+	label(scan_last(x), "end");
 	controlled_conclude(running, stochastic,
 		sub(log_normal(start, s->sigma0), log_density(start)));
 	return g;

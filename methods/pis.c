@@ -134,6 +134,7 @@ static struct graph *record_forward(const struct pis *p, struct cell *c, size_t 
 	scan_next(x, next);
 	scan_end(g);
 
+	label(scan_last(x), "end");
 	controlled_conclude(running, stochastic,
 		sub(log_normal(start, sqrt(s.variance)), log_density(start)));
 	return g;
@@ -162,6 +163,7 @@ static struct graph *record_forward_published(const struct pis *p, struct cell *
 	scan_next(x, add(moved, constant(g, 1e-8)));
 	scan_end(g);
 
+	label(scan_last(x), "end");
 	controlled_conclude(running, stochastic,
 		sub(log_normal(start, sqrt(s.variance)), log_density(start)));
 	return g;

@@ -14,6 +14,7 @@
 static void (*const handlers[])(struct golden *g, const char *dir) = {
 	golden_targets,
 	golden_metrics,
+	golden_osds,
 };
 
 enum { JSON_MAX = 256, TEXT_MAX = 512 };

@@ -17,6 +17,7 @@ struct golden;
 /** Look at the files of this folder, and compare what is known. Errors are counted, not returned. */
 void golden_targets(struct golden *g, const char *dir);
 void golden_metrics(struct golden *g, const char *dir);
+void golden_osds(struct golden *g, const char *dir);
 
 /* --- files ------------------------------------------------------------------------------------- */
 
