@@ -19,7 +19,7 @@ static int load_with(struct loaded *l, const struct folder *f, const char *text,
 {
 	l->arena = arena_new();
 	TRY(config_load(&l->config, write_file(f, "test.yaml", text), sets, n_sets, l->arena));
-	return plan_make(&l->plan, &l->config, l->arena);
+	return plan_make(&l->plan, &l->config, NULL, 0, l->arena);
 }
 
 static int load(struct loaded *l, const struct folder *f, const char *text)
@@ -274,9 +274,9 @@ static void keys_ignore_order_and_spelling(void **state)
 
 static void keys_see_all_that_changes_numbers(void **state)
 {
-	static const char *const sets[] = { NULL, "seeds=1", "steps=1,2", "steps=1,2,8",
-		"samples=2001", "repeats=2", "metrics=mmd_u", "smc.leapfrog=11",
-		"smc.resampling=systematic", "smc.step1=0.11", "funnel.clip=30" };
+	static const char *const sets[] = { NULL, "seeds=1", "samples=2001", "repeats=2",
+		"metrics=mmd_u", "smc.leapfrog=11", "smc.resampling=systematic", "smc.step1=0.11",
+		"funnel.clip=30" };
 	enum { N = sizeof(sets) / sizeof(*sets) };
 	const struct folder *f = *state;
 	char keys[N][256];
@@ -343,7 +343,7 @@ static size_t cells_left(const struct folder *f, const char *filter)
 	struct loaded l;
 
 	assert_int_equal(load(&l, f, GOOD), OK);
-	int code = plan_only(&l.plan, &filter, 1, l.arena);
+	int code = plan_make(&l.plan, &l.config, &filter, 1, l.arena);
 	size_t n = code == OK ? l.plan.n_cells : 0;
 	arena_free(l.arena);
 	return n;
@@ -364,6 +364,20 @@ static void filters_select_cells(void **state)
 	assert_non_null(strstr(error_text(), "did you mean \"smc\""));
 	assert_int_equal(cells_left(f, ":funel"), 0);
 	assert_non_null(strstr(error_text(), "did you mean \"funnel\""));
+}
+
+/* What is not wanted is not checked. */
+static void filters_come_before_checks(void **state)
+{
+	const struct folder *f = *state;
+	static const char *const filter = "smc:";
+	struct loaded l;
+
+	assert_int_equal(
+		load(&l, f, GOOD_TARGETS "methods: [{ name: smc }, { name: osds }]\nsteps: [3]\n"),
+		ERR_RANGE);
+	assert_int_equal(plan_make(&l.plan, &l.config, &filter, 1, l.arena), OK);
+	arena_free(l.arena);
 }
 
 static void shards_part_the_grid(void **state)
@@ -400,6 +414,7 @@ int main(void)
 		IN_FOLDER(keys_see_the_steps_that_are_taken),
 		IN_FOLDER(floor_keys_are_of_target_samples_draws_and_metrics),
 		IN_FOLDER(filters_select_cells),
+		IN_FOLDER(filters_come_before_checks),
 		IN_FOLDER(shards_part_the_grid),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -162,7 +162,7 @@ struct toy_grid {
 static int plan_toys(struct toy_grid *g, struct config *c, struct plan *p, struct arena *a)
 {
 	TRY(config_load(c, write_file(g->f, "toys.yaml", g->config), NULL, 0, a));
-	TRY(plan_make(p, c, a));
+	TRY(plan_make(p, c, NULL, 0, a));
 	for (size_t i = 0; i < N_TOYS; i++) {
 		p->cells[i].method = &toys[i];
 	}

@@ -154,9 +154,7 @@ static int run(const struct run_request *q, struct arena *a, int *code)
 
 	*code = EXIT_DONE;
 	TRY(config_load(&config, q->config, q->sets.items, q->sets.n, a));
-	TRY(plan_make(&plan, &config, a));
-	if (q->only.n > 0)
-		TRY(plan_only(&plan, q->only.items, q->only.n, a));
+	TRY(plan_make(&plan, &config, q->only.items, q->only.n, a));
 	if (q->shard_n > 0)
 		plan_shard(&plan, q->shard_k, q->shard_n);
 	const char *dir = q->out != NULL ? q->out : arena_printf(a, "results/%s", config.name);

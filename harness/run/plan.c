@@ -229,17 +229,68 @@ static int take_steps(struct plan_cell *cell, const struct config *c, const void
 	return OK;
 }
 
+/* Which cells are wanted: those of the filters but for those left out. */
+struct selection {
+	const struct config *config;
+	size_t n;
+	struct config_pair *filters; /* n = 0: all */
+};
+
+static bool any_pair(const struct config_pair *pairs, size_t n, const char *method,
+	const char *target)
+{
+	for (size_t i = 0; i < n; i++)
+		if (pair_matches(&pairs[i], method, target))
+			return true;
+	return false;
+}
+
+static bool wanted(const struct selection *s, const char *method, const char *target)
+{
+	const struct config *c = s->config;
+
+	return (s->n == 0 || any_pair(s->filters, s->n, method, target)) &&
+	       !any_pair(c->excludes, c->n_excludes, method, target);
+}
+
+static bool target_wanted(const struct selection *s, const char *target)
+{
+	for (size_t i = 0; i < s->config->n_methods; i++)
+		if (wanted(s, s->config->methods[i].name, target))
+			return true;
+	return false;
+}
+
+static int parse_filters(struct selection *s, const char *const *filters, size_t n, struct arena *a)
+{
+	const struct config *c = s->config;
+
+	s->n = n;
+	s->filters = ARENA_NEW(a, n, struct config_pair);
+	for (size_t i = 0; i < n; i++) {
+		char *method = arena_strdup(a, filters[i]);
+		char *target = strchr(method, ':');
+		if (target == NULL)
+			return fail(ERR_PARSE,
+				"--only %.80s: it takes METHOD:TARGET, as in osds: or :funnel",
+				filters[i]);
+		*target++ = '\0';
+		if (config_check_name(c->methods, c->n_methods, method, "method", a) != OK ||
+			config_check_name(c->targets, c->n_targets, target, "target", a) != OK)
+			return error_at(arena_printf(a, "--only %s", filters[i]));
+		s->filters[i] = (struct config_pair){ .method = method, .target = target };
+	}
+	return OK;
+}
+
 /* A method on a target: one cell a seed. */
 static int make_cells(struct plan *p, struct plan_target *t, const struct config_entry *entry,
 	struct arena *a)
 {
 	const struct config *c = p->config;
 	struct plan_cell cell = { .method = method_find(entry->name), .target = t };
-
-	for (size_t i = 0; i < c->n_excludes; i++)
-		if (pair_matches(&c->excludes[i], entry->name, t->target->name))
-			return OK;
 	void *state = arena_zalloc(a, 1, cell.method->state_size);
+
 	TRY(resolve_method(&cell, c, entry, state, a));
 	TRY(take_steps(&cell, c, state, a));
 	if (cell.method->train != NULL)
@@ -252,65 +303,29 @@ static int make_cells(struct plan *p, struct plan_target *t, const struct config
 	return OK;
 }
 
-int plan_make(struct plan *out, const struct config *c, struct arena *a)
+int plan_make(struct plan *out, const struct config *c, const char *const *filters,
+	size_t n_filters, struct arena *a)
 {
-	*out = (struct plan){ .config = c, .n_targets = c->n_targets };
+	struct selection s = { .config = c };
+
+	*out = (struct plan){ .config = c };
 	out->targets = ARENA_NEW(a, c->n_targets, struct plan_target);
 	out->cells = ARENA_NEW(a, c->n_targets * c->n_methods * c->n_seeds, struct plan_cell);
+	TRY(parse_filters(&s, filters, n_filters, a));
 	for (size_t i = 0; i < c->n_targets; i++) {
-		TRY(make_target(&out->targets[i], c, &c->targets[i], a));
+		struct plan_target *t = &out->targets[out->n_targets];
+		if (!target_wanted(&s, c->targets[i].name))
+			continue;
+		out->n_targets++;
+		TRY(make_target(t, c, &c->targets[i], a));
 		for (size_t j = 0; j < c->n_methods; j++)
-			TRY(make_cells(out, &out->targets[i], &c->methods[j], a));
+			if (wanted(&s, c->methods[j].name, t->target->name))
+				TRY(make_cells(out, t, &c->methods[j], a));
 	}
 	if (out->n_cells == 0)
-		return fail(ERR_RANGE, "%s: no cell is left; \"exclude\" takes all of them",
-			c->path);
+		return fail(ERR_RANGE, "%s: no cell is left; \"exclude\" takes %s", c->path,
+			n_filters > 0 ? "those of --only" : "all of them");
 	return OK;
-}
-
-/* --- selections ------------------------------------------------------------------------------- */
-
-/* Leave floors to the targets that still have cells. */
-static void drop_idle_floors(struct plan *p)
-{
-	for (size_t i = 0; i < p->n_targets; i++) {
-		bool used = false;
-		for (size_t j = 0; j < p->n_cells; j++)
-			used = used || p->cells[j].target == &p->targets[i];
-		p->targets[i].floor = p->targets[i].floor && used;
-	}
-}
-
-int plan_only(struct plan *p, const char *const *filters, size_t n, struct arena *a)
-{
-	const struct config *c = p->config;
-	struct config_pair *pairs = ARENA_NEW(a, n, struct config_pair);
-	size_t kept = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		char *method = arena_strdup(a, filters[i]);
-		char *target = strchr(method, ':');
-		if (target == NULL)
-			return fail(ERR_PARSE,
-				"--only %s: it takes METHOD:TARGET, as in osds: or :funnel",
-				filters[i]);
-		*target++ = '\0';
-		if (config_check_name(c->methods, c->n_methods, method, "method", a) != OK ||
-			config_check_name(c->targets, c->n_targets, target, "target", a) != OK)
-			return error_at(arena_printf(a, "--only %s", filters[i]));
-		pairs[i] = (struct config_pair){ .method = method, .target = target };
-	}
-	for (size_t j = 0; j < p->n_cells; j++) {
-		bool keep = n == 0;
-		for (size_t i = 0; i < n; i++)
-			keep = keep || pair_matches(&pairs[i], p->cells[j].method->name,
-					       p->cells[j].target->target->name);
-		if (keep)
-			p->cells[kept++] = p->cells[j];
-	}
-	p->n_cells = kept;
-	drop_idle_floors(p);
-	return kept > 0 ? OK : fail(ERR_RANGE, "--only %s: no cell is left", filters[0]);
 }
 
 void plan_shard(struct plan *p, size_t k, size_t n)
@@ -320,5 +335,11 @@ void plan_shard(struct plan *p, size_t k, size_t n)
 	for (size_t i = k - 1; i < p->n_cells; i += n)
 		p->cells[kept++] = p->cells[i];
 	p->n_cells = kept;
-	drop_idle_floors(p);
+	/* Floors are made by the shards that have a cell of their target. */
+	for (size_t i = 0; i < p->n_targets; i++) {
+		bool used = false;
+		for (size_t j = 0; j < p->n_cells; j++)
+			used = used || p->cells[j].target == &p->targets[i];
+		p->targets[i].floor = p->targets[i].floor && used;
+	}
 }

@@ -61,13 +61,12 @@ struct plan {
 	struct plan_cell *cells; /* target by target, method by method, seed by seed */
 };
 
-/** Make the plan; checks every option, step count and target. Everything lives in the arena.
- *  ERR_NAME, ERR_RANGE, ERR_PARSE, ERR_IO (a target's data) with the place in the configuration. */
-int plan_make(struct plan *out, const struct config *c, struct arena *a);
-
-/** Keep the cells that match one of the filters "METHOD:TARGET"; either side may be empty or "*".
- *  ERR_PARSE, ERR_NAME (no such method or target in the plan), ERR_RANGE (nothing left). */
-int plan_only(struct plan *p, const char *const *filters, size_t n, struct arena *a);
+/** Make the plan of the cells that match one of the filters "METHOD:TARGET", either side of which may
+ *  be empty or "*"; without filters, of all cells. Checks every option, step count and target of
+ *  these. Everything lives in the arena. ERR_NAME, ERR_RANGE, ERR_PARSE, ERR_IO (a target's data)
+ *  with the place in the configuration. */
+int plan_make(struct plan *out, const struct config *c, const char *const *filters,
+	size_t n_filters, struct arena *a);
 
 /** Keep every n-th cell, starting with the k-th, 1 <= k <= n. */
 void plan_shard(struct plan *p, size_t k, size_t n);
