@@ -638,7 +638,7 @@ static void short_run(size_t threads, double *x, double *log_z)
 	*log_z = p->log_z;
 	assert_int_equal(p->evaluations, N * (1 + 5 * 4));
 	arena_free(c.a);
-	parallel_use(0);
+	parallel_use(1);
 }
 
 static void test_threads_agree(void **unused)
@@ -681,5 +681,6 @@ int main(void)
 		cmocka_unit_test(test_threads_agree),
 	};
 
+	parallel_use(1); /* but where threads are the point */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
