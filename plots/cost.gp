@@ -9,7 +9,7 @@ load ARG1.".par"
 data = ARG1.".dat"
 
 key_rows = (series + key_columns - 1) / key_columns
-width = 10.05
+width = 10.6
 top = 0.42 + 0.2 * key_rows
 height = 3.0 + top
 
@@ -20,18 +20,16 @@ do for [format in formats] {
 	eval terminal_for(format, width, height)
 	set output ARG2.".".format
 	set multiplot layout 1, panels \
-		margins screen 0.75 / width, 1 - 0.2 / width, 0.6 / height, 1 - top / height - 0.1 / height \
-		spacing screen 0.55 / width, 0.1
+		margins screen 0.95 / width, 1 - 0.2 / width, 0.6 / height, 1 - top / height - 0.1 / height \
+		spacing screen 0.75 / width, 0.1
 	set label 1 title at screen 0.5, 1 - 0.2 / height center font ",11"
 	set logscale x
 	set format x "%g"
 	do for [p = 1:panels] {
-		unset logscale y
-		if (panel_scale[p] eq "log") { set logscale y }
-		set yrange [panel_low[p]:panel_high[p]]
+		eval y_axis(p)
 		set xrange [panel_left[p]:panel_right[p]]
 		set xlabel panel_title[p] offset 0, 0.3
-		if (p == 1) { set ylabel y_title offset 1.5, 0 } else { unset ylabel }
+		if (p == 1) { set label 2 y_title at screen 0.17 / width, screen 0.6 / height + 0.5 * (1 - (top + 0.7) / height) center rotate }
 		set key off
 		if (p == 1) {
 			eval key_above(1 - 0.36 / height, key_rows)
@@ -53,6 +51,7 @@ do for [format in formats] {
 		}
 		eval command
 		unset label 1
+		unset label 2
 	}
 	unset multiplot
 	set output

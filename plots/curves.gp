@@ -21,20 +21,11 @@ do for [format in formats] {
 	set xlabel "iteration" offset 0, 0.6
 	set key off
 	do for [p = 1:panels] {
-		unset logscale y
-		unset nonlinear y
-		set ytics autofreq
-		if (panel_scale[p] eq "log") { set logscale y }
-		if (panel_scale[p] eq "symlog") {
-			c = panel_unit[p]
-			set nonlinear y via asinh(y / c) inverse c * sinh(y)
-			eval "set ytics (".panel_tics[p].")"
-		}
-		set yrange [panel_low[p]:panel_high[p]]
+		eval y_axis(p)
 		set title panel_title[p] offset 0, -0.5 font ",9"
 		command = "plot NaN notitle"
 		do for [s = 1:panel_seeds[p]] {
-			command = command.sprintf(", data index \"p%d s%d curve;\" using 1:2 with lines dt %d lw 1.1 lc rgb color_of(%d) notitle", \
+			command = command.sprintf(", data index \"p%d s%d curve;\" using 1:(y_of($2)) with lines dt %d lw 1.1 lc rgb color_of(%d) notitle", \
 				p, s, dash_of(s), panel_place[p])
 		}
 		eval command

@@ -8,9 +8,9 @@ data = ARG1.".dat"
 columns = panels < 4 ? panels : 4
 rows = (panels + columns - 1) / columns
 side = 2.1 # of a panel
-left = 0.5
+left = 0.6
 bottom = 0.55
-gap_x = 0.25
+gap_x = 0.3
 gap_y = 0.5
 top = 0.8
 width = left + columns * side + (columns - 1) * gap_x + 0.15
@@ -38,13 +38,15 @@ do for [format in formats] {
 	set label 1 title at screen 0.5, 1 - 0.2 / height center font ",11"
 	set xrange [x_low:x_high]
 	set yrange [y_low:y_high]
+	set xtics tick_step(x_high - x_low)
+	set ytics tick_step(y_high - y_low)
 	set border 15
 	unset grid
 	set key off
 	do for [p = 1:panels] {
 		set title panel_title[p] offset 0, -0.6 font ",8"
 		if (p > panels - columns) { set xlabel "x1" offset 0, 0.4; set format x "%g" } else { unset xlabel; set format x "" }
-		if ((p - 1) % columns == 0) { set ylabel "x2" offset 1.5, 0; set format y "%g" } else { unset ylabel; set format y "" }
+		if ((p - 1) % columns == 0) { set label 2 "x2" at graph -0.24, graph 0.5 center rotate; set format y "%g" } else { unset label 2; set format y "" }
 		command = sprintf("plot data index \"p%d;\" using 1:2 with points pt 7 ps 0.18 lc rgb color_of(panel_place[p]) notitle", p)
 		if (contours > 0) {
 			command = "plot $contour using 1:2 with lines lw 0.7 lc rgb contour_color notitle, ".command[6:]

@@ -31,17 +31,7 @@ do for [format in formats] {
 	eval "set xtics (".x_tics.")"
 	set xlabel "steps" offset 0, 0.6
 	do for [p = 1:panels] {
-		unset logscale y
-		unset nonlinear y
-		set ytics autofreq
-		set format y "%g"
-		if (panel_scale[p] eq "log") { set logscale y }
-		if (panel_scale[p] eq "symlog") {
-			c = panel_unit[p]
-			set nonlinear y via asinh(y / c) inverse c * sinh(y)
-			eval "set ytics (".panel_tics[p].")"
-		}
-		set yrange [panel_low[p]:panel_high[p]]
+		eval y_axis(p)
 		set title panel_title[p] offset 0, -0.5 font ",9"
 		set key off
 		if (p == 1) {
@@ -50,20 +40,20 @@ do for [format in formats] {
 		command = "plot NaN notitle"
 		if (panel_floor_high[p] == panel_floor_high[p]) {
 			command = command.sprintf(", '+' using 1:(%.12g):(%.12g) with filledcurves lc rgb floor_color notitle", \
-				panel_floor_low[p], panel_floor_high[p])
+				y_of(panel_floor_low[p]), y_of(panel_floor_high[p]))
 		}
 		if (panel_reference[p] == panel_reference[p]) {
-			command = command.sprintf(", %.12g with lines lc rgb reference_color lw 0.8 notitle", panel_reference[p])
+			command = command.sprintf(", %.12g with lines lc rgb reference_color lw 0.8 notitle", y_of(panel_reference[p]))
 		}
 		do for [s = 1:series] {
 			drawn = series_in[(p - 1) * series + s]
 			if (drawn == 1) {
-				command = command.", data ".block(p, s, "curve")." using 1:2 with lines dt ".dash_of(series_place[s])." lw 1.4 lc rgb \"".color_of(series_place[s])."\" notitle"
-				command = command.", data ".block(p, s, "curve")." using 1:2:3:4 with yerrorbars ".look(s)." notitle"
+				command = command.", data ".block(p, s, "curve")." using 1:(y_of($2)) with lines dt ".dash_of(series_place[s])." lw 1.4 lc rgb \"".color_of(series_place[s])."\" notitle"
+				command = command.", data ".block(p, s, "curve")." using 1:(y_of($2)):(y_of($3)):(y_of($4)) with yerrorbars ".look(s)." notitle"
 			}
 			if (drawn == 2) {
-				command = command.", data ".block(p, s, "line")." using 1:2 with lines dt ".dash_of(series_place[s])." lw 1.4 lc rgb \"".color_of(series_place[s])."\" notitle"
-				command = command.", data ".block(p, s, "curve")." using 1:2:3:4 with yerrorbars ".look(s)." notitle"
+				command = command.", data ".block(p, s, "line")." using 1:(y_of($2)) with lines dt ".dash_of(series_place[s])." lw 1.4 lc rgb \"".color_of(series_place[s])."\" notitle"
+				command = command.", data ".block(p, s, "curve")." using 1:(y_of($2)):(y_of($3)):(y_of($4)) with yerrorbars ".look(s)." notitle"
 			}
 			if (p == 1) {
 				command = command.", keyentry with linespoints dt ".dash_of(series_place[s])." ".look(s)." title series_title[".s."]"

@@ -222,6 +222,13 @@ static void put_toy(const struct folder *f)
 			    .title = "Gamma",
 			    .state = "failed",
 			    .message = "\"no such thing\"" });
+	for (long seed = 0; seed < 2; seed++)
+		put_cell(f, &(struct spec){ .key = seed ? "s1" : "s0",
+				    .method = "s",
+				    .title = "Sigma",
+				    .seed = seed,
+				    .state = "skipped",
+				    .message = "\"not for this target\"" });
 	put_cell(f,
 		&(struct spec){ .key = "e0",
 			.method = "e",
@@ -322,6 +329,7 @@ static void test_numbers_as_text(void **state)
 		{ -1234567, 1000, false, "(-1.2346 ± 0.0010)e+06" },
 		{ 3.2e-7, nan_, false, "3.200e-07" },
 		{ 2, 0, false, "2.000 ± 0" },
+		{ -0.121121, 2e-17, true, "-0.1211210 (2e-17)" },
 		{ inf, nan_, false, "inf" },
 		{ -inf, nan_, false, "-inf" },
 		{ nan_, 1, false, "nan" },
@@ -391,7 +399,7 @@ static void test_ties_by_welch(void **state)
 	arena_free(m.arena);
 }
 
-/* Near 0 is best, whatever the sign; ties are of the values, so that -1 and 1 are not one. */
+/* Near 0 is best, whatever the sign. */
 static void test_ties_of_one_seed(void **state)
 {
 	const struct folder *f = *state;
@@ -405,6 +413,7 @@ static void test_ties_of_one_seed(void **state)
 	put_simple(f, "g", 0, "dist", 2.0001, -1);
 	put_simple(f, "h", 0, "gap", -1, -1);
 	put_simple(f, "i", 0, "gap", 1.5, -1);
+	put_simple(f, "j", 0, "gap", 1, -1);
 	m = make(f);
 	assert_true(estimate_of(&m, "a", 0, "cover")->best);
 	assert_true(estimate_of(&m, "b", 0, "cover")->best);
@@ -414,6 +423,7 @@ static void test_ties_of_one_seed(void **state)
 	assert_false(estimate_of(&m, "g", 0, "dist")->best);
 	assert_true(estimate_of(&m, "h", 0, "gap")->best);
 	assert_false(estimate_of(&m, "i", 0, "gap")->best);
+	assert_true(estimate_of(&m, "j", 0, "gap")->best); /* as far from 0 */
 	arena_free(m.arena);
 }
 
@@ -467,6 +477,8 @@ static void test_bounds_above_log_z(void **state)
 	put_bound(f, "c", 0, 2.5, 0.6, measured);
 	put_bound(f, "c", 1, 2.5, 0.6, measured);
 	put_bound(f, "d", 0, 2.3, -1, measured); /* nothing known but log Z's error */
+	put_bound(f, "g", 0, 1 + 1e-9, -1,
+		"{\"kind\": \"exact\", \"value\": 1, \"se\": 0}"); /* rounding */
 	m = make(f);
 	e = estimate_of(&m, "a", 0, "elbo");
 	assert_true(e->above_log_z);
@@ -477,7 +489,10 @@ static void test_bounds_above_log_z(void **state)
 	/* Own error of the mean of two: 0.6 / sqrt(2). */
 	assert_near(e->joint_se, sqrt(0.18 + 0.16), 1e-15);
 	assert_false(e->above_log_z);
-	assert_true(estimate_of(&m, "d", 0, "elbo")->above_log_z);
+	e = estimate_of(&m, "d", 0, "elbo");
+	assert_true(e->above_unsure && !e->above_log_z && !e->best);
+	assert_false(estimate_of(&m, "g", 0, "elbo")->above_unsure);
+	assert_true(estimate_of(&m, "b", 0, "elbo")->best);
 	arena_free(m.arena);
 }
 

@@ -63,7 +63,7 @@ static void exact_density(struct grid *g, const struct density *d, struct arena 
  * the distance to its k-th neighbour, so that narrow modes far apart stay narrow. */
 static void kernel_density(struct grid *g, size_t n, const double *xy, struct arena *a)
 {
-	enum { NEIGHBOUR = 20 };
+	const size_t neighbour = (size_t)pow((double)n, 0.45);
 	const double reach = 4; /* bandwidths at which a kernel ends */
 	double *d2 = arena_alloc(a, n, sizeof(*d2));
 
@@ -74,7 +74,7 @@ static void kernel_density(struct grid *g, size_t n, const double *xy, struct ar
 
 		for (size_t i = 0; i < n; i++)
 			d2[i] = pow(xy[2 * i] - c[0], 2) + pow(xy[2 * i + 1] - c[1], 2);
-		h2 = fmax(stats_select(d2, n, n > NEIGHBOUR ? NEIGHBOUR : n - 1) / 2, 1e-12);
+		h2 = fmax(stats_select(d2, n, n > neighbour ? neighbour : n - 1) / 2, 1e-12);
 		for (size_t j = 0; j < GRID; j++)
 			for (size_t i = 0; i < GRID; i++) {
 				double r2 = (pow(grid_x(g, i) - c[0], 2) +

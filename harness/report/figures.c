@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-enum { PANELS_MAX = 12, SAMPLE_PANELS = 8, SAMPLE_POINTS = 600 };
+enum { PANELS_MAX = 12, SAMPLE_PANELS = 8, SAMPLE_POINTS = 600, EXACT_POINTS = 2000 };
 
 /* --- the two files of a figure --------------------------------------------------------------- */
 
@@ -113,7 +113,8 @@ static void span_add(struct span *s, double x)
  * largest to the smallest size, and to the quartile of the sizes. */
 static const double log_ratio = 8, symlog_ratio = 50, symlog_least = 50;
 
-/* Labels for a symmetric logarithmic axis: 0 and powers of ten of both signs, at most about 8. */
+/* Labels for a symmetric logarithmic axis at asinh(y / unit): 0 and powers of ten of both signs, at
+ * most about 8. */
 static const char *symlog_tics(double low, double high, double unit, struct arena *a)
 {
 	const int first = (int)ceil(log10(unit)), last = (int)floor(log10(fmax(-low, high)));
@@ -129,8 +130,8 @@ static const char *symlog_tics(double low, double high, double unit, struct aren
 		for (int sign = -1; sign <= 1; sign += 2)
 			if (sign * x >= low && sign * x <= high &&
 				asinh(x / unit) > nearest * extent)
-				text = arena_printf(a, "%s%s\"%g\" %g", text, *text ? ", " : "",
-					sign * x, sign * x);
+				text = arena_printf(a, "%s%s\"%g\" %.9g", text, *text ? ", " : "",
+					sign * x, sign * asinh(x / unit));
 	}
 	return text;
 }
@@ -159,6 +160,8 @@ static void set_axis(struct plot *p, size_t panel, struct span *s, bool may_log,
 		low = low < 0 ? low * 1.6 : low - unit;
 		high = high > 0 ? high * 1.6 : high + unit;
 		tics = symlog_tics(low, high, unit, a);
+		low = asinh(low / unit);
+		high = asinh(high / unit);
 	} else {
 		pad = high > low ? 0.08 * (high - low) : fmax(0.1 * fabs(high), 1e-3);
 		low -= pad;
@@ -431,9 +434,15 @@ static double cost_of(const struct row *row, enum cost_kind kind)
 	return row->sample_seconds + (isnan(row->train_seconds) ? 0 : row->train_seconds);
 }
 
+/* Of a distance its value, of an error its size: both are better when smaller. */
+static double quality(const struct row *row, size_t column)
+{
+	return fabs(row->values[column].mean);
+}
+
 static bool has_cost(const struct row *row, size_t column, enum cost_kind kind)
 {
-	return !row->series->oracle && drawable(row, column) && row->values[column].mean > 0 &&
+	return !row->series->oracle && drawable(row, column) && quality(row, column) > 0 &&
 	       cost_of(row, kind) > 0;
 }
 
@@ -487,15 +496,16 @@ static size_t put_costs(struct plot *p, const struct board *b, const struct seri
 	for (size_t i = 0; i < b->n_rows; i++) {
 		const struct row *row = &b->rows[i];
 		const struct estimate *e = &row->values[column];
-		double se = isfinite(e->se) && e->se < e->mean ? e->se : 0;
+		double mean = quality(row, column);
+		double se = isfinite(e->se) && e->se < mean ? e->se : 0;
 
 		if (row->series != s || !has_cost(row, column, kind))
 			continue;
-		points[n] = (struct cost_point){ cost_of(row, kind), e->mean };
-		fprintf(p->dat.stream, "%.9g %.9g %.9g %.9g %zu\n", points[n].x, e->mean,
-			e->mean - se, e->mean + se, is_end(b, i) ? row->steps : 0);
-		span_add(y, e->mean - se);
-		span_add(y, e->mean + se);
+		points[n] = (struct cost_point){ cost_of(row, kind), mean };
+		fprintf(p->dat.stream, "%.9g %.9g %.9g %.9g %zu\n", points[n].x, mean, mean - se,
+			mean + se, kind != COST_TOTAL && is_end(b, i) ? row->steps : 0);
+		span_add(y, mean - se);
+		span_add(y, mean + se);
 		n++;
 	}
 	return n;
@@ -530,7 +540,9 @@ static int cost_figure(const struct model *m, const struct board *b, const char 
 		return OK;
 	TRY(plot_start(&p, folder, name, a));
 	set_text(&p, "title", arena_printf(a, "%s: quality against cost", b->title));
-	set_text(&p, "y_title", with_unit(c->title, c->unit, a));
+	set_text(&p, "y_title",
+		with_unit(c->better == BETTER_ZERO ? arena_printf(a, "|%s|", c->title) : c->title,
+			c->unit, a));
 	set_number(&p, "floor_low", c->floor ? fmax(c->floor_low, 1e-12) : (double)NAN);
 	set_number(&p, "floor_high", c->floor ? c->floor_high : (double)NAN);
 	set_series(&p, n_series, series, a);
@@ -671,6 +683,7 @@ static int curves_figure(const struct model *m, const struct board *b, const cha
 /* --- samples --------------------------------------------------------------------------------- */
 
 struct sample_panel {
+	const struct row *row; /* NULL: the exact samples */
 	const char *title;
 	size_t place, n;
 	const double *xy;
@@ -689,6 +702,15 @@ static double outside(const struct sample_panel *s, const struct window *w)
 	return s->n ? (double)n / (double)s->n : 0;
 }
 
+/* Has this row a panel? */
+static bool has_panel(const struct sample_panel *panels, size_t n, const struct row *row)
+{
+	for (size_t i = 0; i < n; i++)
+		if (panels[i].row == row)
+			return true;
+	return false;
+}
+
 static int add_samples(struct sample_panel *panels, size_t *n, const struct row *row,
 	struct arena *a)
 {
@@ -702,6 +724,7 @@ static int add_samples(struct sample_panel *panels, size_t *n, const struct row 
 	if (!s->n)
 		return OK;
 	s->xy = xy;
+	s->row = row;
 	s->place = row->series->place;
 	s->title = row->series->label;
 	if (row->steps)
@@ -711,36 +734,42 @@ static int add_samples(struct sample_panel *panels, size_t *n, const struct row 
 	return OK;
 }
 
-static bool last_of_series(const struct board *b, size_t i)
-{
-	return i + 1 == b->n_rows || b->rows[i + 1].series != b->rows[i].series;
-}
-
-static bool first_of_series(const struct board *b, size_t i)
-{
-	return i == 0 || b->rows[i - 1].series != b->rows[i].series;
-}
-
-/* The oracle, every series at its most steps, then at its fewest where there is room. */
+/* The oracle, every series at its most steps with points on record, then at its fewest where there
+ * is room. exact: all exact points. */
 static int pick_samples(const struct board *b, struct sample_panel *panels, size_t *n,
-	struct arena *a)
+	struct sample_panel *exact, struct arena *a)
 {
+	const struct series *done = NULL;
+	size_t before;
 	double *xy;
 
 	*n = 0;
+	*exact = (struct sample_panel){ .title = "exact samples" };
 	if (b->floor) {
-		TRY(samples_read(b->floor->samples, NULL, 0, SAMPLE_POINTS, &panels[0].n, &xy, a));
-		panels[0].xy = xy;
-		panels[0].place = 0;
-		panels[0].title = "exact samples";
-		*n = panels[0].n > 0;
+		TRY(samples_read(b->floor->samples, NULL, 0, EXACT_POINTS, &exact->n, &xy, a));
+		exact->xy = xy;
 	}
-	for (size_t i = 0; i < b->n_rows; i++)
-		if (last_of_series(b, i))
-			TRY(add_samples(panels, n, &b->rows[i], a));
-	for (size_t i = 0; i < b->n_rows; i++)
-		if (first_of_series(b, i) && !last_of_series(b, i))
-			TRY(add_samples(panels, n, &b->rows[i], a));
+	if (exact->n) {
+		panels[*n] = *exact;
+		panels[(*n)++].n = exact->n < SAMPLE_POINTS ? exact->n : SAMPLE_POINTS;
+	}
+	for (size_t first = 0, next = 0; first < b->n_rows; first = next) {
+		while (next < b->n_rows && b->rows[next].series == b->rows[first].series)
+			next++;
+		before = *n;
+		for (size_t i = next; i > first && *n == before; i--)
+			TRY(add_samples(panels, n, &b->rows[i - 1], a));
+	}
+	for (size_t i = 0; i < b->n_rows; i++) {
+		const struct row *row = &b->rows[i];
+
+		if (row->series == done || has_panel(panels, *n, row))
+			continue;
+		before = *n;
+		TRY(add_samples(panels, n, row, a));
+		if (*n > before)
+			done = row->series;
+	}
 	return OK;
 }
 
@@ -760,16 +789,16 @@ static void put_grid(struct plot *p, const struct grid *g)
 static int samples_figure(const struct board *b, const char *folder, struct figures *out,
 	struct arena *a)
 {
-	struct sample_panel panels[SAMPLE_PANELS + 1];
+	struct sample_panel panels[SAMPLE_PANELS + 1], exact;
 	const char *name = arena_printf(a, "samples-%s", b->slug);
 	struct grid g;
 	struct plot p;
 	size_t n;
 
-	TRY(pick_samples(b, panels, &n, a));
+	TRY(pick_samples(b, panels, &n, &exact, a));
 	if (!n)
 		return OK;
-	grid_make(&g, b, panels[0].place == 0 ? panels[0].n : 0, panels[0].xy, a);
+	grid_make(&g, b, exact.n, exact.xy, a);
 	TRY(plot_start(&p, folder, name, a));
 	set_text(&p, "title", arena_printf(a, "%s: samples", b->title));
 	set_number(&p, "panels", (double)n);

@@ -4,17 +4,15 @@ const char *const legend[] = {
 	"Mean ± standard error over seeds (repeats averaged within a seed); in parentheses the "
 	"standard error of a single run, where it is known.",
 	"Bold: best of the column, or tied with it (Welch t test, 5 %; with one seed: within the "
-	"joint standard error). Not ranked: the exact sampler, rows with failed seeds, values with "
-	"▲.",
-	"~: within the noise floor, that is, not worse than what exact samples score against exact "
-	"samples in 95 of 100 draws. The last row has the mean and the 95 % quantile of that "
-	"score.",
-	"▲: a lower bound that exceeds log Z by more than 3 joint standard errors, so it is no "
-	"bound.",
+	"joint standard error). Not ranked: the exact sampler, rows with failed seeds, ▲ and △.",
+	"~: within the noise floor, not worse than what exact samples score against exact samples "
+	"in 95 of 100 draws. The last row has the mean and the 95 % quantile of that score.",
+	"▲: a lower bound that exceeds log Z by more than 3 joint standard errors, so it is none. "
+	"△: it lies above log Z, and its standard error is not known.",
 	"†: some seeds diverged or failed, or the metric is undefined for them; the mean is over "
-	"the "
-	"seeds counted.",
-	"‡: timed while other cells ran; not comparable as a speed.", NULL
+	"the seeds counted.",
+	"‡: timed while other cells ran; not comparable as a speed.",
+	NULL,
 };
 
 /* --- cells of tables ------------------------------------------------------------------------- */
@@ -55,7 +53,8 @@ static struct table_cell estimate_cell(const struct estimate *e, const struct ro
 		c.text = number_text(e->mean, e->se, e->seeds == 1, a);
 	else if (e->missing)
 		c.text = "nan";
-	c.marks = (e->within_floor ? MARK_FLOOR : 0u) | (e->above_log_z ? MARK_ABOVE : 0u);
+	c.marks = (e->within_floor ? MARK_FLOOR : 0u) | (e->above_log_z ? MARK_ABOVE : 0u) |
+		  (e->above_unsure ? MARK_UNSURE : 0u);
 	if (e->missing) {
 		c.marks |= MARK_PARTIAL;
 		c.note = arena_printf(a, "%zu/%zu", e->seeds, row->ok);
@@ -275,7 +274,7 @@ const char *log_z_text(const struct log_z *z, struct arena *a)
 		return arena_printf(a, "log Z is infinite: the density is improper%s%s.", colon,
 			source);
 	return arena_printf(a, "log Z = %s (%s%s%s).",
-		z->se > 0 ? number_text(z->value, z->se, false, a)
+		z->se > 0 ? arena_printf(a, "%.10g ± %.1g", z->value, z->se)
 			  : arena_printf(a, "%.10g", z->value),
 		kinds[z->kind], colon, source);
 }
@@ -301,16 +300,29 @@ static size_t above_notes(const struct board *b, const char **lines, struct aren
 			if (!row->selected || !e->above_log_z)
 				continue;
 			lines[n++] = arena_printf(a,
-				"▲ %s: %s = %s exceeds log Z by %s; joint standard error %s%s.",
+				"▲ %s: %s = %s exceeds log Z by %s; joint standard error %s.",
 				row_name(row, a), b->columns[c].name,
 				number_text(e->mean, (double)NAN, false, a),
 				number_text(e->mean - b->log_z.value, (double)NAN, false, a),
-				number_text(e->joint_se, (double)NAN, false, a),
-				isnan(e->se) && isnan(e->own_se)
-					? " (that of the value itself is not known)"
-					: "");
+				number_text(e->joint_se, (double)NAN, false, a));
 		}
 	return n;
+}
+
+/* A line that is not there yet; how many there are then. */
+static size_t add_line(const char **lines, size_t n, const char *line)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(lines[i], line))
+			return n;
+	lines[n] = line;
+	return n + 1;
+}
+
+static const char *method_name(const struct record *c, struct arena *a)
+{
+	return *c->variant ? arena_printf(a, "%s [%s]", c->method_title, c->variant)
+			   : c->method_title;
 }
 
 static size_t failure_notes(const struct board *b, const char **lines, struct arena *a)
@@ -319,12 +331,18 @@ static size_t failure_notes(const struct board *b, const char **lines, struct ar
 
 	for (size_t i = 0; i < b->n_cells; i++) {
 		const struct record *c = b->cells[i];
+		const char *colon = *c->message ? ": " : "";
 
 		if (!strcmp(c->state, "ok"))
 			continue;
-		lines[n++] = arena_printf(a, "† %s%s%s%s, seed %ld: %s%s%s", c->method_title,
-			*c->variant ? " [" : "", c->variant, *c->variant ? "]" : "", c->seed,
-			c->state, *c->message ? ": " : "", c->message);
+		if (!strcmp(c->state, "skipped"))
+			n = add_line(lines, n,
+				arena_printf(a, "Not run: %s%s%s", method_name(c, a), colon,
+					c->message));
+		else
+			n = add_line(lines, n,
+				arena_printf(a, "† %s, seed %ld: %s%s%s", method_name(c, a),
+					c->seed, c->state, colon, c->message));
 	}
 	return n;
 }
@@ -339,13 +357,10 @@ static size_t metric_notes(const struct board *b, const char **lines, struct are
 			for (size_t f = 0; f < b->cells[i]->results[k].n_failures; f++) {
 				const struct record *c = b->cells[i];
 				const struct record_failure *x = &c->results[k].failures[f];
-				size_t old = 0;
 
-				lines[n] = arena_printf(a, "† %s %s: %s: %s", c->method_title,
-					c->results[k].pass_title, x->metric, x->message);
-				while (strcmp(lines[old], lines[n]))
-					old++;
-				n += old == n;
+				n = add_line(lines, n,
+					arena_printf(a, "† %s %s: %s: %s", method_name(c, a),
+						c->results[k].pass_title, x->metric, x->message));
 			}
 	return n;
 }
@@ -452,7 +467,10 @@ void leaderboard_csv(const struct board *b, FILE *out, struct arena *a)
 			csv_number(e->mean, out);
 			csv_number(e->se, out);
 			csv_text(isnan(e->se) ? "" : e->seeds > 1 ? "seeds" : "run", out);
-			fprintf(out, ",%d,%d,%d", e->best, e->within_floor, e->above_log_z);
+			fprintf(out, ",%d,%d,%s", e->best, e->within_floor,
+				e->above_unsure  ? "?"
+				: e->above_log_z ? "1"
+						 : "0");
 			csv_number(col->floor ? col->floor->mean : (double)NAN, out);
 			csv_number(col->floor ? col->floor->q95 : (double)NAN, out);
 			csv_number(b->log_z.value, out);

@@ -7,8 +7,9 @@
 
 /* Ties of the best are what a Welch test at this level does not tell from it. */
 static const double tie_level = 0.05;
-/* An ELBO this many joint standard errors above log Z is flagged. */
-static const double above_limit = 3;
+/* An ELBO this many joint standard errors above log Z is flagged, unless the excess is no more than
+ * rounding in single precision. */
+static const double above_limit = 3, rounding = 1e-6;
 /* Mass on each side outside the floor's band. */
 static const double floor_tail = 0.05;
 /* Half-width in standard deviations of the band that holds 90 % of a normal. */
@@ -139,6 +140,9 @@ const struct column *board_headline(const struct board *b)
 	for (size_t c = 0; c < b->n_columns; c++)
 		if (b->columns[c].group == GROUP_SAMPLES && b->columns[c].better == BETTER_LOWER)
 			return &b->columns[c];
+	for (size_t c = 0; c < b->n_columns; c++)
+		if (b->columns[c].group == GROUP_EVIDENCE && b->columns[c].better == BETTER_ZERO)
+			return &b->columns[c];
 	return NULL;
 }
 
@@ -147,6 +151,12 @@ const struct column *board_headline(const struct board *b)
 static bool cell_ok(const struct record *c)
 {
 	return !strcmp(c->state, "ok");
+}
+
+/* Not run, because the method cannot do this target: no failure. */
+static bool cell_skipped(const struct record *c)
+{
+	return !strcmp(c->state, "skipped");
 }
 
 /* The cells that a row averages: one method with one set of options. */
@@ -221,7 +231,7 @@ static void make_series(struct model *m, struct arena *a)
 
 		for (size_t k = 0; cell_ok(c) && k < c->n_results; k++)
 			add_series(m, c, c->results[k].pass, c->results[k].pass_title, a);
-		if (!any_result(r, c))
+		if (!cell_skipped(c) && !any_result(r, c))
 			add_series(m, c, NULL, NULL, a);
 	}
 	qsort(m->series, m->n_series, sizeof(*m->series), by_series);
@@ -341,12 +351,14 @@ static void mark_floor(struct estimate *e, const struct column *c)
  * own error counts. */
 static void mark_above(struct estimate *e, const struct column *c, const struct log_z *z)
 {
-	double se = fmax(e->se, e->own_se); /* the other one when one is NaN */
+	const double se = fmax(e->se, e->own_se); /* the other one when one is NaN */
+	const double excess = e->mean - z->value - rounding * (1 + fabs(z->value));
 
 	if (!e->seeds || !lower_bound(c) || z->kind == LOG_Z_UNKNOWN || z->kind == LOG_Z_INFINITE)
 		return;
-	e->joint_se = hypot(isnan(se) ? 0 : se, z->se);
-	e->above_log_z = e->mean - z->value > above_limit * e->joint_se;
+	e->joint_se = hypot(se, z->se);
+	e->above_unsure = isnan(se) && excess > above_limit * z->se;
+	e->above_log_z = excess > above_limit * e->joint_se;
 }
 
 /* Smaller is better, whatever the direction. */
@@ -369,20 +381,34 @@ static double badness(const struct estimate *e, const struct column *c)
 static bool ranked(const struct row *row, const struct estimate *e, const struct column *c)
 {
 	return !row->series->oracle && row->selected && row->ok == row->total &&
-	       e->seeds == row->ok && !e->missing && !e->above_log_z && isfinite(badness(e, c));
+	       e->seeds == row->ok && !e->missing && !e->above_log_z && !e->above_unsure &&
+	       isfinite(badness(e, c));
 }
 
-static bool tied(const struct estimate *e, const struct estimate *best)
+/* Values of either sign are as good as their distance from 0. */
+static double *towards_better(const struct estimate *e, const struct column *c, struct arena *a)
 {
-	const double difference = fabs(e->mean - best->mean);
-	double joint = hypot(e->se, best->se);
+	const double sign = c->better == BETTER_ZERO && e->mean < 0 ? -1 : 1;
+	double *x = arena_alloc(a, e->seeds, sizeof(*x));
+
+	for (size_t i = 0; i < e->seeds; i++)
+		x[i] = sign * e->seed_mean[i];
+	return x;
+}
+
+static bool tied(const struct estimate *e, const struct estimate *best, const struct column *c,
+	struct arena *a)
+{
+	const double difference = fabs(badness(e, c) - badness(best, c));
+	const double joint = hypot(e->se, best->se);
 
 	if (e->seeds > 1 && best->seeds > 1)
-		return welch_p(e->seed_mean, e->seeds, best->seed_mean, best->seeds) >= tie_level;
+		return welch_p(towards_better(e, c, a), e->seeds, towards_better(best, c, a),
+			       best->seeds) >= tie_level;
 	return isnan(joint) ? difference == 0 : difference <= joint;
 }
 
-static void mark_best(struct board *b, size_t col)
+static void mark_best(struct board *b, size_t col, struct arena *a)
 {
 	const struct column *c = &b->columns[col];
 	const struct estimate *best = NULL;
@@ -396,7 +422,7 @@ static void mark_best(struct board *b, size_t col)
 	for (size_t i = 0; best && i < b->n_rows; i++) {
 		struct estimate *e = &b->rows[i].values[col];
 
-		e->best = ranked(&b->rows[i], e, c) && (e == best || tied(e, best));
+		e->best = ranked(&b->rows[i], e, c) && (e == best || tied(e, best, c, a));
 	}
 }
 
@@ -461,7 +487,7 @@ static void row_seeds(struct row *row, const struct board *b)
 		const struct record *c = b->cells[i];
 		bool gave = false;
 
-		if (!in_series(row->series, c))
+		if (!in_series(row->series, c) || cell_skipped(c))
 			continue;
 		for (size_t k = 0; cell_ok(c) && k < c->n_results; k++)
 			gave |= in_row(row, &c->results[k]);
@@ -526,7 +552,7 @@ static void make_rows(struct board *b, const struct model *m, struct arena *a)
 		for (size_t i = 0; i < b->n_cells; i++) {
 			const struct record *c = b->cells[i];
 
-			if (!in_series(&m->series[s], c))
+			if (!in_series(&m->series[s], c) || cell_skipped(c))
 				continue;
 			asked = true;
 			for (size_t k = 0; cell_ok(c) && k < c->n_results; k++)
@@ -551,7 +577,7 @@ static void make_rows(struct board *b, const struct model *m, struct arena *a)
 		}
 	}
 	for (size_t c = 0; c < b->n_columns; c++)
-		mark_best(b, c);
+		mark_best(b, c, a);
 }
 
 /* --- boards ---------------------------------------------------------------------------------- */

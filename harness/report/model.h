@@ -42,8 +42,9 @@ struct estimate {
 	double own_se; /* from within the runs alone; NaN: not known */
 	bool best;     /* best of its column, or tied with it */
 	bool within_floor;
-	bool above_log_z; /* a lower bound that exceeds log Z by > 3 joint standard errors */
-	double joint_se;  /* of that comparison */
+	bool above_log_z;  /* a lower bound that exceeds log Z by > 3 joint standard errors */
+	bool above_unsure; /* it lies above log Z, and its own error is not known */
+	double joint_se;   /* of that comparison; NaN when unsure */
 };
 
 struct row {
@@ -86,7 +87,8 @@ void model_make(struct model *out, const struct records *records,
 /** Is a column's value to be compared with log Z (evidence and its bounds)? */
 bool column_near_log_z(const struct column *c);
 
-/** The column that stands for quality where there is room for one, or NULL. */
+/** The column that stands for quality where there is room for one: the first distance of samples,
+ *  or an error of the evidence where there are no exact samples to compare with; NULL without. */
 const struct column *board_headline(const struct board *b);
 
 #endif

@@ -20,9 +20,18 @@ static int clamp_decimals(int d)
 	return d < 0 ? 0 : d > 8 ? 8 : d;
 }
 
+/* An error too small for the decimals is written by its size. */
+static const char *error_text_of(double se, int decimals, struct arena *a)
+{
+	if (se == 0)
+		return "0";
+	return arena_printf(a, se < pow(10, -decimals) ? "%.*e" : "%.*f",
+		se < pow(10, -decimals) ? 0 : decimals, se);
+}
+
 const char *number_text(double mean, double se, bool one_run, struct arena *a)
 {
-	const char *format = one_run ? "%.*f (%.*f)" : "%.*f ± %.*f";
+	const char *format = one_run ? "%.*f (%s)" : "%.*f ± %s";
 	int e, decimals;
 
 	if (!isfinite(mean))
@@ -37,10 +46,8 @@ const char *number_text(double mean, double se, bool one_run, struct arena *a)
 	if (isnan(se))
 		return arena_printf(a, "%.*f", clamp_decimals(3 - exponent_of(mean)), mean);
 	decimals = se > 0 && isfinite(se) ? 1 - exponent_of(se) : 3 - exponent_of(mean);
-	decimals = clamp_decimals(decimals);
-	if (se == 0)
-		return arena_printf(a, one_run ? "%.*f (0)" : "%.*f ± 0", decimals, mean);
-	return arena_printf(a, format, decimals, mean, decimals, se);
+	decimals = clamp_decimals(decimals < 6 - e ? decimals : 6 - e);
+	return arena_printf(a, format, decimals, mean, error_text_of(se, decimals, a));
 }
 
 const char *quantity_text(double x, struct arena *a)
@@ -159,7 +166,8 @@ static void write_marks(const struct table_cell *c, enum format format, FILE *ou
 		unsigned mark;
 		const char *plain, *latex;
 	} marks[] = { { MARK_FLOOR, "~", "$\\sim$" }, { MARK_ABOVE, "▲", "$\\triangle$" },
-		{ MARK_PARTIAL, "†", "$\\dagger$" }, { MARK_SHARED, "‡", "$\\ddagger$" } };
+		{ MARK_PARTIAL, "†", "$\\dagger$" }, { MARK_SHARED, "‡", "$\\ddagger$" },
+		{ MARK_UNSURE, "△", "$\\triangle?$" } };
 
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
 		if (c->marks & marks[i].mark) {

@@ -18,6 +18,7 @@ enum mark {
 	MARK_ABOVE = 2,   /* a triangle */
 	MARK_PARTIAL = 4, /* a dagger */
 	MARK_SHARED = 8,  /* a double dagger */
+	MARK_UNSURE = 16, /* an open triangle */
 };
 
 struct table_cell {
