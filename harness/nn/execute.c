@@ -809,14 +809,12 @@ double graph_gradient(struct graph *g, const struct graph_args *args, size_t n_p
 	return loss / (double)args->rows;
 }
 
-double graph_flops(const struct graph *g, size_t rows, bool backward)
+double graph_flops(struct graph *g, size_t rows, bool gradient, const struct capture *captures,
+	size_t n_captures)
 {
-	const struct plan *p = g->plans;
+	const struct plan *p = plan_for(g, gradient, captures, n_captures);
 	double total = 0;
 
-	while (p != NULL && p->gradient != backward)
-		p = p->next;
-	invariant(p != NULL); /* run the graph once before */
 	for (size_t i = 0; i < g->n; i++) {
 		const struct node *n = graph_node(g, (int)i);
 		const struct place *at = &p->places[i];

@@ -191,8 +191,9 @@ void graph_forward(struct graph *g, const struct graph_args *args);
  *  params[0], whole (zeros where nothing flows). Returns the loss. */
 double graph_gradient(struct graph *g, const struct graph_args *args, size_t n_params, real *grad);
 
-/** Useful flops of one run over `rows` rows: matrix products of the networks, forwards or (with
- *  backward) forwards and backwards, without recomputation, step-only values once a step. */
-double graph_flops(const struct graph *g, size_t rows, bool backward);
+/** Useful flops of one run over `rows` rows that captures these labels, forwards, or forwards and
+ *  backwards: the networks' matrix products without recomputation, step-only values once a step. */
+double graph_flops(struct graph *g, size_t rows, bool gradient, const struct capture *captures,
+	size_t n_captures);
 
 #endif

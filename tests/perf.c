@@ -1,0 +1,319 @@
+/* perf [OUT.json]: how fast the engine is, with the sgemm rate of the same process beside it, so that
+ * machines compare. A benchmark, not a test. Each workload is timed once warm, at least 5 times and half
+ * a second; the median counts. */
+#include "stride.h"
+
+#include <cblas.h>
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_sort.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { TIMES_MAX = 10000, TIMES_MIN = 5, GEMM = 512, POINTS = 2000, METRIC_DIM = 10 };
+static const double SECONDS_MIN = 0.5;
+
+static double now(void)
+{
+	struct timespec t;
+
+	timespec_get(&t, TIME_UTC);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double perf_median(void (*body)(void *context), void *context)
+{
+	static double times[TIMES_MAX];
+	size_t n = 0;
+	double total = 0;
+
+	body(context);
+	while (n < TIMES_MAX && (n < TIMES_MIN || total < SECONDS_MIN)) {
+		double start = now();
+		body(context);
+		times[n] = now() - start;
+		total += times[n++];
+	}
+	gsl_sort(times, 1, n);
+	return n % 2 == 1 ? times[n / 2] : 0.5 * (times[n / 2 - 1] + times[n / 2]);
+}
+
+/* --- memory: the largest resident set since the last reset, where the system tells ------------------- */
+
+static void reset_peak(void)
+{
+	FILE *f = fopen("/proc/self/clear_refs", "w");
+
+	if (f != NULL) {
+		fputs("5", f);
+		fclose(f);
+	}
+}
+
+static double peak_mb(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[256];
+	double kb = (double)NAN;
+
+	if (f == NULL)
+		return kb;
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "VmHWM: %lf kB", &kb) == 1)
+			break;
+	fclose(f);
+	return kb / 1024;
+}
+
+/* --- sgemm -------------------------------------------------------------------------------------------- */
+
+struct gemm {
+	float *a, *b, *c[64];
+	size_t threads;
+};
+
+static void gemm_one(void *context, size_t i)
+{
+	struct gemm *g = context;
+
+	cblas_sgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, GEMM, GEMM, GEMM, 1, g->a, GEMM, g->b,
+		GEMM, 0, g->c[i], GEMM);
+}
+
+static void gemm_all(void *context)
+{
+	parallel_for(((struct gemm *)context)->threads, gemm_one, context);
+}
+
+/* GFLOP/s of this many independent products at once. */
+static double sgemm_rate(size_t threads, struct arena *a)
+{
+	size_t size = (size_t)GEMM * GEMM;
+	struct gemm g = { ARENA_NEW(a, size, float), ARENA_NEW(a, size, float), { NULL }, threads };
+
+	invariant(threads <= sizeof(g.c) / sizeof(g.c[0]));
+	for (size_t i = 0; i < size; i++) {
+		g.a[i] = (float)(i % 7) - 3;
+		g.b[i] = (float)(i % 5) - 2;
+	}
+	for (size_t i = 0; i < threads; i++)
+		g.c[i] = ARENA_NEW(a, size, float);
+	parallel_use(threads);
+	return 2e-9 * GEMM * GEMM * GEMM * (double)threads / perf_median(gemm_all, &g);
+}
+
+/* --- workloads ------------------------------------------------------------------------------------------ */
+
+struct report {
+	json_t *workloads;
+	double rate; /* GFLOP/s of the threads in use */
+	size_t threads;
+};
+
+static void report_line(struct report *r, const char *workload, double seconds, double flops)
+{
+	double efficiency = flops / (seconds * r->rate * 1e9), mb = peak_mb();
+	json_t *w = json_pack("{s:s, s:i, s:f, s:f}", "workload", workload, "threads",
+		(int)r->threads, "ms", 1e3 * seconds, "flops", flops);
+
+	if (flops > 0)
+		json_object_set_new(w, "efficiency", json_real(efficiency));
+	json_object_set_new(w, "peak_rss_mb", isnan(mb) ? json_null() : json_real(mb));
+	json_array_append_new(r->workloads, w);
+	printf("%-28s %7zu %10.2f %12.3f ", workload, r->threads, 1e3 * seconds, 1e-9 * flops);
+	if (flops > 0)
+		printf("%10.2f", efficiency);
+	else
+		printf("%10s", "");
+	printf(" %9.0f\n", mb);
+	fflush(stdout);
+}
+
+/* A method on a target, ready to run. */
+struct job {
+	const struct method *method;
+	void *state;
+	struct cell cell;
+	long it;
+	const struct pass *pass;
+	size_t steps;
+	struct draws draws;
+};
+
+static void job_open(struct job *j, const char *method, const char *target, struct arena *a)
+{
+	struct density *d;
+
+	*j = (struct job){ .method = method_find(method) };
+	j->state = arena_zalloc(a, 1, j->method->state_size);
+	option_defaults(j->method->options, j->state, a);
+	invariant(density_new(&d, target, NULL, 0, a) == OK);
+	j->cell = (struct cell){ .target = d, .field = density_field(d), .dim = density_dim(d),
+		.arena = a };
+	invariant(j->method->init(j->state, &j->cell) == OK);
+	j->pass = &j->method->passes[0];
+}
+
+static void train_once(void *context)
+{
+	struct job *j = context;
+
+	invariant(j->method->train(j->state, &j->cell, j->it++) == OK);
+}
+
+static void sample_once(void *context)
+{
+	struct job *j = context;
+
+	invariant(j->method->sample(j->state, &j->cell, j->pass, j->steps, 0, &j->draws) == OK);
+}
+
+/* Matrix products of the target in this many evaluations. */
+static double target_flops(const struct job *j, double evaluations)
+{
+	const struct target *t = density_target(j->cell.target);
+
+	return t->flops != NULL ? evaluations * t->flops(density_state(j->cell.target)) : 0;
+}
+
+static double gradient_flops(struct job *j, const char *what, size_t rows)
+{
+	struct graph *g = j->method->graph(j->state, &j->cell, what, 128, j->cell.arena);
+
+	return g != NULL ? graph_flops(g, rows, true, NULL, 0) : 0;
+}
+
+static void time_training(struct report *r, const char *method, const char *target)
+{
+	struct arena *a = arena_new();
+	struct job j;
+	char name[64];
+
+	reset_peak();
+	job_open(&j, method, target, a);
+	train_once(&j);
+	double evaluations = (double)j.cell.counts.target;
+	double flops = gradient_flops(&j, "loss", 1024) + gradient_flops(&j, "distillation", 1024) +
+		target_flops(&j, evaluations);
+	snprintf(name, sizeof(name), "%s/%s/train", method, target);
+	report_line(r, name, perf_median(train_once, &j), flops);
+	arena_free(a);
+}
+
+static void time_sampling(struct report *r, const char *method, const char *target, size_t steps)
+{
+	struct arena *a = arena_new();
+	struct job j;
+	char name[64];
+
+	reset_peak();
+	job_open(&j, method, target, a);
+	if (j.method->check_steps != NULL && j.method->check_steps(j.state, steps) != OK) {
+		arena_free(a);
+		return;
+	}
+	j.steps = steps;
+	j.draws = (struct draws){ .n = POINTS, .x = ARENA_NEW(a, POINTS * j.cell.dim, double),
+		.log_w = ARENA_NEW(a, POINTS, double) };
+	const struct capture captures[] = { { "end", j.draws.x, NULL, NULL },
+		{ "log_w", j.draws.log_w, NULL, NULL } };
+	const char *what = *j.pass->name != '\0' ? j.pass->name : "sde";
+	sample_once(&j);
+	double flops = graph_flops(j.method->graph(j.state, &j.cell, what, steps, a), POINTS, false,
+			       captures, 2) +
+		target_flops(&j, (double)j.cell.counts.target);
+	snprintf(name, sizeof(name), "%s/%s/sample%zu", method, target, steps);
+	report_line(r, name, perf_median(sample_once, &j), flops);
+	arena_free(a);
+}
+
+/* --- metrics ------------------------------------------------------------------------------------------------ */
+
+struct scoring {
+	const struct metric *metric;
+	struct scored in;
+};
+
+static void score_once(void *context)
+{
+	struct scoring *s = context;
+	struct arena_mark mark = arena_mark(s->in.arena);
+	struct value v;
+
+	invariant(s->metric->eval(&s->in, &v) == OK);
+	arena_release(s->in.arena, mark);
+}
+
+static void time_metric(struct report *r, const char *metric)
+{
+	struct arena *a = arena_new();
+	double *x = ARENA_NEW(a, POINTS * METRIC_DIM, double), *y;
+	struct scoring s = { metric_find(metric), { .n = POINTS, .n_exact = POINTS,
+		.dim = METRIC_DIM, .arena = a } };
+	char name[64];
+
+	reset_peak();
+	y = ARENA_NEW(a, POINTS * METRIC_DIM, double);
+	for (uint64_t i = 0; i < POINTS * METRIC_DIM; i++) {
+		const struct rng rng = { .purpose = RNG_TEST };
+		x[i] = rng_gauss(rng, 0, i, 0);
+		y[i] = 1 / sqrt(METRIC_DIM) + 1.2 * rng_gauss(rng, 0, i, 1);
+	}
+	s.in.exact = x;
+	s.in.x = y;
+	snprintf(name, sizeof(name), "metric/%s", metric);
+	report_line(r, name, perf_median(score_once, &s), 0);
+	arena_free(a);
+}
+
+/* --- main ------------------------------------------------------------------------------------------------------- */
+
+static void run_all(struct report *r)
+{
+	const char *const methods_timed[] = { "osds", "pis", "dds" };
+	const char *const targets_timed[] = { "funnel", "gmm40_50d", "ionosphere" };
+
+	printf("%-28s %7s %10s %12s %10s %9s\n", "workload", "threads", "ms", "GFLOP useful",
+		"efficiency", "peak MB");
+	for (size_t m = 0; m < 3; m++)
+		for (size_t t = 0; t < 3; t++)
+			time_training(r, methods_timed[m], targets_timed[t]);
+	for (size_t m = 0; m < 3; m++)
+		for (size_t t = 0; t < 3; t++)
+			for (size_t steps = 1; steps <= 128; steps += 127)
+				time_sampling(r, methods_timed[m], targets_timed[t], steps);
+	time_metric(r, "sinkhorn_osds");
+	time_metric(r, "mmd_osds");
+}
+
+int main(int argc, char **argv)
+{
+	const char *path = argc > 1 ? argv[1] : "build/perf.json";
+	size_t all = parallel_threads();
+	struct arena *a = arena_new();
+	json_t *doc = json_object(), *rates = json_object();
+	struct report r = { .workloads = json_array() };
+
+	gsl_set_error_handler_off();
+	openblas_set_num_threads(1);
+	for (size_t threads = 1;; threads = all) {
+		char key[16];
+		r.threads = threads;
+		r.rate = sgemm_rate(threads, a);
+		printf("sgemm 512^3 on %zu thread%s: %.1f GFLOP/s\n", threads,
+			threads > 1 ? "s" : "", r.rate);
+		snprintf(key, sizeof(key), "%zu", threads);
+		json_object_set_new(rates, key, json_real(r.rate));
+		run_all(&r);
+		if (threads == all)
+			break;
+	}
+	json_object_set_new(doc, "sgemm_gflops", rates);
+	json_object_set_new(doc, "workloads", r.workloads);
+	int status = json_dump_file(doc, path, JSON_INDENT(1)) == 0 ? 0 : 1;
+	printf(status == 0 ? "written to %s\n" : "cannot write %s\n", path);
+	json_decref(doc);
+	arena_free(a);
+	return status;
+}
