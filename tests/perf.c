@@ -77,8 +77,8 @@ static void gemm_one(void *context, size_t i)
 {
 	struct gemm *g = context;
 
-	cblas_sgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, GEMM, GEMM, GEMM, 1, g->a, GEMM, g->b,
-		GEMM, 0, g->c[i], GEMM);
+	cblas_sgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, GEMM, GEMM, GEMM, 1, g->a, GEMM,
+		g->b, GEMM, 0, g->c[i], GEMM);
 }
 
 static void gemm_all(void *context)
@@ -149,7 +149,9 @@ static void job_open(struct job *j, const char *method, const char *target, stru
 	j->state = arena_zalloc(a, 1, j->method->state_size);
 	option_defaults(j->method->options, j->state, a);
 	invariant(density_new(&d, target, NULL, 0, a) == OK);
-	j->cell = (struct cell){ .target = d, .field = density_field(d), .dim = density_dim(d),
+	j->cell = (struct cell){ .target = d,
+		.field = density_field(d),
+		.dim = density_dim(d),
 		.arena = a };
 	invariant(j->method->init(j->state, &j->cell) == OK);
 	j->pass = &j->method->passes[0];
@@ -195,7 +197,7 @@ static void time_training(struct report *r, const char *method, const char *targ
 	train_once(&j);
 	double evaluations = (double)j.cell.counts.target;
 	double flops = gradient_flops(&j, "loss", 1024) + gradient_flops(&j, "distillation", 1024) +
-		target_flops(&j, evaluations);
+		       target_flops(&j, evaluations);
 	snprintf(name, sizeof(name), "%s/%s/train", method, target);
 	report_line(r, name, perf_median(train_once, &j), flops);
 	arena_free(a);
@@ -214,7 +216,8 @@ static void time_sampling(struct report *r, const char *method, const char *targ
 		return;
 	}
 	j.steps = steps;
-	j.draws = (struct draws){ .n = POINTS, .x = ARENA_NEW(a, POINTS * j.cell.dim, double),
+	j.draws = (struct draws){ .n = POINTS,
+		.x = ARENA_NEW(a, POINTS * j.cell.dim, double),
 		.log_w = ARENA_NEW(a, POINTS, double) };
 	const struct capture captures[] = { { "end", j.draws.x, NULL, NULL },
 		{ "log_w", j.draws.log_w, NULL, NULL } };
@@ -222,7 +225,7 @@ static void time_sampling(struct report *r, const char *method, const char *targ
 	sample_once(&j);
 	double flops = graph_flops(j.method->graph(j.state, &j.cell, what, steps, a), POINTS, false,
 			       captures, 2) +
-		target_flops(&j, (double)j.cell.counts.target);
+		       target_flops(&j, (double)j.cell.counts.target);
 	snprintf(name, sizeof(name), "%s/%s/sample%zu", method, target, steps);
 	report_line(r, name, perf_median(sample_once, &j), flops);
 	arena_free(a);
@@ -249,8 +252,8 @@ static void time_metric(struct report *r, const char *metric)
 {
 	struct arena *a = arena_new();
 	double *x = ARENA_NEW(a, POINTS * METRIC_DIM, double), *y;
-	struct scoring s = { metric_find(metric), { .n = POINTS, .n_exact = POINTS,
-		.dim = METRIC_DIM, .arena = a } };
+	struct scoring s = { metric_find(metric),
+		{ .n = POINTS, .n_exact = POINTS, .dim = METRIC_DIM, .arena = a } };
 	char name[64];
 
 	reset_peak();

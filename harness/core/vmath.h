@@ -58,6 +58,27 @@ static inline float vm_expf(float x)
 	return p * vm_float_of_bits(scale);
 }
 
+/** 1 / (1 + 2^-y) in float: absolute error below 2e-7. Saturates beyond |y| = 100. NaN gives a number:
+ *  for use where y is made of a factor that carries the NaN on. */
+static inline float vm_logistic2f(float y)
+{
+	const float round = 12582912.0f;
+	float c = y < -100.0f ? 100.0f : -y;
+
+	c = c < -100.0f ? -100.0f : c;
+	float shifted = c + round;
+	float r = c - (shifted - round);
+	/* Minimax on [-1/2, 1/2]: relative error 7.5e-8. */
+	float p = 1.327647196e-3f;
+	p = p * r + 9.675541513e-3f;
+	p = p * r + 5.550713275e-2f;
+	p = p * r + 2.402211972e-1f;
+	p = p * r + 6.931469671e-1f;
+	p = p * r + 1.000000072f;
+	uint32_t power = vm_bits_of_float(p) + (vm_bits_of_float(shifted) << 23);
+	return 1.0f / (1.0f + vm_float_of_bits(power));
+}
+
 /** e^x in double: relative error below 4e-16; 0 below -709, infinity above 709.4. */
 static inline double vm_exp(double x)
 {

@@ -227,20 +227,19 @@ void kernel_clip_back(size_t cols, const struct tile *grad, struct tile a, doubl
 /* --- GELU
  * ------------------------------------------------------------------------------------------ */
 
-#ifdef STRIDE_DOUBLE
-#define vm_exp_real vm_exp
-#else
-#define vm_exp_real vm_expf
-#endif
-
 /* The tanh form is x s(z), s the logistic function, z = 2 sqrt(2/pi) (x + 0.044715 x^3). */
 static const real GELU_A = (real)1.5957691216057308, GELU_B = (real)0.044715;
 
 static inline real logistic_of_gelu(real x)
 {
-	real z = GELU_A * (x + GELU_B * x * x * x);
+#ifdef STRIDE_DOUBLE
+	return 1 / (1 + vm_exp(-GELU_A * (x + GELU_B * x * x * x)));
+#else
+	/* z in units of ln 2, for a logistic function of base 2. */
+	const float a = 2.3022081f, b = 0.10294324f;
 
-	return 1 / (1 + vm_exp_real(-z));
+	return vm_logistic2f(x * (a + b * (x * x)));
+#endif
 }
 
 /* Value, first and second derivative of x s(z(x)). */
@@ -420,8 +419,15 @@ void kernel_fourier_back(size_t n, const real *features, const real *grad, real 
 void kernel_copy(size_t cols, struct tile from, real *out)
 {
 	for (size_t k = 0; k < cols; k++) {
-		real buffer[GRAPH_CHUNK];
-		memcpy(out + k * GRAPH_CHUNK, lanes(&from, k, buffer), sizeof(buffer));
+		const real *p = from.p + k * from.stride;
+		real *to = out + k * GRAPH_CHUNK;
+		if (from.row) {
+			memcpy(to, p, GRAPH_CHUNK * sizeof(real));
+		} else {
+			real value = *p;
+			EACH_LANE
+			to[i] = value;
+		}
 	}
 }
 
