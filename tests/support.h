@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -114,6 +115,8 @@ static inline pid_t start_child(const struct folder *f, int (*body)(void *contex
 	if (freopen(in_folder(f, "out"), "w", stdout) == NULL ||
 		freopen(in_folder(f, "err"), "w", stderr) == NULL)
 		_exit(99);
+	setvbuf(stderr, NULL, _IONBF, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing outlives a test that is killed */
 	openblas_set_num_threads(1);
 	int code = body(context);
 	fflush(NULL);
@@ -182,15 +185,25 @@ static inline int stride(const struct folder *f, const char *words)
 	return wait_child(start_stride(f, words));
 }
 
-/* Does the text of FOLDER/NAME contain this? Shows the text when not. */
-static inline bool output_has(const struct folder *f, const char *name, const char *what)
+static inline bool output_has_quietly(const struct folder *f, const char *name, const char *what)
 {
 	char *text = read_file(in_folder(f, name));
 	bool has = strstr(text, what) != NULL;
 
-	if (!has)
-		print_message("no \"%s\" in %s:\n%s\n", what, name, text);
 	free(text);
+	return has;
+}
+
+/* Does the text of FOLDER/NAME contain this? Shows the text when not. */
+static inline bool output_has(const struct folder *f, const char *name, const char *what)
+{
+	bool has = output_has_quietly(f, name, what);
+
+	if (!has) {
+		char *text = read_file(in_folder(f, name));
+		print_message("no \"%s\" in %s:\n%s\n", what, name, text);
+		free(text);
+	}
 	return has;
 }
 
@@ -198,8 +211,8 @@ static inline bool output_has(const struct folder *f, const char *name, const ch
 static inline bool error_is_one_line(const struct folder *f)
 {
 	char *text = read_file(in_folder(f, "err"));
-	char *end = strchr(text, '\n');
-	bool one = strncmp(text, "stride: ", 8) == 0 && end != NULL && end[1] == '\0';
+	size_t line = strcspn(text, "\n"), length = strlen(text);
+	bool one = strncmp(text, "stride: ", 8) == 0 && line + 1 == length;
 
 	if (!one)
 		print_message("not one line: %s\n", text);
