@@ -425,7 +425,29 @@ static void check_moments(const struct fixture *f, const double *columns)
 	}
 }
 
-/* Stein's identities tie the samples to the density: E grad = 0, E (x_k - c) grad_k = -1, for any c. */
+static void check_curvature(const struct fixture *f, const double *columns)
+{
+	double *grad = block(f, DRAWS), *hv = block(f, DRAWS), *axis = block(f, DRAWS), m, se;
+
+	density_eval(f->d, DRAWS, columns, NULL, grad);
+	memset(axis, 0, f->dim * DRAWS * sizeof(*axis));
+	for (size_t k = 0; k < f->dim; k++) {
+		double *g = grad + k * DRAWS;
+		for (size_t i = 0; i < DRAWS; i++)
+			axis[k * DRAWS + i] = 1;
+		assert_int_equal(density_hvp(f->d, DRAWS, columns, axis, hv), OK);
+		for (size_t i = 0; i < DRAWS; i++) {
+			g[i] = g[i] * g[i] + hv[k * DRAWS + i];
+			axis[k * DRAWS + i] = 0;
+		}
+		mean_of(g, DRAWS, 1, &m, &se);
+		check_that(f, fabs(m) <= SIGMAS * se, "E grad_%zu^2 + H_%zu%zu = %g +- %g, not 0",
+			k + 1, k + 1, k + 1, m, se);
+	}
+}
+
+/* Stein's identities tie the samples to the density: E grad = 0, E (x_k - c) grad_k = -1 for any c, and
+ * E grad_k^2 = -E H_kk, which sees the width of a mode however far apart the modes are. */
 static void check_stein(const struct fixture *f, const double *columns)
 {
 	double *grad = block(f, DRAWS), m, se, centre;
@@ -443,6 +465,8 @@ static void check_stein(const struct fixture *f, const double *columns)
 		check_that(f, fabs(m + 1) <= SIGMAS * se, "E x_%zu grad_%zu = %g +- %g, not -1",
 			k + 1, k + 1, m, se);
 	}
+	if (f->t->hvp != NULL)
+		check_curvature(f, columns);
 }
 
 static void check_mode_weights(const struct fixture *f, const double *x)
@@ -695,6 +719,47 @@ static void check_product(const char *name)
 	arena_free(f.a);
 }
 
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The first five coordinates are independent wells: the distribution of their samples against the
+ * integral of the well, by Kolmogorov and Smirnov. Exact samples exceed the limit once in 10^6. */
+static void check_wells(const char *name)
+{
+	enum { WELLS = 5, N = WELLS * DRAWS };
+	const double low = -4, step = 1e-4, limit = sqrt(log(2e6) / 2 / N);
+	struct fixture f;
+	double *columns, mass = 0, total, worst = 0;
+
+	fixture_open(&f, name, NULL, 0);
+	double *at = ARENA_NEW(f.a, f.dim, double);
+	struct line l = { &f, at, 0, 0 };
+	(void)draws(&f, &columns);
+	qsort(columns, N, sizeof(*columns), by_value);
+	density_eval(f.d, 1, at, &l.offset, NULL);
+	total = integral(line_value, &l, 12);
+	double x = low + step / 2;
+	for (size_t i = 0; i < N; i++) {
+		for (; x < columns[i]; x += step)
+			mass += step * line_value(x, &l) / total;
+		worst = fmax(worst, fabs(mass - (double)i / N));
+	}
+	check_that(&f, worst <= limit, "wells differ by %g from their distribution, at most %g",
+		worst, limit);
+	arena_free(f.a);
+}
+
+static void test_many_well_draws(void **p)
+{
+	(void)p;
+	check_wells("many_well_5");
+	check_wells("many_well_50");
+}
+
 static void test_many_well_log_z(void **p)
 {
 	(void)p;
@@ -930,6 +995,7 @@ int main(void)
 		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_draw),
 		cmocka_unit_test(test_log_z),
+		cmocka_unit_test(test_many_well_draws),
 		cmocka_unit_test(test_many_well_log_z),
 		cmocka_unit_test(test_funnel_log_z),
 		cmocka_unit_test(test_unknown),
