@@ -1,5 +1,6 @@
 #include "core/csv.h"
 #include "core/error.h"
+#include "core/rng.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -158,6 +159,37 @@ static void test_round_trip(void **p)
 	assert_memory_equal(t.x, x, sizeof(x));
 }
 
+/* Whatever the text, reading ends in a table of finite numbers or in an error that names the file. */
+static void test_any_text(void **p)
+{
+	static const char *const pieces[] = { "1", "-2.5e3", ",", ",", ",", "\n", "\n", "\r\n", "#",
+		"x", " ", "\t", "nan", "inf", "-", "e", "0x1p3", "\"", ";", "\xff", "1e400", "." };
+	const struct rng r = { 1, RNG_TEST, 0 };
+	struct fixture *f = *p;
+	size_t read = 0;
+
+	for (uint64_t i = 0; i < 3000; i++) {
+		struct arena_mark mark = arena_mark(f->a);
+		char text[256] = "";
+		struct csv t;
+		uint64_t length = rng_below(r, 0, i, 0, 10);
+		for (uint32_t k = 0; k < length; k++)
+			strcat(text,
+				pieces[rng_below(r, 1, i, k, sizeof(pieces) / sizeof(pieces[0]))]);
+		put(f, text);
+		if (csv_read(&t, f->path, CSV_FINITE, f->a) == OK) {
+			assert_true(t.rows > 0 && t.cols > 0);
+			for (size_t j = 0; j < t.rows * t.cols; j++)
+				assert_true(isfinite(t.x[j]));
+			read++;
+		} else {
+			assert_ptr_equal(strstr(error_text(), f->path), error_text());
+		}
+		arena_release(f->a, mark);
+	}
+	assert_in_range(read, 100, 2900); /* both happened */
+}
+
 static void test_full_disk(void **p)
 {
 	FILE *full = fopen("/dev/full", "w");
@@ -180,6 +212,7 @@ int main(void)
 		TEST(test_refuses),
 		TEST(test_refuses_files),
 		TEST(test_round_trip),
+		TEST(test_any_text),
 		TEST(test_full_disk),
 	};
 

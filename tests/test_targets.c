@@ -905,6 +905,34 @@ static void test_gmm40_centres(void **p)
 	arena_free(f.a);
 }
 
+/* $STRIDE_DATA comes before the program's own data; a path with a slash, or a name found nowhere, is
+ * taken as it is. */
+static void test_data_path(void **p)
+{
+	struct arena *a = arena_new();
+	char folder[] = "/tmp/stride_data_XXXXXX";
+	struct density *d;
+
+	(void)p;
+	assert_non_null(mkdtemp(folder));
+	const char *path = arena_printf(a, "%s/gmm40_2d.csv", folder);
+	FILE *file = fopen(path, "w");
+	fputs("1,2,3\n4,5,6\n", file);
+	fclose(file);
+	assert_non_null(strstr(data_path("gmm40_2d.csv", a), "targets/data/gmm40_2d.csv"));
+	setenv("STRIDE_DATA", folder, 1);
+	assert_string_equal(data_path("gmm40_2d.csv", a), path);
+	assert_int_equal(density_new(&d, "gmm40_2d", NULL, 0, a), OK);
+	assert_int_equal(density_dim(d), 3);
+	assert_non_null(strstr(data_path("gmm40_50d.csv", a), "targets/data/gmm40_50d.csv"));
+	assert_string_equal(data_path("./gmm40_2d.csv", a), "./gmm40_2d.csv");
+	assert_string_equal(data_path("nowhere.csv", a), "nowhere.csv");
+	unsetenv("STRIDE_DATA");
+	unlink(path);
+	rmdir(folder);
+	arena_free(a);
+}
+
 static int with_table(const char *text, struct density **d, struct arena *a)
 {
 	char path[] = "/tmp/stride_targets_XXXXXX";
@@ -1002,6 +1030,7 @@ int main(void)
 		cmocka_unit_test(test_gaussian_options),
 		cmocka_unit_test(test_funnel_clip),
 		cmocka_unit_test(test_gmm40_centres),
+		cmocka_unit_test(test_data_path),
 		cmocka_unit_test(test_bad_tables),
 		cmocka_unit_test(test_own_table),
 	};
