@@ -17,7 +17,7 @@ reference_color = "#000000"
 # Formats in the order they are made; width and height in inches.
 formats = "svg pdf png"
 terminal_for(format, width, height) = \
-	format eq "svg" ? sprintf("set terminal svg noenhanced size %d,%d font 'DejaVu Sans,11' background '#ffffff'", \
+	format eq "svg" ? sprintf("set terminal svg noenhanced size %d,%d font 'DejaVu Sans,8' fontscale 1.35 background '#ffffff'", \
 		int(96 * width), int(96 * height)) : \
 	format eq "pdf" ? sprintf("set terminal pdfcairo noenhanced size %gin,%gin font 'DejaVu Sans,8'", \
 		width, height) : \

@@ -178,7 +178,7 @@ static void put_samples(const struct folder *f)
 static void put_toy(const struct folder *f)
 {
 	static const double shift[] = { 0, 0.01, -0.01 };
-	char key[8];
+	char key[32];
 
 	for (long seed = 0; seed < 3; seed++) {
 		const double d = shift[seed];

@@ -10,7 +10,8 @@
 /* cairo writes no date of its own into a PDF when this is set. */
 #define NO_DATE "SOURCE_DATE_EPOCH=0"
 
-/* The environment of gnuplot: ours, without a date, with numbers written in the C locale. */
+/* The environment of gnuplot: ours, without a date, with numbers written in the C locale. The first
+ * entry of a name counts. */
 static char **child_environment(struct arena *a)
 {
 	size_t n = 0;
@@ -19,9 +20,9 @@ static char **child_environment(struct arena *a)
 	while (environ[n])
 		n++;
 	list = ARENA_NEW(a, n + 3, char *);
-	memcpy(list, environ, n * sizeof(*list));
-	list[n] = arena_strdup(a, NO_DATE);
-	list[n + 1] = arena_strdup(a, "LC_NUMERIC=C");
+	list[0] = arena_strdup(a, NO_DATE);
+	list[1] = arena_strdup(a, "LC_ALL=C.UTF-8");
+	memcpy(list + 2, environ, n * sizeof(*list));
 	return list;
 }
 
@@ -44,33 +45,49 @@ static int start(const struct figure *f, const char *scripts, const char *folder
 	posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
 	code = posix_spawnp(pid, "gnuplot", &actions, NULL, argv, environment);
 	posix_spawn_file_actions_destroy(&actions);
+	if (code)
+		unlink(log);
 	return code;
 }
 
-/* gnuplot says nothing when all is well. */
-static void finish(struct figure *f, pid_t pid, const char *folder, FILE *log, struct arena *a)
+/* What a shell, and a child that could not execute, exit with. */
+enum { NOT_FOUND = 127 };
+
+/* The first line with words in a log; gnuplot says nothing when all is well. */
+static void read_words(const char *path, char *line, int size)
+{
+	FILE *f = fopen(path, "r");
+
+	line[0] = 0;
+	while (f && fgets(line, size, f) && strspn(line, " ^\t\r\n") == strlen(line))
+		line[0] = 0;
+	if (f)
+		fclose(f);
+	line[strcspn(line, "\r\n")] = 0;
+}
+
+/* Wait for it. False: there is no gnuplot. */
+static bool finish(struct figure *f, pid_t pid, const char *folder, FILE *log, struct arena *a)
 {
 	const char *path = arena_printf(a, "%s/data/%s.log", folder, f->name);
-	char line[256] = "";
+	char line[256];
 	int status = 0;
-	FILE *words;
 
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	f->drawn = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	words = fopen(path, "r");
-	while (words && fgets(line, sizeof(line), words) &&
-		strspn(line, " ^\t\r\n") == strlen(line))
-		line[0] = 0;
-	if (words)
-		fclose(words);
-	if (f->drawn && !line[0]) {
-		unlink(path);
-		return;
+	read_words(path, line, sizeof(line));
+	if (!f->drawn || line[0]) {
+		if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND) {
+			unlink(path);
+			return false;
+		}
+		fprintf(log, "stride: figure %s: gnuplot: %s; all it said is in %s\n", f->name,
+			line[0] ? line : "failed", path);
+		return true;
 	}
-	line[strcspn(line, "\r\n")] = 0;
-	fprintf(log, "stride: figure %s: gnuplot: %s; all it said is in %s\n", f->name,
-		line[0] ? line : "failed", path);
+	unlink(path);
+	return true;
 }
 
 /* Beside the program in the source tree (build/VARIANT/stride, build/VARIANT/tests/...), or where
@@ -105,26 +122,21 @@ void figures_draw(struct figures *f, const char *folder, const struct report_opt
 	const size_t at_once = parallel_threads();
 	pid_t *pid = ARENA_NEW(a, f->n, pid_t);
 	size_t begun = 0;
+	bool found = true;
 
 	/* A queue: the oldest is waited for, so that no more than at_once run. */
 	for (size_t done = 0; done < f->n; done++) {
-		while (begun < f->n && begun < done + at_once && !parallel_stopping()) {
-			int code = start(&f->list[begun], scripts, folder, environment, &pid[begun],
-				a);
-
-			if (code && begun == 0) {
-				fprintf(log,
-					"stride: no figures: gnuplot cannot be started (%s); on "
-					"Debian and Ubuntu: apt install gnuplot-nox\n",
-					strerror(code));
-				return;
-			}
-			if (code)
-				break;
-			begun++;
+		while (found && begun < f->n && begun < done + at_once && !parallel_stopping()) {
+			found = start(&f->list[begun], scripts, folder, environment, &pid[begun],
+					a) == 0;
+			begun += found;
 		}
 		if (done == begun)
-			return;
-		finish(&f->list[done], pid[done], folder, log, a);
+			break;
+		found &= finish(&f->list[done], pid[done], folder, log, a);
 	}
+	if (!found)
+		fputs("stride: no figures: gnuplot cannot be started; on Debian and Ubuntu: "
+		      "apt install gnuplot-nox\n",
+			log);
 }
