@@ -47,9 +47,9 @@ do for [format in formats] {
 		set title panel_title[p] offset 0, -0.6 font ",8"
 		if (p > panels - columns) { set xlabel "x1" offset 0, 0.4; set format x "%g" } else { unset xlabel; set format x "" }
 		if ((p - 1) % columns == 0) { set label 2 "x2" at graph -0.24, graph 0.5 center rotate; set format y "%g" } else { unset label 2; set format y "" }
-		command = sprintf("plot data index \"p%d;\" using 1:2 with points pt 7 ps 0.18 lc rgb color_of(panel_place[p]) notitle", p)
+		command = sprintf("plot data index \"p%d;\" using 1:2 with points pt 7 ps dot_of(format) lc rgb color_of(panel_place[p]) notitle", p)
 		if (contours > 0) {
-			command = "plot $contour using 1:2 with lines lw 0.7 lc rgb contour_color notitle, ".command[6:]
+			command = "plot $contour using 1:2 with lines lw 0.6 lc rgb contour_color notitle, ".command[6:]
 		}
 		eval command
 		unset label 1

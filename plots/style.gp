@@ -10,19 +10,22 @@ shape_of(place) = place == 0 ? 3 : shapes[(place - 1) % 10 + 1]
 dash_of(place) = place == 0 ? 1 : (place - 1) % 5 + 1
 
 floor_color = "#DDDDDD"
-contour_color = "#909090"
+contour_color = "#A8A8A8"
 front_color = "#AAAAAA"
 reference_color = "#000000"
 
 # Formats in the order they are made; width and height in inches.
 formats = "svg pdf png"
 terminal_for(format, width, height) = \
-	format eq "svg" ? sprintf("set terminal svg noenhanced size %d,%d font 'DejaVu Sans,8' fontscale 1.35 background '#ffffff'", \
+	format eq "svg" ? sprintf("set terminal svg noenhanced size %d,%d font 'DejaVu Sans,8' fontscale 1.35 linewidth 1.3 background '#ffffff'", \
 		int(96 * width), int(96 * height)) : \
-	format eq "pdf" ? sprintf("set terminal pdfcairo noenhanced size %gin,%gin font 'DejaVu Sans,8'", \
+	format eq "pdf" ? sprintf("set terminal pdfcairo noenhanced size %gin,%gin font 'DejaVu Sans,8' fontscale 0.95 linewidth 1.6 pointscale 0.75", \
 		width, height) : \
 	sprintf("set terminal pngcairo noenhanced size %d,%d font 'DejaVu Sans,8' fontscale 1.9 linewidth 1.9 pointscale 1.7 background '#ffffff'", \
 		int(150 * width), int(150 * height))
+
+# A point among hundreds; the terminals measure points differently.
+dot_of(format) = format eq "png" ? 0.18 : 0.3
 
 set encoding utf8
 set datafile separator whitespace
