@@ -165,6 +165,8 @@ static int plan_toys(struct toy_grid *g, struct config *c, struct plan *p, struc
 	TRY(plan_make(p, c, NULL, 0, a));
 	for (size_t i = 0; i < N_TOYS; i++) {
 		p->cells[i].method = &toys[i];
+		p->cells[i].n_steps = c->n_steps;
+		p->cells[i].steps = c->steps;
 	}
 	return OK;
 }
@@ -429,10 +431,13 @@ static void curves_are_thinned(void **state)
 
 /* --- real methods ----------------------------------------------------------------------------- */
 
+/* Batches of three chunks, so that there is something to share out. */
+#define BRIEFLY "options: { iterations: 3, batch: 160, steps: 8 }"
 static const char small_grid[] =
-	"seeds: [0, 1]\nsteps: [1, 4]\nsamples: 300\nfloor_draws: 2\n"
-	"methods: [{ name: exact }, { name: smc, options: { temperatures: 8,"
-	" ess_target: 0.5, moves: 1 } }]\n"
+	"seeds: [0]\nsteps: [1, 4]\nsamples: 200\nfloor_draws: 2\n"
+	"methods:\n  - name: exact\n"
+	"  - { name: smc, options: { temperatures: 8, ess_target: 0.5, moves: 1 } }\n"
+	"  - { name: pis, " BRIEFLY " }\n  - { name: osds, " BRIEFLY " }\n"
 	"targets: [{ name: gaussian }, { name: gmm9 }, { name: ionosphere }]\n";
 
 static void results_do_not_depend_on_threads(void **state)
