@@ -119,11 +119,18 @@ static void one_fixture(struct golden *g, const char *dir, const struct csv *ind
 	}
 }
 
+/* The folder's index, or the project's own for a folder that has fixtures alone. */
+static bool read_index(struct golden *g, const char *dir, struct csv *index)
+{
+	return golden_csv_text(g, golden_exists(g, dir, "INDEX.csv") ? dir : "tests/golden/targets",
+		"INDEX.csv", index);
+}
+
 void golden_targets(struct golden *g, const char *dir)
 {
 	struct csv index;
 
-	if (!golden_exists(g, dir, "INDEX.csv") || !golden_csv_text(g, dir, "INDEX.csv", &index))
+	if (!read_index(g, dir, &index))
 		return;
 	if (csv_column(&index, "fixture") == index.cols ||
 		csv_column(&index, "target") == index.cols ||
