@@ -249,11 +249,16 @@ static double marginal_error(const double *scale, const double *sum, size_t n, d
  */
 enum { DEPTH = 8 };
 
+/* The acceleration moves no potential further than this times eps: on the plateaus that Sinkhorn goes
+ * through, the changes of the residual say where to go, but not how far. */
+static const double STEP_MAX = 2;
+
 struct anderson {
 	size_t m, used, at; /* changes held, and where the next one goes */
 	double *dx[DEPTH], *dr[DEPTH];
 	double *x, *r;           /* where it is and its residual */
 	double *x_last, *r_last; /* the same one step before */
+	double *change;          /* scratch */
 	double norm_last;
 	bool has_last;
 };
@@ -261,8 +266,8 @@ struct anderson {
 static void anderson_new(struct anderson *s, size_t m, struct arena *a)
 {
 	*s = (struct anderson){ .m = m };
-	double **vectors[] = { &s->x, &s->r, &s->x_last, &s->r_last };
-	for (size_t k = 0; k < 4; k++)
+	double **vectors[] = { &s->x, &s->r, &s->x_last, &s->r_last, &s->change };
+	for (size_t k = 0; k < 5; k++)
 		*vectors[k] = arena_alloc(a, m, sizeof(double));
 	for (size_t k = 0; k < DEPTH; k++) {
 		s->dx[k] = arena_alloc(a, m, sizeof(double));
@@ -309,15 +314,25 @@ static bool anderson_solve(const struct anderson *s, double gamma[DEPTH])
 	return k > 0 && LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', k, 1, gram, k, gamma, 1) == 0;
 }
 
+static void add(double *to, const double *a, const double *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = a[i] + b[i];
+}
+
 /* The next x from x and r. */
 static void anderson_step(struct anderson *s)
 {
 	double norm = sqrt(dot(s->r, s->r, s->m)), gamma[DEPTH];
 	size_t bytes = s->m * sizeof(double);
+	bool grew = s->has_last && !(norm < 2 * s->norm_last);
 
-	if (s->has_last && !(norm < 2 * s->norm_last)) {
-		for (size_t j = 0; j < s->m; j++)
-			s->x[j] = s->x_last[j] + s->r_last[j];
+	/* Far from the solution, where residuals are of size 1, nothing is linear. */
+	if (grew || !(norm < sqrt((double)s->m))) {
+		if (grew)
+			add(s->x, s->x_last, s->r_last, s->m);
+		else
+			add(s->x, s->x, s->r, s->m);
 		s->used = s->at = 0;
 		s->has_last = false;
 		return;
@@ -328,13 +343,19 @@ static void anderson_step(struct anderson *s)
 	memcpy(s->r_last, s->r, bytes);
 	s->norm_last = norm;
 	s->has_last = true;
-	for (size_t j = 0; j < s->m; j++)
-		s->x[j] += s->r[j];
+	add(s->x, s->x, s->r, s->m);
 	if (!anderson_solve(s, gamma))
 		return;
+	double *change = s->change, largest = 0;
+	memset(change, 0, bytes);
 	for (size_t k = 0; k < s->used; k++)
 		for (size_t j = 0; j < s->m; j++)
-			s->x[j] -= gamma[k] * (s->dx[k][j] + s->dr[k][j]);
+			change[j] -= gamma[k] * (s->dx[k][j] + s->dr[k][j]);
+	for (size_t j = 0; j < s->m; j++)
+		largest = fmax(largest, fabs(change[j]));
+	double scale = largest > STEP_MAX ? STEP_MAX / largest : 1;
+	for (size_t j = 0; j < s->m; j++)
+		s->x[j] += scale * change[j];
 }
 
 /* The next v: Sinkhorn's, or the accelerated one. */
