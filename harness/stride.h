@@ -169,8 +169,8 @@ struct pass {
 /** What sample() fills in. The harness allocates. */
 struct draws {
 	size_t n;
-	double *x;     /* [n][dim] samples */
-	double *log_w; /* [n]; NULL for WEIGHTS_NONE */
+	double *x; /* [n][dim] samples */
+	double *log_w; /* [n], of x row by row (smc: before its final resampling); NULL for WEIGHTS_NONE */
 	/* Target-to-prior pass: exact samples in, log weights out; both NULL when the target has no
 	 * exact sampler. A method without such a pass sets no_forward. */
 	const double *x_exact; /* [n][dim] */

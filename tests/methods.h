@@ -5,7 +5,14 @@
 
 #include <stdarg.h>
 #include <setjmp.h>
+#include <stdio.h>
+
 #include <cmocka.h>
+
+/* cmocka's fail() gives way to stride's. */
+#undef fail
+#undef fail_msg
+#define fail_msg(...) (print_error(__VA_ARGS__), _fail(__FILE__, __LINE__))
 
 /* A cell for tests: a method on a target, from text like "sigma0=2,moves=3". */
 struct trial {
@@ -77,6 +84,15 @@ static inline struct trial *trial_new(const char *method, const char *target,
 		if (strcmp(p->target, target) == 0)
 			for_each_setting(p->settings, a, set_method_option, t);
 	for_each_setting(settings, a, set_method_option, t);
+	return t;
+}
+
+/* trial_new and init. */
+static inline struct trial *trial_start(const char *method, const char *target,
+	const char *target_settings, const char *settings, uint64_t seed)
+{
+	struct trial *t = trial_new(method, target, target_settings, settings, seed);
+
 	assert_int_equal(t->method->init(t->state, &t->cell), OK);
 	return t;
 }
@@ -86,32 +102,31 @@ static inline void trial_free(struct trial *t)
 	arena_free(t->cell.arena);
 }
 
-/* Room for n samples with everything that sample() can fill in, NaN where it does not. */
-static inline struct draws *draws_new(const struct trial *t, size_t n)
+/* Room for n samples with everything that sample() can fill in, NaN where it does not; weights and a
+ * target-to-prior pass only for a weighted pass, as the harness does. */
+static inline struct draws *draws_new(const struct trial *t, size_t n, bool weighted)
 {
 	struct arena *a = t->cell.arena;
 	struct draws *d = ARENA_NEW(a, 1, struct draws);
-	double *exact = NULL, *forward = NULL;
 
-	if (density_target(t->target)->draw != NULL) {
-		struct rng r = { t->cell.seed, RNG_FORWARD, 0 };
-		exact = ARENA_NEW(a, n * t->cell.dim, double);
-		forward = ARENA_NEW(a, n, double);
-		assert_int_equal(density_draw(t->target, r, 0, n, exact), OK);
-	}
 	*d = (struct draws){ .n = n,
 		.x = ARENA_NEW(a, n * t->cell.dim, double),
-		.log_w = ARENA_NEW(a, n, double),
-		.x_exact = exact,
-		.log_w_forward = forward,
 		.elbo = (double)NAN };
-	for (size_t i = 0; i < n; i++) {
-		d->log_w[i] = (double)NAN;
-		if (forward != NULL)
-			forward[i] = (double)NAN;
-	}
 	for (size_t j = 0; j < n * t->cell.dim; j++)
 		d->x[j] = (double)NAN;
+	if (weighted)
+		d->log_w = ARENA_NEW(a, n, double);
+	for (size_t i = 0; weighted && i < n; i++)
+		d->log_w[i] = (double)NAN;
+	if (weighted && density_target(t->target)->draw != NULL) {
+		struct rng r = { t->cell.seed, RNG_FORWARD, 0 };
+		double *exact = ARENA_NEW(a, n * t->cell.dim, double);
+		assert_int_equal(density_draw(t->target, r, 0, n, exact), OK);
+		d->x_exact = exact;
+		d->log_w_forward = ARENA_NEW(a, n, double);
+		for (size_t i = 0; i < n; i++)
+			d->log_w_forward[i] = (double)NAN;
+	}
 	return d;
 }
 

@@ -27,8 +27,8 @@ struct outcome {
 
 static void run_seed(const struct scenario *c, uint64_t seed, struct outcome *out)
 {
-	struct trial *t = trial_new("smc", c->target, c->target_settings, c->settings, seed);
-	struct draws *d = draws_new(t, c->n);
+	struct trial *t = trial_start("smc", c->target, c->target_settings, c->settings, seed);
+	struct draws *d = draws_new(t, c->n, true);
 	struct log_z truth;
 	double mean[64] = { 0 }, sd[64] = { 0 };
 	size_t k = t->cell.dim - 1;
@@ -149,9 +149,9 @@ static void test_funnel(void **unused)
 static void test_weight_before_move(void **unused)
 {
 	enum { N = 130 };
-	struct trial *t = trial_new("smc", "gaussian", "mean=1.5,std=0.6,dim=5",
+	struct trial *t = trial_start("smc", "gaussian", "mean=1.5,std=0.6,dim=5",
 		"temperatures=2,threshold=0,sigma0=2", 3);
-	struct draws *d = draws_new(t, N);
+	struct draws *d = draws_new(t, N, true);
 	real prior[5 * N];
 	double x[5 * N], log_rho[N], sum = 0;
 	struct tempered path = { t->target, 5, 2 };
@@ -185,8 +185,8 @@ static void test_weight_before_move(void **unused)
  * again takes no more memory. */
 static void test_counts_and_memory(void **unused)
 {
-	struct trial *t = trial_new("smc", "funnel", "", "temperatures=5,leapfrog=3,moves=2", 0);
-	struct draws *d = draws_new(t, 100);
+	struct trial *t = trial_start("smc", "funnel", "", "temperatures=5,leapfrog=3,moves=2", 0);
+	struct draws *d = draws_new(t, 100, true);
 	const struct pass *pass = trial_pass(t, "fixed");
 	struct arena_mark before = arena_mark(t->cell.arena);
 

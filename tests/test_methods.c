@@ -1,0 +1,481 @@
+/* The contract of methods: every registered method is checked, none is listed here. Each runs on a few
+ * targets with what options it has for being short. */
+#include "core/stats.h"
+#include "methods.h"
+#include "run/curve.h"
+
+#include <cblas.h>
+
+/* What makes a method quick, when it has such an option. */
+static const char *const quick[] = { "iterations=3", "batch=128", "steps=8", "temperatures=16",
+	"ess_target=0.5", "leapfrog=3" };
+
+/* Ends well away from a multiple of any block. */
+enum { N = 150, MEMORY_RUNS = 3 };
+
+/* Iterations that show that training works, and after which weights are of a size. */
+enum { BRIEF = 3, LONG = 300 };
+
+struct setup {
+	const char *target, *settings;
+};
+
+static const struct setup setups[] = {
+	{ "gaussian", "mean=0.4,std=0.9,dim=3" }, { "funnel", "" }, { "gmm40_2d", "" },
+	{ "ionosphere", "" }, /* no exact sampler */
+};
+
+static const size_t step_counts[] = { 1, 2, 4, 8 };
+
+#define check_that(m, condition, ...)                          \
+	do {                                                   \
+		if (!(condition)) {                            \
+			print_error("method %s: ", (m)->name); \
+			fail_msg(__VA_ARGS__);                 \
+		}                                              \
+	} while (0)
+
+static const char *quick_settings(const struct method *m, char *text, size_t size)
+{
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof(quick) / sizeof(quick[0]); i++)
+		for (const struct option *o = m->options; o != NULL && o->key != NULL; o++)
+			if (strncmp(quick[i], o->key, strlen(o->key)) == 0 &&
+				quick[i][strlen(o->key)] == '=')
+				snprintf(text + strlen(text), size - strlen(text), "%s%s",
+					text[0] != '\0' ? "," : "", quick[i]);
+	return text;
+}
+
+/* The method on this target, trained; NULL when it does not support the target. */
+static struct trial *prepare(const struct method *m, const struct setup *s, uint64_t seed,
+	long training)
+{
+	char settings[256];
+	struct trial *t = trial_new(m->name, s->target, s->settings,
+		quick_settings(m, settings, sizeof(settings)), seed);
+	int code = m->init(t->state, &t->cell);
+
+	if (code == ERR_UNSUP) {
+		trial_free(t);
+		return NULL;
+	}
+	check_that(m, code == OK, "init: %s", error_text());
+	for (long it = 0; m->train != NULL && it < training; it++)
+		check_that(m, m->train(t->state, &t->cell, it) == OK, "train: %s", error_text());
+	return t;
+}
+
+static bool possible(const struct trial *t, const struct pass *pass, size_t steps)
+{
+	return !pass->steps || t->method->check_steps == NULL ||
+	       t->method->check_steps(t->state, steps) == OK;
+}
+
+/* The step counts to try in a pass: those that are possible, or none but 0. */
+static size_t steps_of(const struct trial *t, const struct pass *pass, size_t *steps)
+{
+	size_t n = 0;
+
+	if (!pass->steps) {
+		steps[0] = 0;
+		return 1;
+	}
+	for (size_t i = 0; i < sizeof(step_counts) / sizeof(step_counts[0]); i++)
+		if (possible(t, pass, step_counts[i]))
+			steps[n++] = step_counts[i];
+	check_that(t->method, n > 0, "pass \"%s\" takes none of the step counts", pass->name);
+	return n;
+}
+
+static struct draws *draw(struct trial *t, const struct pass *pass, size_t steps, uint32_t repeat)
+{
+	struct draws *d = draws_new(t, N, pass->weights != WEIGHTS_NONE);
+
+	check_that(t->method, t->method->sample(t->state, &t->cell, pass, steps, repeat, d) == OK,
+		"sample: %s", error_text());
+	return d;
+}
+
+/* Calls check for every method, setup, pass and possible step count. */
+static void each_draw(void (
+	*check)(struct trial *t, const struct setup *s, const struct pass *pass, size_t steps))
+{
+	for (size_t i = 0; methods[i] != NULL; i++)
+		for (size_t j = 0; j < sizeof(setups) / sizeof(setups[0]); j++) {
+			struct trial *t = prepare(methods[i], &setups[j], 1, BRIEF);
+			if (t == NULL)
+				continue;
+			for (const struct pass *p = methods[i]->passes; p->name != NULL; p++) {
+				size_t steps[4], n = steps_of(t, p, steps);
+				for (size_t k = 0; k < n; k++)
+					check(t, &setups[j], p, steps[k]);
+			}
+			trial_free(t);
+		}
+}
+
+static bool same_draws(const struct trial *t, const struct draws *a, const struct draws *b)
+{
+	size_t bytes = N * sizeof(double);
+
+	return memcmp(a->x, b->x, bytes * t->cell.dim) == 0 &&
+	       (a->log_w == NULL || memcmp(a->log_w, b->log_w, bytes) == 0) &&
+	       (a->log_w_forward == NULL ||
+		       memcmp(a->log_w_forward, b->log_w_forward, bytes) == 0) &&
+	       memcmp(&a->elbo, &b->elbo, sizeof(double)) == 0;
+}
+
+/* --- what a method says of itself -------------------------------------------------------------- */
+
+static void check_passes(const struct method *m)
+{
+	check_that(m, m->passes != NULL && m->passes[0].name != NULL, "no pass");
+	for (const struct pass *p = m->passes; p->name != NULL; p++) {
+		check_that(m, p->title != NULL, "pass \"%s\" has no title", p->name);
+		for (const struct pass *q = m->passes; q != p; q++)
+			check_that(m, strcmp(p->name, q->name) != 0, "two passes \"%s\"", p->name);
+		check_that(m, p->name[0] != '\0' || m->passes[1].name == NULL,
+			"a pass without a name beside others");
+	}
+}
+
+static void test_descriptions(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; methods[i] != NULL; i++) {
+		const struct method *m = methods[i];
+		check_that(m, i == 0 || strcmp(methods[i - 1]->name, m->name) < 0, "not sorted");
+		check_that(m, method_find(m->name) == m, "not found by its name");
+		check_that(m, m->title != NULL && m->title[0] != '\0', "no title");
+		check_that(m, m->paper != NULL && m->paper[0] != '\0', "no paper");
+		check_that(m, m->version >= 1, "no version");
+		check_that(m, m->init != NULL && m->sample != NULL, "a required hook is missing");
+		check_that(m, (m->train != NULL) == (m->iterations != NULL),
+			"train and iterations go together");
+		check_passes(m);
+	}
+}
+
+/* Defaults lie in their ranges and presets apply: trial_new sets both as a user's text is set. */
+static void test_options_and_presets(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; methods[i] != NULL; i++) {
+		const struct method *m = methods[i];
+		struct arena *a = arena_new();
+		void *state = arena_zalloc(a, 1, m->state_size);
+		for (const struct option *o = m->options; o != NULL && o->key != NULL; o++) {
+			check_that(m, o->help != NULL && o->help[0] != '\0', "%s has no help",
+				o->key);
+			check_that(m,
+				option_set(m->options, state, m->name, o->key, o->value, a) == OK,
+				"default: %s", error_text());
+		}
+		for (const struct preset *p = m->presets; p != NULL && p->target != NULL; p++) {
+			struct trial t = { .method = m, .state = state, .cell = { .arena = a } };
+			check_that(m, m->options != NULL, "presets without options");
+			for_each_setting(p->settings, a, set_method_option, &t);
+			for (const struct preset *q = m->presets; q != p; q++)
+				check_that(m, strcmp(p->target, q->target) != 0,
+					"two presets for %s", p->target);
+		}
+		arena_free(a);
+	}
+}
+
+/* --- draws ---------------------------------------------------------------------------------- */
+
+static void check_finite(struct trial *t, const struct setup *s, const struct pass *pass,
+	size_t steps)
+{
+	const struct draws *d = draw(t, pass, steps, 0);
+	const struct method *m = t->method;
+
+	for (size_t j = 0; j < N * t->cell.dim; j++)
+		check_that(m, isfinite(d->x[j]), "%s, %zu steps: x[%zu] = %g", s->target, steps, j,
+			d->x[j]);
+	for (size_t i = 0; d->log_w != NULL && i < N; i++)
+		check_that(m, d->log_w[i] < HUGE_VAL, "%s, %zu steps: log_w[%zu] = %g", s->target,
+			steps, i, d->log_w[i]);
+	for (size_t i = 0; d->log_w_forward != NULL && !d->no_forward && i < N; i++)
+		check_that(m, isfinite(d->log_w_forward[i]),
+			"%s, %zu steps: log_w_forward[%zu] = %g", s->target, steps, i,
+			d->log_w_forward[i]);
+	if (!isnan(d->elbo))
+		check_that(m, d->elbo <= stats_log_sum_exp(d->log_w, N, 1) - log(N),
+			"%s: the ELBO is above log Z", s->target);
+}
+
+static void test_draws_are_finite(void **unused)
+{
+	(void)unused;
+	each_draw(check_finite);
+}
+
+/* The same call, the same bits; another repeat, other numbers in every row. */
+static void check_repeats(struct trial *t, const struct setup *s, const struct pass *pass,
+	size_t steps)
+{
+	const struct draws *first = draw(t, pass, steps, 0), *other = draw(t, pass, steps, 1);
+	const struct method *m = t->method;
+
+	check_that(m, same_draws(t, first, draw(t, pass, steps, 0)),
+		"%s, %zu steps: two equal calls differ", s->target, steps);
+	for (size_t i = 0; i < N; i++)
+		check_that(m,
+			memcmp(first->x + i * t->cell.dim, other->x + i * t->cell.dim,
+				t->cell.dim * sizeof(double)) != 0,
+			"%s, %zu steps: row %zu is the same in another repeat", s->target, steps,
+			i);
+}
+
+static void test_repeats(void **unused)
+{
+	(void)unused;
+	each_draw(check_repeats);
+}
+
+/* Evaluations are counted, the same in each call; weights need the target's value. */
+static void check_counts(struct trial *t, const struct setup *s, const struct pass *pass,
+	size_t steps)
+{
+	struct counts c[3] = { t->cell.counts };
+
+	for (size_t i = 1; i < 3; i++) {
+		draw(t, pass, steps, (uint32_t)i);
+		c[i] = t->cell.counts;
+	}
+	bool weighted = pass->weights != WEIGHTS_NONE;
+	uint64_t least = weighted ? N : 0;
+	check_that(t->method, c[1].target - c[0].target >= least,
+		"%s: %llu evaluations of the target", s->target,
+		(unsigned long long)(c[1].target - c[0].target));
+	if (pass->weights != WEIGHTS_BIASED) /* a ladder may depend on the particles */
+		check_that(t->method,
+			c[2].target - c[1].target == c[1].target - c[0].target &&
+				c[2].network - c[1].network == c[1].network - c[0].network,
+			"%s: counts differ between repeats", s->target);
+	if (pass->steps && t->method->train != NULL)
+		check_that(t->method, c[1].network - c[0].network >= N * steps,
+			"%s: network evaluations are not counted", s->target);
+}
+
+static void test_counts(void **unused)
+{
+	(void)unused;
+	each_draw(check_counts);
+}
+
+/* Sampling again takes no more memory from the cell's arena. */
+static void check_memory(struct trial *t, const struct setup *s, const struct pass *pass,
+	size_t steps)
+{
+	struct draws *d = draws_new(t, N, pass->weights != WEIGHTS_NONE);
+	struct arena_mark before = arena_mark(t->cell.arena);
+
+	for (uint32_t i = 0; i < MEMORY_RUNS; i++) {
+		t->method->sample(t->state, &t->cell, pass, steps, i, d);
+		struct arena_mark after = arena_mark(t->cell.arena);
+		check_that(t->method, before.block == after.block && before.used == after.used,
+			"%s: sample keeps memory", s->target);
+	}
+}
+
+static void test_memory(void **unused)
+{
+	(void)unused;
+	each_draw(check_memory);
+}
+
+/* --- training, seeds, threads ------------------------------------------------------------------ */
+
+/* A digest of everything that a method does on this target: parameters and all draws. */
+static uint64_t digest(const struct method *m, const struct setup *s, uint64_t seed, size_t threads)
+{
+	uint64_t h = 14695981039346656037u;
+
+	parallel_use(threads);
+	struct trial *t = prepare(m, s, seed, BRIEF);
+	for (const struct pass *p = m->passes; t != NULL && p->name != NULL; p++) {
+		size_t steps[4], n = steps_of(t, p, steps);
+		for (size_t k = 0; k < n; k++) {
+			const struct draws *d = draw(t, p, steps[k], 0);
+			const double *parts[] = { d->x, d->log_w, d->log_w_forward };
+			size_t lengths[] = { N * t->cell.dim, N, N };
+			for (size_t part = 0; part < 3; part++)
+				for (size_t j = 0; parts[part] != NULL && j < lengths[part] * 8;
+					j++)
+					h = (h ^ ((const unsigned char *)parts[part])[j]) *
+					    1099511628211u; /* FNV-1a */
+		}
+	}
+	if (t != NULL)
+		trial_free(t);
+	parallel_use(1);
+	return h;
+}
+
+static void test_seeds_and_threads(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; methods[i] != NULL; i++)
+		for (size_t j = 0; j < sizeof(setups) / sizeof(setups[0]); j++) {
+			const struct method *m = methods[i];
+			struct trial *t = prepare(m, &setups[j], 1, 0);
+			if (t == NULL)
+				continue;
+			trial_free(t);
+			uint64_t one = digest(m, &setups[j], 1, 1);
+			check_that(m, digest(m, &setups[j], 1, 2) == one, "%s: 2 threads differ",
+				setups[j].target);
+			check_that(m, digest(m, &setups[j], 1, 7) == one, "%s: 7 threads differ",
+				setups[j].target);
+			check_that(m, digest(m, &setups[j], 2, 1) != one,
+				"%s: the seed has no effect", setups[j].target);
+		}
+}
+
+/* Training reports losses, moves the parameters, counts; parameters are finite. */
+static void test_training(void **unused)
+{
+	char text[256];
+
+	(void)unused;
+	for (size_t i = 0; methods[i] != NULL; i++) {
+		const struct method *m = methods[i];
+		if (m->train == NULL)
+			continue;
+		struct trial *t = trial_new(m->name, setups[0].target, setups[0].settings,
+			quick_settings(m, text, sizeof(text)), 4);
+		check_that(m, m->init(t->state, &t->cell) == OK, "%s", error_text());
+		check_that(m, m->iterations(t->state) == 3, "iterations=3 has no effect");
+		size_t n = 0;
+		real *p = m->params != NULL ? m->params(t->state, &n) : NULL;
+		real *before = ARENA_NEW(t->cell.arena, n, real);
+		if (n > 0)
+			memcpy(before, p, n * sizeof(real));
+		check_that(m, m->train(t->state, &t->cell, 0) == OK, "%s", error_text());
+		check_that(m, t->cell.curves != NULL && isfinite(t->cell.curves->value[0]),
+			"no loss is reported");
+		check_that(m, t->cell.counts.network > 0, "training counts no network evaluations");
+		for (size_t j = 0; j < n; j++)
+			check_that(m, isfinite(p[j]), "parameter %zu is not finite", j);
+		check_that(m, n == 0 || memcmp(before, p, n * sizeof(real)) != 0,
+			"training leaves the parameters as they are");
+		trial_free(t);
+	}
+}
+
+/* What check_steps refuses comes with a message. check_finite runs what it allows. */
+static void test_impossible_steps(void **unused)
+{
+	char text[256];
+
+	(void)unused;
+	for (size_t i = 0; methods[i] != NULL; i++) {
+		const struct method *m = methods[i];
+		struct trial *t = trial_new(m->name, setups[0].target, setups[0].settings,
+			quick_settings(m, text, sizeof(text)), 4);
+		for (size_t steps = 0; steps < 20 && m->check_steps != NULL; steps++) {
+			int code = m->check_steps(t->state, steps);
+			check_that(m, code == OK || code == ERR_RANGE || code == ERR_UNSUP,
+				"%zu steps: code %d", steps, code);
+			check_that(m, code == OK || error_text()[0] != '\0', "no message");
+		}
+		trial_free(t);
+	}
+}
+
+static void test_unknown_graph(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; methods[i] != NULL; i++) {
+		struct trial *t =
+			methods[i]->graph != NULL ? prepare(methods[i], &setups[0], 0, 0) : NULL;
+		if (t == NULL)
+			continue;
+		check_that(methods[i],
+			methods[i]->graph(t->state, &t->cell, "no such graph", 2, t->cell.arena) ==
+				NULL,
+			"a graph for any name");
+		trial_free(t);
+	}
+}
+
+/* --- weights --------------------------------------------------------------------------------- */
+
+/* mean(exp(sign log_w)) against expected: within 5 standard errors, of which one in 1.7 million
+ * estimates is further away. Says nothing, and returns false, when few weights make up the sum: their
+ * law is then so skewed that a standard error from the sample is too small. */
+static bool mean_is(const struct method *m, const struct pass *pass, size_t steps,
+	const double *log_w, size_t n, int sign, double expected)
+{
+	struct weight_stats s;
+
+	stats_weights(log_w, n, sign, &s);
+	if (!(s.ess > 0.3))
+		return false;
+	double ratio = exp(s.log_mean - expected), error = 5 * s.log_mean_se * ratio;
+	check_that(m, fabs(ratio - 1) <= error,
+		"pass \"%s\", %zu steps, sign %d: the mean weight is %g of what it should be, 5 "
+		"standard errors are %g",
+		pass->name, steps, sign, ratio, error);
+	return true;
+}
+
+/* In each direction, at one step count at least, the weights must be even enough to judge by. */
+static void check_weights(const struct method *m, const struct pass *pass, struct trial *t)
+{
+	enum { MANY = 4096 };
+	size_t steps[4], n = steps_of(t, pass, steps), ahead = 0, back = 0;
+
+	for (size_t k = 0; k < n; k++) {
+		struct draws *d = draws_new(t, MANY, true);
+		check_that(m, m->sample(t->state, &t->cell, pass, steps[k], 0, d) == OK, "%s",
+			error_text());
+		ahead += mean_is(m, pass, steps[k], d->log_w, MANY, 1, 0);
+		back += d->no_forward || mean_is(m, pass, steps[k], d->log_w_forward, MANY, -1, 0);
+	}
+	check_that(m, ahead > 0 && back > 0, "pass \"%s\": weights too uneven to judge by",
+		pass->name);
+}
+
+/* Exact weights: E[w] = Z from the prior, E[1/w] = 1/Z from exact samples, for every number of steps. The target has log Z = 0, and is neither centred nor of unit scale. */
+static void test_exact_weights(void **unused)
+{
+	static const struct setup easy = { "gaussian", "mean=0.3,std=0.8,dim=2" };
+
+	(void)unused;
+	for (size_t i = 0; methods[i] != NULL; i++)
+		for (const struct pass *p = methods[i]->passes; p->name != NULL; p++) {
+			struct trial *t = p->weights == WEIGHTS_EXACT
+						  ? prepare(methods[i], &easy, 3, LONG)
+						  : NULL;
+			if (t == NULL)
+				continue;
+			check_weights(methods[i], p, t);
+			trial_free(t);
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_descriptions),
+		cmocka_unit_test(test_options_and_presets),
+		cmocka_unit_test(test_draws_are_finite),
+		cmocka_unit_test(test_repeats),
+		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_seeds_and_threads),
+		cmocka_unit_test(test_training),
+		cmocka_unit_test(test_impossible_steps),
+		cmocka_unit_test(test_unknown_graph),
+		cmocka_unit_test(test_exact_weights),
+	};
+
+	openblas_set_num_threads(1);
+	parallel_use(1); /* but where threads are the point */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
