@@ -27,11 +27,13 @@ static const char *arrow(enum better better)
 	return arrows[better];
 }
 
+/* Two lines: name; version and direction. */
 static const char *column_head(const struct column *c, struct arena *a)
 {
-	const char *version = c->version ? arena_printf(a, " v%d", c->version) : "";
+	const char *way = arrow(c->better);
 
-	return arena_printf(a, "%s%s%s", c->name, version, arrow(c->better));
+	return c->version ? arena_printf(a, "%s\nv%d%s", c->name, c->version, way)
+			  : arena_printf(a, "%s%s", c->name, way);
 }
 
 static struct table_cell text_cell(const char *text)
@@ -222,9 +224,9 @@ struct table summary_table(const struct board *b, struct arena *a)
 
 struct table cost_table(const struct board *b, struct arena *a)
 {
-	static const char *const heads[] = { "network evaluations / sample",
-		"target evaluations / sample", "sampling s", "training s",
-		"training network evaluations", "training target evaluations", "peak MB" };
+	static const char *const heads[] = { "network\nevaluations\na sample",
+		"target\nevaluations\na sample", "sampling\ns", "training\ns",
+		"training\nnetwork\nevaluations", "training\ntarget\nevaluations", "peak\nMB" };
 	enum { N = sizeof(heads) / sizeof(heads[0]) };
 	struct table t = table_new(HEAD_COLS + N, b->n_rows, a);
 	const struct row *before = NULL;

@@ -80,16 +80,16 @@ static const struct replacement latex_text[] = { { "\\", "\\textbackslash{}" }, 
 	{ "−", "$-$" }, { "·", "$\\cdot$" }, { "Δ", "$\\Delta$" }, { "ε", "$\\varepsilon$" },
 	{ NULL, NULL } };
 
-static const struct replacement latex_number[] = { { "±", "\\pm" }, { "nan", "\\mathrm{nan}" },
-	{ "inf", "\\infty" }, { NULL, NULL } };
+static const struct replacement latex_number[] = { { "±", "\\pm" }, { " (", "\\,(" },
+	{ "nan", "\\mathrm{nan}" }, { "inf", "\\infty" }, { NULL, NULL } };
 
 static const struct replacement html_number[] = { { "-", "−" }, { NULL, NULL } };
 
-static const struct replacement none[] = { { NULL, NULL } };
+static const struct replacement plain_text[] = { { NULL, NULL } };
 
 static const struct replacement *text_rules(enum format format)
 {
-	static const struct replacement *const rules[] = { [FORMAT_TEXT] = none,
+	static const struct replacement *const rules[] = { [FORMAT_TEXT] = plain_text,
 		[FORMAT_MARKDOWN] = markdown_text,
 		[FORMAT_LATEX] = latex_text,
 		[FORMAT_HTML] = html_text };
@@ -97,7 +97,9 @@ static const struct replacement *text_rules(enum format format)
 	return rules[format];
 }
 
-static void replace(const char *text, const struct replacement *rules, FILE *out)
+/* newline: what stands for one. */
+static void replace(const char *text, const struct replacement *rules, const char *newline,
+	FILE *out)
 {
 	while (*text) {
 		const struct replacement *r = rules;
@@ -107,6 +109,9 @@ static void replace(const char *text, const struct replacement *rules, FILE *out
 		if (r->from) {
 			fputs(r->to, out);
 			text += strlen(r->from);
+		} else if (*text == '\n') {
+			fputs(newline, out);
+			text++;
 		} else {
 			fputc(*text++, out);
 		}
@@ -115,7 +120,7 @@ static void replace(const char *text, const struct replacement *rules, FILE *out
 
 void text_write(const char *text, enum format format, FILE *out)
 {
-	replace(text, text_rules(format), out);
+	replace(text, text_rules(format), "\n", out);
 }
 
 void csv_field(const char *text, FILE *out)
@@ -125,7 +130,7 @@ void csv_field(const char *text, FILE *out)
 		return;
 	}
 	fputc('"', out);
-	replace(text, (const struct replacement[]){ { "\"", "\"\"" }, { NULL, NULL } }, out);
+	replace(text, (const struct replacement[]){ { "\"", "\"\"" }, { NULL, NULL } }, "\n", out);
 	fputc('"', out);
 }
 
@@ -154,7 +159,7 @@ static void latex_math(const struct table_cell *c, FILE *out)
 
 	snprintf(digits, sizeof(digits), "%.*s", (int)n, c->text);
 	fputs(c->bold ? "$\\mathbf{" : "$", out);
-	replace(digits, latex_number, out);
+	replace(digits, latex_number, " ", out);
 	if (e && sscanf(e + 1, "%d", &power) == 1)
 		fprintf(out, " \\cdot 10^{%d}", power);
 	fputs(c->bold ? "}$" : "$", out);
@@ -190,12 +195,17 @@ static void write_cell(const struct table_cell *c, enum format format, FILE *out
 
 	if (!c->text) {
 		text_write("–", format, out);
+	} else if (format == FORMAT_LATEX && strchr(c->text, '\n')) {
+		fputs("\\shortstack[r]{", out);
+		replace(c->text, text_rules(format), "\\\\", out);
+		fputc('}', out);
 	} else if (c->number && format == FORMAT_LATEX) {
 		latex_math(c, out);
 	} else {
 		fputs(c->bold ? open[format] : "", out);
 		replace(c->text,
-			c->number && format == FORMAT_HTML ? html_number : text_rules(format), out);
+			c->number && format == FORMAT_HTML ? html_number : text_rules(format),
+			format == FORMAT_HTML ? "<br>" : " ", out);
 		fputs(c->bold ? close[format] : "", out);
 	}
 	write_marks(c, format, out);
@@ -232,7 +242,7 @@ static void write_latex_row(const struct table *t, const struct table_cell *row,
 
 static void write_latex(const struct table *t, FILE *out)
 {
-	fputs("\\begin{table}[htbp]\n\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}\n",
+	fputs("\\begin{table}[htbp]\n\\centering\\scriptsize\\setlength{\\tabcolsep}{2.5pt}\n",
 		out);
 	if (t->caption) {
 		fputs("\\caption{", out);
@@ -241,7 +251,7 @@ static void write_latex(const struct table *t, FILE *out)
 	}
 	if (t->label)
 		fprintf(out, "\\label{%s}\n", t->label);
-	fputs("\\begin{tabular}{", out);
+	fputs("\\makebox[\\linewidth]{\\begin{tabular}{", out);
 	for (size_t k = 0; k < t->n_cols; k++)
 		fputc(k < t->text_cols ? 'l' : 'r', out);
 	fputs("}\n\\toprule\n", out);
@@ -251,7 +261,7 @@ static void write_latex(const struct table *t, FILE *out)
 		fputs(t->rule[i] ? "\\midrule\n" : "", out);
 		write_latex_row(t, &t->cells[i * t->n_cols], out);
 	}
-	fputs("\\bottomrule\n\\end{tabular}\n\\end{table}\n", out);
+	fputs("\\bottomrule\n\\end{tabular}}\n\\end{table}\n", out);
 }
 
 static void write_html_row(const struct table *t, const struct table_cell *row, bool head,

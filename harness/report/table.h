@@ -22,7 +22,8 @@ enum mark {
 };
 
 struct table_cell {
-	const char *text; /* NULL: an empty cell, shown as a dash */
+	const char *text; /* NULL: an empty cell, shown as a dash; a newline breaks it where that
+			     can be, and is a blank elsewhere */
 	const char *note; /* after the marks; NULL: none */
 	bool number;      /* set as mathematics where that matters */
 	bool bold;
