@@ -480,11 +480,7 @@ static void put_front(struct plot *p, size_t panel, struct cost_point *points, s
 /* The ends of a series along the step axis are labelled with their step counts. */
 static bool is_end(const struct board *b, size_t i)
 {
-	const struct series *s = b->rows[i].series;
-	bool first = i == 0 || b->rows[i - 1].series != s;
-	bool last = i + 1 == b->n_rows || b->rows[i + 1].series != s;
-
-	return first != last;
+	return board_row_first(b, i) != board_row_last(b, i);
 }
 
 static size_t put_costs(struct plot *p, const struct board *b, const struct series *s, size_t place,

@@ -1,5 +1,7 @@
 #include "report/figures.h"
 
+#include "core/place.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -90,27 +92,14 @@ static bool finish(struct figure *f, pid_t pid, const char *folder, FILE *log, s
 	return true;
 }
 
-/* Beside the program in the source tree (build/VARIANT/stride, build/VARIANT/tests/...), or where
- * it is installed. */
+/* The folder of the scripts. */
 static const char *find_scripts(const struct report_options *o, struct arena *a)
 {
-	static const char *const places[] = { "../../plots", "../../../plots",
-		"../share/stride/plots" };
-	char program[4096];
-	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	const char *style = place_find("plots", "plots", "style.gp", a);
 
-	if (o->scripts)
-		return o->scripts;
-	program[n > 0 ? n : 0] = 0;
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		const char *slash = strrchr(program, '/');
-		const char *path = arena_printf(a, "%.*s/%s", slash ? (int)(slash - program) : 0,
-			program, places[i]);
-
-		if (access(arena_printf(a, "%s/style.gp", path), R_OK) == 0)
-			return path;
-	}
-	return "plots";
+	if (o->scripts || !style)
+		return o->scripts ? o->scripts : "plots";
+	return arena_printf(a, "%.*s", (int)(strrchr(style, '/') - style), style);
 }
 
 void figures_draw(struct figures *f, const char *folder, const struct report_options *o,

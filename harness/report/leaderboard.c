@@ -155,8 +155,32 @@ static void floor_row(struct table *t, const struct board *b, const struct pick 
 	}
 }
 
-/* failures: also the rows of methods that never gave a result. */
-static struct table pick_table(const struct board *b, const struct pick *p, bool failures,
+/* Which rows a table shows of the selected ones that have any of its columns. */
+enum rows {
+	ROWS_SCORED,
+	ROWS_ALL,  /* also methods that never gave a result */
+	ROWS_ENDS, /* as ROWS_ALL; of a series with many steps the first, the last and the best */
+};
+
+static bool best_of_any(const struct row *row, const struct pick *p)
+{
+	for (size_t k = 0; k < p->n; k++)
+		if (row->values[p->column[k]].best)
+			return true;
+	return false;
+}
+
+static bool shows(const struct board *b, size_t i, const struct pick *p, enum rows rows)
+{
+	const struct row *row = &b->rows[i];
+
+	if (!row->selected || !(any_value(row, p) || (rows != ROWS_SCORED && !row->ok)))
+		return false;
+	return rows != ROWS_ENDS || board_row_first(b, i) || board_row_last(b, i) ||
+	       best_of_any(row, p);
+}
+
+static struct table pick_table(const struct board *b, const struct pick *p, enum rows rows,
 	struct arena *a)
 {
 	struct table t = table_new(HEAD_COLS + p->n, b->n_rows + 1, a);
@@ -169,7 +193,7 @@ static struct table pick_table(const struct board *b, const struct pick *p, bool
 		const struct row *row = &b->rows[i];
 		struct table_cell *cells;
 
-		if (!row->selected || !(any_value(row, p) || (failures && !row->ok)))
+		if (!shows(b, i, p, rows))
 			continue;
 		cells = table_row(&t);
 		t.rule[t.n_rows - 1] = rule_between(b, before, row);
@@ -192,7 +216,7 @@ struct table leaderboard_table(const struct board *b, enum column_group group, s
 	pick_columns(&p, b, NULL, group);
 	if (!p.n && group != GROUP_SAMPLES)
 		return (struct table){ 0 };
-	t = pick_table(b, &p, group == GROUP_SAMPLES, a);
+	t = pick_table(b, &p, group == GROUP_SAMPLES ? ROWS_ALL : ROWS_SCORED, a);
 	t.caption = arena_printf(a, "%s: %s", b->title, names[group]);
 	if (b->n)
 		t.caption = arena_printf(a, "%s; n = %zu", t.caption, b->n);
@@ -215,7 +239,7 @@ struct table summary_table(const struct board *b, struct arena *a)
 		pick_columns(&p, b, NULL, GROUP_OTHER);
 	for (size_t k = 0; k < sizeof(evidence) / sizeof(evidence[0]); k++)
 		pick_columns(&p, b, evidence[k], GROUP_EVIDENCE);
-	t = pick_table(b, &p, true, a);
+	t = pick_table(b, &p, ROWS_ENDS, a);
 	for (size_t k = 0; k < p.n; k++)
 		t.head[HEAD_COLS + k].text = arena_printf(a, "%s%s", b->columns[p.column[k]].name,
 			arrow(b->columns[p.column[k]].better));

@@ -523,6 +523,16 @@ static bool is_selected(size_t steps)
 	return false;
 }
 
+bool board_row_first(const struct board *b, size_t i)
+{
+	return i == 0 || b->rows[i - 1].series != b->rows[i].series;
+}
+
+bool board_row_last(const struct board *b, size_t i)
+{
+	return i + 1 == b->n_rows || b->rows[i + 1].series != b->rows[i].series;
+}
+
 /* Many step counts: those of the list, or all when none is in it. */
 static void select_rows(struct board *b, const struct series *s)
 {

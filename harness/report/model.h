@@ -87,6 +87,10 @@ void model_make(struct model *out, const struct records *records,
 /** Is a column's value to be compared with log Z (evidence and its bounds)? */
 bool column_near_log_z(const struct column *c);
 
+/** Is row i the one with the fewest, or the most, steps of its series? */
+bool board_row_first(const struct board *b, size_t i);
+bool board_row_last(const struct board *b, size_t i);
+
 /** The column that stands for quality where there is room for one: the first distance of samples,
  *  or an error of the evidence where there are no exact samples to compare with; NULL without. */
 const struct column *board_headline(const struct board *b);

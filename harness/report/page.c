@@ -288,6 +288,63 @@ static void write_metrics(const struct page *p, const struct model *m)
 	table(p, &t);
 }
 
+static bool same_method_name(const struct record *a, const struct record *b)
+{
+	return !strcmp(a->method, b->method) && !strcmp(a->variant, b->variant);
+}
+
+/* Where the records of a method with the same options (those that tell variants apart) begin. */
+static bool first_of_method(const struct records *r, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (same_method_name(&r->cells[k], &r->cells[i]))
+			return false;
+	return true;
+}
+
+static void method_row(const struct records *r, const struct record *like, struct table *t,
+	struct arena *a)
+{
+	double least = HUGE_VAL, most = 0;
+	size_t ok = 0, total = 0;
+	struct table_cell *cells = table_row(t);
+
+	for (size_t i = 0; i < r->n_cells; i++) {
+		const struct record *c = &r->cells[i];
+
+		if (!same_method_name(c, like) || !strcmp(c->state, "skipped"))
+			continue;
+		total++;
+		ok += !strcmp(c->state, "ok");
+		least = fmin(least, c->iterations);
+		most = fmax(most, c->iterations);
+	}
+	cells[0].text = like->method;
+	cells[1].text = *like->variant
+				? arena_printf(a, "%s [%s]", like->method_title, like->variant)
+				: like->method_title;
+	cells[2].text = arena_printf(a, ok == total ? "%zu" : "%zu of %zu", ok, total);
+	cells[3].text = !(most > 0)     ? "none"
+			: least == most ? arena_printf(a, "%.0f", most)
+					: arena_printf(a, "%.0f to %.0f", least, most);
+}
+
+static void write_methods(const struct page *p, const struct records *r)
+{
+	struct table t = table_new(4, r->n_cells, p->arena);
+
+	t.text_cols = 2;
+	t.head[0].text = "id";
+	t.head[1].text = "method";
+	t.head[2].text = "cells";
+	t.head[3].text = "training iterations";
+	for (size_t i = 0; i < r->n_cells; i++)
+		if (first_of_method(r, i))
+			method_row(r, &r->cells[i], &t, p->arena);
+	heading(p, 2, "Methods", "methods");
+	table(p, &t);
+}
+
 static void numbers_table(const struct page *p, const char *name, const char *value, size_t n,
 	const struct perf_number *list_of)
 {
@@ -434,6 +491,7 @@ void page_write(const struct model *m, const struct figures *figures, enum forma
 	list(&p, n, legend);
 	for (size_t b = 0; b < m->n_boards; b++)
 		write_board(&p, &m->boards[b], figures);
+	write_methods(&p, r);
 	write_metrics(&p, m);
 	write_perf(&p, r);
 	write_setting(&p, m);

@@ -1,29 +1,10 @@
+#include "core/place.h"
 #include "stride.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 /* --- data files ------------------------------------------------------------------------------ */
-
-/* Path of this program's folder, in the arena. */
-static char *program_folder(struct arena *a)
-{
-	char path[4096];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-	if (n <= 0)
-		return arena_strdup(a, ".");
-	path[n] = '\0';
-	char *slash = strrchr(path, '/');
-	if (slash != NULL)
-		*slash = '\0';
-	return arena_strdup(a, path);
-}
-
-static bool readable(const char *path)
-{
-	return access(path, R_OK) == 0;
-}
 
 const char *data_path(const char *file, struct arena *a)
 {
@@ -32,19 +13,10 @@ const char *data_path(const char *file, struct arena *a)
 
 	if (strchr(file, '/') != NULL)
 		return file;
-	if (folder != NULL && readable(path = arena_printf(a, "%s/%s", folder, file)))
+	if (folder != NULL && access(path = arena_printf(a, "%s/%s", folder, file), R_OK) == 0)
 		return path;
-	/* The program is build/VARIANT/stride or build/VARIANT/tests/... in the source tree, and
-	 * PREFIX/bin/stride when installed. */
-	static const char *const places[] = { "../../targets/data", "../../../targets/data",
-		"../share/stride/data" };
-	const char *program = program_folder(a);
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		path = arena_printf(a, "%s/%s/%s", program, places[i], file);
-		if (readable(path))
-			return path;
-	}
-	return file; /* opening it gives the message */
+	path = place_find("targets/data", "data", file, a);
+	return path != NULL ? path : file; /* opening it gives the message */
 }
 
 /* --- densities ------------------------------------------------------------------------------- */
