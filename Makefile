@@ -94,7 +94,7 @@ golden: deps ## compare with every fixture set below GOLDEN=DIR; STRICT=1: unkno
 
 .PHONY: report
 report: all ## make tables and figures of results/quick again, and REPORT.md from them
-	$(Q)$(BUILD)/stride report results/quick
+	$(Q)$(BUILD)/stride report results/quick --top REPORT.md
 
 .PHONY: deps
 deps: ## install what is missing (apt), or say what it is

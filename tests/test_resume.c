@@ -44,9 +44,10 @@ static void killed_runs_resume_to_the_same_records(void **state)
 	/* The moments differ from run to run: the test must hold for any. */
 	unsigned seed = (unsigned)time(NULL);
 	print_message("seed %u, whole run %.1f s\n", seed, whole);
-	for (int i = 0; i < KILLS; i++) {
-		/* Up to a fifth of the whole each time: some kills find the grid half done. */
-		double wait = 0.2 * whole * (double)rand_r(&seed) / RAND_MAX;
+	for (int i = 0; i < KILLS || (progressed < 2 && i < 10 * KILLS); i++) {
+		/* Up to a fifth of the whole each time, more when that is too short on a busy
+		 * machine: some kills find the grid half done. */
+		double wait = 0.2 * whole * (1 + i / KILLS) * rand_r(&seed) / RAND_MAX;
 		pid_t child = start_stride(f, "run " GRID " --out %s/killed");
 		usleep((useconds_t)(1e6 * wait));
 		kill(child, SIGKILL);
