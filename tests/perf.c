@@ -1,6 +1,7 @@
 /* perf [OUT.json]: how fast the engine is, with the sgemm rate of the same process beside it, so that
  * machines compare. A benchmark, not a test. Each workload is timed once warm, at least 5 times and half
  * a second; the median counts. */
+#include "perf_loop.h"
 #include "stride.h"
 
 #include <cblas.h>
@@ -231,6 +232,56 @@ static void time_sampling(struct report *r, const char *method, const char *targ
 	arena_free(a);
 }
 
+/* --- the graph against a loop by hand ------------------------------------------------------------------- */
+
+struct duel {
+	struct graph *graph;
+	struct graph_args args;
+	real *grad;
+	size_t n;
+	struct hand_loop *loop;
+	double graph_loss, loop_loss;
+};
+
+static void graph_once(void *context)
+{
+	struct duel *d = context;
+
+	d->graph_loss = graph_gradient(d->graph, &d->args, d->n, d->grad);
+}
+
+static void loop_once(void *context)
+{
+	struct duel *d = context;
+
+	d->loop_loss = hand_loop_run(d->loop);
+}
+
+/* Time of the graph's sampling gradient over that of the loop; both must find the same loss. */
+static void time_generality(struct report *r, json_t *ratios)
+{
+	struct arena *a = arena_new();
+	struct control_net net;
+	struct duel d = { .n = 0 };
+	struct job j;
+	char key[16];
+
+	job_open(&j, "osds", "funnel", a);
+	control_net_layout(&net, j.cell.dim, true, 1);
+	real *params = j.method->params(j.state, &d.n);
+	d.graph = j.method->graph(j.state, &j.cell, "loss", 128, a);
+	d.args = (struct graph_args){ .rows = 1024, .params = { params } };
+	d.grad = ARENA_NEW(a, d.n, real);
+	d.loop = hand_loop_new(&net, j.cell.field, 128, 1024, 1, params, 0, a);
+	double by_graph = perf_median(graph_once, &d), by_loop = perf_median(loop_once, &d);
+	invariant(fabs(d.graph_loss - d.loop_loss) <= 1e-4 * (1 + fabs(d.graph_loss)));
+	printf("sampling gradient, funnel: graph %.2f ms, hand-written loop %.2f ms, ratio %.3f\n",
+		1e3 * by_graph, 1e3 * by_loop, by_graph / by_loop);
+	snprintf(key, sizeof(key), "%zu", r->threads);
+	json_object_set_new(ratios, key, json_real(by_graph / by_loop));
+	arena_free(a);
+}
+
 /* --- metrics ------------------------------------------------------------------------------------------------ */
 
 struct scoring {
@@ -295,7 +346,7 @@ int main(int argc, char **argv)
 	const char *path = argc > 1 ? argv[1] : "build/perf.json";
 	size_t all = parallel_threads();
 	struct arena *a = arena_new();
-	json_t *doc = json_object(), *rates = json_object();
+	json_t *doc = json_object(), *rates = json_object(), *ratios = json_object();
 	struct report r = { .workloads = json_array() };
 
 	gsl_set_error_handler_off();
@@ -309,11 +360,13 @@ int main(int argc, char **argv)
 		snprintf(key, sizeof(key), "%zu", threads);
 		json_object_set_new(rates, key, json_real(r.rate));
 		run_all(&r);
+		time_generality(&r, ratios);
 		if (threads == all)
 			break;
 	}
 	json_object_set_new(doc, "sgemm_gflops", rates);
 	json_object_set_new(doc, "workloads", r.workloads);
+	json_object_set_new(doc, "graph_over_hand_loop", ratios);
 	int status = json_dump_file(doc, path, JSON_INDENT(1)) == 0 ? 0 : 1;
 	printf(status == 0 ? "written to %s\n" : "cannot write %s\n", path);
 	json_decref(doc);
