@@ -187,8 +187,9 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libstride.a
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LDLIBS) $(CMOCKA_LIBS)
 
-$(BUILD)/perf: $(BUILD)/tests/perf
-	$(Q)cp $< $@
+$(BUILD)/perf: $(BUILD)/tests/perf.o $(BUILD)/tests/perf_loop.o $(BUILD)/libstride.a
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LDLIBS)
 
 .SECONDARY:
 .DELETE_ON_ERROR:

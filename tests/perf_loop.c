@@ -24,7 +24,7 @@ struct hand_loop {
 	double t[STEPS_MAX], beta[STEPS_MAX], sigma[STEPS_MAX];
 	real bias0[STEPS_MAX * H], scale[STEPS_MAX * DIM]; /* the network's step-only values */
 	struct bench *benches;                             /* one a thread */
-	real *grads;  /* [chunks][trunk + step-only] */
+	real *grads;                                       /* [chunks][trunk + step-only] */
 	size_t n_grad;
 	double *losses;
 };
@@ -109,8 +109,8 @@ static void add_lanes(size_t cols, const real *g, real *to)
 {
 	for (size_t k = 0; k < cols; k++) {
 		real sum = 0;
-		_Pragma("omp simd reduction(+ : sum)") for (size_t i = 0; i < C; i++)
-			sum += g[k * C + i];
+		_Pragma("omp simd reduction(+ : sum)") for (size_t i = 0; i < C; i++) sum +=
+			g[k * C + i];
 		to[k] += sum;
 	}
 }

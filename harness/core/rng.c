@@ -54,31 +54,39 @@ static inline void normal_pair(uint32_t u, uint32_t v, real *a, real *b)
  * loops over the rows, which compilers turn into vector code. */
 static void philox_rows(philox4x32_ctr_t first, philox4x32_key_t key, uint32_t words[4][LANES])
 {
+	const uint64_t low = 0xffffffffu;
+	uint64_t a[LANES], b[LANES], c[LANES], d[LANES]; /* 32 bits each: products want 64 */
+
 	for (uint32_t i = 0; i < LANES; i++) {
-		words[0][i] = first.v[0] + i;
-		words[1][i] = first.v[1];
-		words[2][i] = first.v[2];
-		words[3][i] = first.v[3];
+		a[i] = first.v[0] + i;
+		b[i] = first.v[1];
+		c[i] = first.v[2];
+		d[i] = first.v[3];
 	}
 #pragma GCC unroll 10
 	for (uint32_t round = 0; round < 10; round++) {
-		uint32_t k0 = key.v[0] + round * PHILOX_W32_0;
-		uint32_t k1 = key.v[1] + round * PHILOX_W32_1;
+		uint64_t k0 = key.v[0] + round * PHILOX_W32_0;
+		uint64_t k1 = key.v[1] + round * PHILOX_W32_1;
 #pragma omp simd
 		for (int i = 0; i < LANES; i++) {
-			uint64_t p = (uint64_t)PHILOX_M4x32_0 * words[0][i];
-			uint64_t q = (uint64_t)PHILOX_M4x32_1 * words[2][i];
-			words[0][i] = (uint32_t)(q >> 32) ^ words[1][i] ^ k0;
-			words[1][i] = (uint32_t)q;
-			words[2][i] = (uint32_t)(p >> 32) ^ words[3][i] ^ k1;
-			words[3][i] = (uint32_t)p;
+			uint64_t p = PHILOX_M4x32_0 * a[i], q = PHILOX_M4x32_1 * c[i];
+			a[i] = (q >> 32) ^ b[i] ^ k0;
+			b[i] = q & low;
+			c[i] = (p >> 32) ^ d[i] ^ k1;
+			d[i] = p & low;
 		}
+	}
+	for (int i = 0; i < LANES; i++) {
+		words[0][i] = (uint32_t)a[i];
+		words[1][i] = (uint32_t)b[i];
+		words[2][i] = (uint32_t)c[i];
+		words[3][i] = (uint32_t)d[i];
 	}
 }
 
 /* Four columns of LANES rows, into a tile. */
-static void normal_tile(
-	struct rng r, uint32_t step, uint64_t row, uint32_t block, real tile[4][LANES])
+static void normal_tile(struct rng r, uint32_t step, uint64_t row, uint32_t block,
+	real tile[4][LANES])
 {
 	uint32_t words[4][LANES];
 
@@ -91,8 +99,8 @@ static void normal_tile(
 }
 
 /* Signs of four columns of LANES rows. */
-static void sign_tile(
-	struct rng r, uint32_t step, uint64_t row, uint32_t block, real tile[4][LANES])
+static void sign_tile(struct rng r, uint32_t step, uint64_t row, uint32_t block,
+	real tile[4][LANES])
 {
 	uint32_t words[4][LANES];
 
@@ -124,8 +132,8 @@ void rng_normal(struct rng r, uint32_t step, uint64_t first_row, size_t n, size_
 	fill(normal_tile, r, step, first_row, n, cols, out);
 }
 
-void rng_rademacher(
-	struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols, real *out)
+void rng_rademacher(struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols,
+	real *out)
 {
 	fill(sign_tile, r, step, first_row, n, cols, out);
 }

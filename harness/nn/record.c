@@ -209,13 +209,17 @@ static bool sum_append(struct sum *s, struct term t)
 	return true;
 }
 
+/* A sum of more terms than this is read as one value: computing it again would cost more, and so would
+ * what the backward pass then had to recompute of its parts. */
+enum { FOLD_MAX = 3 };
+
 /* Add number * coef * a to the sum: term by term where a is itself a combination of the same kind,
  * recorded in the same region and as wide, as one value otherwise. Returns false when full. */
 static bool sum_take(struct sum *s, struct var a, int coef, double number)
 {
 	struct node n = *node_of(a);
-	bool open = n.op == OP_COMBINE && n.cols == s->cols &&
-		    (n.depends == ON_STEP ? false : n.region == s->g->region);
+	bool open = n.op == OP_COMBINE && n.cols == s->cols && n.n_terms <= FOLD_MAX &&
+		    n.depends == ON_ROW && n.region == s->g->region;
 
 	if (n.op == OP_CONSTANT && coef == NONE) {
 		s->offset += number * n.offset;
@@ -224,20 +228,18 @@ static bool sum_take(struct sum *s, struct var a, int coef, double number)
 	if (!open)
 		return sum_append(s,
 			(struct term){ .value = a.id, .coef = coef, .number = number });
-	if (s->n + n.n_terms + (n.offset != 0 && coef != NONE ? 1 : 0) > TERMS_MAX)
-		return false;
 	for (size_t i = 0; i < n.n_terms; i++) {
 		struct term t = n.terms[i];
 		t.number *= number;
-		t.coef = coef == NONE || t.coef == NONE ? (coef == NONE ? t.coef : coef)
-							: product_of_coefs(s->g, coef, t.coef).id;
-		s->terms[s->n++] = t;
+		if (coef != NONE)
+			t.coef = product_of_coefs(s->g, coef, t.coef).id;
+		if (!sum_append(s, t))
+			return false;
 	}
 	if (n.offset != 0 && coef != NONE)
-		s->terms[s->n++] =
-			(struct term){ .value = coef, .coef = NONE, .number = number * n.offset };
-	else
-		s->offset += number * n.offset;
+		return sum_append(s,
+			(struct term){ .value = coef, .coef = NONE, .number = number * n.offset });
+	s->offset += number * n.offset;
 	return true;
 }
 
