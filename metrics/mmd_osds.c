@@ -22,8 +22,8 @@ static int mmd_osds(const struct scored *in, struct value *out)
 		return fail(ERR_RANGE, "the MMD needs at least 2 samples on either side");
 	TRY(kernel_pool(&z, in->exact, in->n_exact, in->x, in->n, in->dim, in->arena));
 	double h = kernel_median(&z, z.n, in->arena);
-	if (!(h > 0))
-		return fail(ERR_NUMERIC, "the median distance is 0: no bandwidth");
+	if (!(h > 0 && isfinite(h)))
+		return fail(ERR_NUMERIC, "the median distance is %g: no bandwidth", h);
 	kernel_sums(&z, in->n_exact, h, in->arena, &s);
 	double t = (2 * s.xx + n) / (m * (m - 1)) + (2 * s.yy + m) / (n * (n - 1)) -
 		   2 * s.xy / (n * m);

@@ -19,9 +19,9 @@ static int mmd_u(const struct scored *in, struct value *out)
 	TRY(kernel_pool(&z, in->exact, in->n_exact, in->x, in->n, in->dim, in->arena));
 	TRY(cloud_make(&x, in->exact, in->n_exact, in->dim, in->arena));
 	double h = kernel_median(&x, 0, in->arena);
-	if (!(h > 0))
+	if (!(h > 0 && isfinite(h)))
 		return fail(ERR_NUMERIC,
-			"the median distance of the exact samples is 0: no bandwidth");
+			"the median distance of the exact samples is %g: no bandwidth", h);
 	kernel_sums(&z, in->n_exact, h, in->arena, &s);
 	*out = (struct value){
 		.value = kernel_mmd_u(&s, (double)in->n_exact, (double)in->n),

@@ -27,8 +27,10 @@ static int sinkhorn(const struct scored *in, struct value *out)
 		.cap = 5000,
 		.accelerate = true,
 	};
-	if (!(rule.eps > 0))
-		return fail(ERR_NUMERIC, "all exact samples coincide: the regularisation is 0");
+	if (!(rule.eps > 0 && isfinite(rule.eps)))
+		return fail(ERR_NUMERIC,
+			"the mean cost of the exact samples gives a regularisation of %g",
+			rule.eps);
 	TRY(transport_divergence(&x, &y, &rule, true, in->arena, &value));
 	*out = (struct value){ .value = value, .se = (double)NAN };
 	return OK;

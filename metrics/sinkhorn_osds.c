@@ -24,8 +24,8 @@ static int sinkhorn_osds(const struct scored *in, struct value *out)
 		.every = 10,
 		.cap = 2000,
 	};
-	if (!(rule.eps > 0))
-		return fail(ERR_NUMERIC, "all points coincide: the regularisation is 0");
+	if (!(rule.eps > 0 && isfinite(rule.eps)))
+		return fail(ERR_NUMERIC, "the mean cost gives a regularisation of %g", rule.eps);
 	TRY(transport_divergence(&x, &y, &rule, false, in->arena, &value));
 	*out = (struct value){ .value = value, .se = (double)NAN };
 	return OK;

@@ -6,6 +6,7 @@
 #include "score/transport.h"
 #include "stride.h"
 
+#include <gsl/gsl_cdf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	arena = arena_new();
-	parallel_use(2);
+	parallel_use(1);
 	return 0;
 }
 
@@ -71,8 +72,7 @@ static struct value value_of(const char *name, const struct scored *in)
 }
 
 /* n normal points with this standard deviation and this mean of the first coordinate. */
-__attribute__((unused)) static double *gaussian(uint32_t epoch, size_t n, size_t dim, double mean,
-	double sd)
+static double *gaussian(uint32_t epoch, size_t n, size_t dim, double mean, double sd)
 {
 	struct rng r = { .seed = 7, .purpose = RNG_TEST, .epoch = epoch };
 	double *x = arena_alloc(arena, n * dim, sizeof(double));
@@ -370,6 +370,287 @@ static void test_mmd_as_published(void **state)
 	assert_true(found >= 15);
 }
 
+/* One law against another: unequal numbers, a shift and a spread, heavy enough a computation. */
+static struct scored two_laws(size_t n_exact, size_t n, size_t dim)
+{
+	return samples(gaussian(1, n_exact, dim, 0, 1), n_exact, gaussian(2, n, dim, 0.7, 1.3), n,
+		dim);
+}
+
+/* x -> scale Q x + shift for every row, Q the reflection along (1, 2, 3, ...). */
+static const double *moved(const double *x, size_t n, size_t dim, double scale, double shift)
+{
+	double *out = arena_alloc(arena, n * dim, sizeof(double)), square = 0;
+
+	for (size_t k = 0; k < dim; k++)
+		square += (double)((k + 1) * (k + 1));
+	for (size_t i = 0; i < n; i++) {
+		double along = 0;
+		for (size_t k = 0; k < dim; k++)
+			along += x[i * dim + k] * (double)(k + 1);
+		for (size_t k = 0; k < dim; k++)
+			out[i * dim + k] =
+				shift +
+				scale * (x[i * dim + k] - 2 * along * (double)(k + 1) / square);
+	}
+	return out;
+}
+
+static const char *const distances[] = { "sinkhorn_osds", "sinkhorn", "mmd_osds", "mmd_u" };
+
+/* Only distances count, and squared costs scale by the square. Rotated coordinates differ by rounding,
+ * which the solver, contracting, does not enlarge: 1e-10 of the value is a thousand times that. The
+ * shift loses digits of the coordinates: 100 times its rounding. */
+static void test_invariances(void **state)
+{
+	struct scored in = two_laws(120, 90, 3);
+
+	(void)state;
+	for (size_t c = 0; c < 4; c++) {
+		double value = value_of(distances[c], &in).value;
+		const double scales[] = { 1, 1, 7 }, shifts[] = { 0, 30, -2 };
+		for (size_t k = 0; k < 3; k++) {
+			struct scored out = in;
+			out.x = moved(in.x, in.n, in.dim, scales[k], shifts[k]);
+			out.exact = moved(in.exact, in.n_exact, in.dim, scales[k], shifts[k]);
+			double factor = c < 2 ? scales[k] * scales[k] : 1;
+			assert_same(value_of(distances[c], &out).value, factor * value, 1e-10,
+				distances[c]);
+		}
+	}
+}
+
+/* Nothing separates a cloud from itself. The published stopping rule leaves 1e-3 of the marginals,
+ * and an error of second order in it times eps. */
+static void test_identical_clouds(void **state)
+{
+	enum { N = 150 };
+	double *x = gaussian(3, N, 2, 0, 2);
+	struct scored in = samples(x, N, x, N, 2);
+	struct cloud cloud;
+	struct kernel_sums s;
+
+	(void)state;
+	assert_int_equal(cloud_make(&cloud, x, N, 2, arena), OK);
+	double eps = 0.05 * cloud_mean_cost_within(&cloud);
+	assert_near(value_of("sinkhorn", &in).value, 0, 1e-6 * eps, "sinkhorn");
+	assert_near(value_of("sinkhorn_osds", &in).value, 0, 1e-3 * eps, "sinkhorn_osds");
+	/* sqrt(2 (mean k) / (n - 1)), the mean over all ordered pairs; the bandwidth is that of the
+	 * pooled cloud, where each point stands twice. */
+	double *z = arena_alloc(arena, 4 * N, sizeof(double));
+	memcpy(z, x, 2 * N * sizeof(double));
+	memcpy(z + 2 * N, x, 2 * N * sizeof(double));
+	struct cloud pool;
+	assert_int_equal(cloud_make(&pool, z, 2 * N, 2, arena), OK);
+	kernel_sums(&cloud, N, kernel_median(&pool, 2 * N, arena), arena, &s);
+	double mean = (2 * s.xx + N) / ((double)N * N);
+	assert_near(value_of("mmd_osds", &in).value, sqrt(2 * mean / (N - 1)), 1e-12, "mmd_osds");
+	/* The unbiased one has no diagonal within, and one between: slightly below 0. */
+	kernel_sums(&cloud, N, kernel_median(&cloud, 0, arena), arena, &s);
+	mean = 2 * s.xx / ((double)N * (N - 1));
+	assert_near(value_of("mmd_u", &in).value, 2 * (mean - 1) / N, 1e-12, "mmd_u");
+}
+
+/* The divergence of a cloud and its translate is the squared shift, at any eps: the plan and the cost
+ * change by marginal terms alone. */
+static void test_sinkhorn_of_a_shift(void **state)
+{
+	enum { N = 200 };
+	double *x = gaussian(4, N, 2, 0, 1), *y = gaussian(4, N, 2, 3, 1);
+	struct scored in = samples(x, N, y, N, 2);
+
+	(void)state;
+	/* Converged to 1e-6 of the marginals, times the largest potentials. */
+	assert_near(value_of("sinkhorn", &in).value, 9, 1e-5, "shift");
+}
+
+/* Entropic transport between one-dimensional Gaussians N(0, s^2) and N(0, t^2) is known (Janati et
+ * al. 2020; Mallasto et al. 2021). With cost |x - y|^2 and eps = 2 sigma^2, D = sqrt(4 s^2 t^2 +
+ * sigma^4): OT = s^2 + t^2 - D + sigma^2 (1 - log(2 sigma^2) + log(D + sigma^2)). */
+static double gaussian_ot(double s, double t, double eps)
+{
+	double sigma2 = eps / 2, d = sqrt(4 * s * s * t * t + sigma2 * sigma2);
+
+	return s * s + t * t - d + sigma2 * (1 - log(2 * sigma2) + log(d + sigma2)) - sigma2;
+}
+
+static void test_sinkhorn_of_gaussians(void **state)
+{
+	enum { N = 1200 };
+	double *x = arena_alloc(arena, N, sizeof(double)),
+	       *y = arena_alloc(arena, N, sizeof(double));
+	struct cloud cx, cy;
+	double value;
+
+	(void)state;
+	/* Quantiles in place of samples: the error is of order 1 / N, mostly of the cut tails. */
+	for (size_t i = 0; i < N; i++) {
+		x[i] = gsl_cdf_ugaussian_Pinv(((double)i + 0.5) / N);
+		y[i] = 1.8 * x[i];
+	}
+	assert_int_equal(cloud_make(&cx, x, N, 1, arena), OK);
+	assert_int_equal(cloud_make(&cy, y, N, 1, arena), OK);
+	for (double eps = 0.1; eps < 5; eps *= 6) {
+		struct transport_rule rule = { eps, 1e-8, 1, 5000, true };
+		if (transport_divergence(&cx, &cy, &rule, true, arena, &value) != OK)
+			fail_msg("%s", error_text());
+		double expected = gaussian_ot(1, 1.8, eps) -
+				  (gaussian_ot(1, 1, eps) + gaussian_ot(1.8, 1.8, eps)) / 2;
+		assert_near(value, expected, 4. / N, "gaussians");
+	}
+}
+
+/* MMD^2 between N(0, I) and N(a, s^2 I) for the kernel of width h is a Gaussian integral: mean of
+ * exp(-|u|^2 / 2 h^2) for u ~ N(b, v I) in dim d is (1 + v / h^2)^(-d/2) exp(-|b|^2 / 2 (h^2 + v)). */
+static void test_mmd_of_gaussians(void **state)
+{
+	enum { N = 3000, DIM = 3 };
+	struct scored in =
+		samples(gaussian(5, N, DIM, 0, 1), N, gaussian(6, N, DIM, 0.7, 1.3), N, DIM);
+	struct cloud x;
+
+	(void)state;
+	assert_int_equal(cloud_make(&x, in.exact, N, DIM, arena), OK);
+	double h2 = pow(kernel_median(&x, 0, arena), 2), v = 1 + 1.3 * 1.3;
+	double expected = pow(1 + 2 / h2, -DIM / 2.) + pow(1 + 2 * 1.69 / h2, -DIM / 2.) -
+			  2 * pow(1 + v / h2, -DIM / 2.) * exp(-0.49 / (2 * (h2 + v)));
+	/* The statistic's standard deviation is about 2 sd(k) / sqrt(N) times the root of the MMD
+	 * itself, here below 0.003; four of these. */
+	assert_near(value_of("mmd_u", &in).value, expected, 0.012, "mmd_u");
+	/* Of two good samples it is 0 on average, and not the floor of the published one. */
+	in.x = gaussian(7, N, DIM, 0, 1);
+	assert_near(value_of("mmd_u", &in).value, 0, 6. / N, "mmd_u, same law");
+	double floor = sqrt(2. / (N - 1));
+	assert_near(value_of("mmd_osds", &in).value, floor, 0.3 * floor, "mmd_osds, same law");
+}
+
+/* Against a sort of all distances: ties, two clusters, tiny sets, extra zeros. */
+static void test_median_of_distances(void **state)
+{
+	const size_t sizes[] = { 2, 3, 4, 65, 300 };
+
+	(void)state;
+	for (size_t s = 0; s < 5; s++)
+		for (int kind = 0; kind < 4; kind++) {
+			size_t n = sizes[s], pairs = n * (n - 1) / 2, at = 0;
+			double *x = gaussian(8, n, 2, 0, 3);
+			for (size_t i = 0; i < 2 * n; i++)
+				x[i] = kind == 1   ? floor(x[i])
+				       : kind == 2 ? x[i] + (i / 2 < n / 2 ? 1000 : 0)
+				       : kind == 3 ? (double)(i == 0)
+						   : x[i];
+			double *all = ARENA_NEW(arena, pairs + n, double);
+			for (size_t i = 0; i < n; i++)
+				for (size_t j = 0; j < i; j++)
+					all[at++] = hypot(x[2 * i] - x[2 * j],
+						x[2 * i + 1] - x[2 * j + 1]);
+			struct cloud cloud;
+			assert_int_equal(cloud_make(&cloud, x, n, 2, arena), OK);
+			assert_same(kernel_median(&cloud, 0, arena), stats_median(all, pairs),
+				1e-15, "median");
+			assert_same(kernel_median(&cloud, n, arena), stats_median(all, pairs + n),
+				1e-15, "median with zeros");
+		}
+}
+
+/* A number, or an error that says what is wrong; never a crash, never NaN as a result. */
+static void test_degenerate_clouds(void **state)
+{
+	const double one[] = { 1, 2 }, same[] = { 1, 2, 1, 2, 1, 2 },
+		     far[] = { 1e8, 0, 1e8, 1, -1e8, 5 };
+	const double huge[] = { 1e200, 0, -1e200, 3, 0, 1e200 };
+	const double *clouds[] = { one, same, far, huge };
+	const size_t sizes[] = { 1, 3, 3, 3 };
+
+	(void)state;
+	for (size_t c = 0; c < 4; c++)
+		for (size_t i = 0; i < 4; i++)
+			for (size_t j = 0; j < 4; j++) {
+				struct scored in =
+					samples(clouds[i], sizes[i], clouds[j], sizes[j], 2);
+				struct value out;
+				int code = eval(distances[c], &in, &out);
+				assert_true(code == OK ? isfinite(out.value)
+						       : code == ERR_NUMERIC || code == ERR_RANGE);
+				if (code != OK)
+					assert_true(strlen(error_text()) > 10);
+			}
+	/* One point each: the squared distance. */
+	const double other[] = { 4, 6 };
+	struct scored in = samples(one, 1, other, 1, 2);
+	assert_near(value_of("sinkhorn_osds", &in).value, 25, 1e-12, "two points");
+	assert_int_equal(eval("sinkhorn", &in, &(struct value){ 0 }), ERR_RANGE);
+	assert_int_equal(eval("mmd_u", &in, &(struct value){ 0 }), ERR_RANGE);
+	/* A model that collapsed to one point far away: |x - y|^2 averaged, less half of OT(X, X). */
+	in = samples(gaussian(9, 100, 2, 0, 1), 100, one, 1, 2);
+	assert_true(value_of("sinkhorn", &in).value > 4);
+}
+
+/* A threshold that cannot be met is said, not hidden. */
+static void test_unconverged_is_an_error(void **state)
+{
+	struct scored in = two_laws(50, 60, 2);
+	struct cloud x, y;
+	double value;
+
+	(void)state;
+	assert_int_equal(cloud_make(&x, in.exact, in.n_exact, 2, arena), OK);
+	assert_int_equal(cloud_make(&y, in.x, in.n, 2, arena), OK);
+	struct transport_rule rule = { 0.01, 1e-12, 1, 3, true };
+	assert_int_equal(transport_divergence(&x, &y, &rule, true, arena, &value), ERR_NUMERIC);
+	assert_non_null(strstr(error_text(), "after 3 iterations"));
+	assert_int_equal(transport_divergence(&x, &y, &rule, false, arena, &value), OK);
+}
+
+/* The published coverage: classes by the fixtures' means, largest density first. */
+static void test_coverage_as_published(void **state)
+{
+	struct csv *expected = read_expected(GOLDEN "shared_expected_emc.csv");
+	size_t found = 0, scored = 0;
+
+	(void)state;
+	for (size_t i = 0; i < expected->rows; i++) {
+		const char *name = field(expected, i, "name");
+		const char *path = arena_printf(arena, GOLDEN "emc/%s.csv", name);
+		FILE *f = fopen(path, "r");
+		if (!f)
+			continue;
+		fclose(f);
+		found++;
+		struct csv *x = read_csv(path);
+		struct csv *mean = read_csv(
+			arena_printf(arena, GOLDEN "emc/shared_gmm40_d%zu_means.csv", x->cols));
+		size_t count[64] = { 0 };
+		assert_true(mean->rows == 40);
+		for (size_t s = 0; s < x->rows; s++) {
+			size_t best = 0;
+			double nearest = infinity;
+			for (size_t k = 0; k < mean->rows; k++) {
+				double square = 0;
+				for (size_t c = 0; c < x->cols; c++)
+					square += pow(x->x[s * x->cols + c] -
+							      mean->x[k * x->cols + c],
+						2);
+				if (square < nearest) {
+					nearest = square;
+					best = k;
+				}
+			}
+			count[best]++;
+		}
+		double value = number(expected, i, "emc_f64");
+		assert_near(stats_entropy(count, 40) / log(40), value, 1e-14, name);
+		struct density *d;
+		if (x->cols == 2 && density_new(&d, "gmm40_2d", NULL, 0, arena) == OK) {
+			struct scored in = samples(NULL, 0, x->x, x->rows, x->cols);
+			in.target = d;
+			assert_near(value_of("emc", &in).value, value, 1e-14, name);
+			scored++;
+		}
+	}
+	assert_true(found >= 8 && scored >= 4);
+}
+
 /* --- the contract ---------------------------------------------------------------------------- */
 
 enum { CONTRACT_N = 150, CONTRACT_EXACT = 130 };
@@ -537,6 +818,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sinkhorn_as_published, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_transport_at_small_eps, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mmd_as_published, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_invariances, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_identical_clouds, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sinkhorn_of_a_shift, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sinkhorn_of_gaussians, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_mmd_of_gaussians, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_median_of_distances, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_degenerate_clouds, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_unconverged_is_an_error, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_coverage_as_published, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract_non_finite, set_up, tear_down),
 	};

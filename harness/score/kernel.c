@@ -8,7 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { TILE = 256 }; /* distances at a time */
+enum {
+	TILE = 256,  /* distances at a time */
+	HANDFUL = 32 /* looked at together when the median is sought */
+};
 
 /* Pairs j < i of a cloud in pieces of CLOUD_BLOCK rows, the longest rows first. */
 static size_t first_row(const struct cloud *z, size_t piece)
@@ -45,7 +48,8 @@ struct bracket {
 	double **kept;       /* [pieces][room] what is inside, as far as there is room */
 };
 
-static void tally_tile(struct bracket *b, size_t piece, const double *t, size_t count)
+/* Few of a handful of distances lie inside: often none, and then nothing is kept one by one. */
+static void tally_handful(struct bracket *b, size_t piece, const double *t, size_t count)
 {
 	struct tally *all = &b->tally[piece];
 	double low = b->low, high = b->high;
@@ -58,6 +62,7 @@ static void tally_tile(struct bracket *b, size_t piece, const double *t, size_t 
 		under_high += t[j] < high;
 		to_high += t[j] <= high;
 	}
+	/* low = high has nothing inside, and what equals both is not under the one. */
 	size_t inside = under_high > to_low ? under_high - to_low : 0, at = all->inside;
 	all->below += below;
 	all->to_low += to_low;
@@ -81,7 +86,9 @@ static void tally_piece(void *context, size_t piece)
 		for (size_t from = 0; from < i; from += TILE) {
 			size_t to = from + TILE < i ? from + TILE : i;
 			cloud_distances(b->z, i, b->z, from, to, t);
-			tally_tile(b, piece, t, to - from);
+			for (size_t j = 0; j < to - from; j += HANDFUL)
+				tally_handful(b, piece, t + j,
+					to - from - j < HANDFUL ? to - from - j : HANDFUL);
 		}
 }
 
@@ -163,7 +170,7 @@ static void pair_ranks(const struct cloud *z, const size_t k[2], double value[2]
 	sample_pairs(z, size, sample);
 	/* The rank of a sample quantile has this standard deviation, in shares. */
 	double sd = 0.5 / sqrt((double)size);
-	for (double spread = 4; !found; spread *= 4) {
+	for (double spread = 3; !found; spread *= 4) {
 		struct arena_mark mark = arena_mark(a);
 		double from = (double)k[0] / (double)pairs - spread * sd;
 		double to = (double)k[1] / (double)pairs + spread * sd;

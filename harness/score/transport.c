@@ -7,8 +7,9 @@
  * as soon as the sum of row i has given u_i, the row, still in the cache, is added u_i times to the
  * column sums. These give the error of the columns' marginal for nothing, every iteration.
  *
- * The scalings u, v stay between 1 / SCALE_MAX and SCALE_MAX. What leaves that range is absorbed: alpha, beta and K
- * are made anew in the log domain, so a bad start or far clouds cost time and no digits.
+ * The scalings u, v stay between 1 / SCALE_MAX and SCALE_MAX. What leaves that range is absorbed:
+ * alpha, beta and K are made anew in the log domain, so a bad start or far clouds cost time and no
+ * digits.
  */
 #include "score/transport.h"
 #include "core/error.h"
@@ -20,9 +21,8 @@
 #include <string.h>
 
 enum {
-	TILE = 256,  /* columns at a time in the log domain */
-	GROUP = 4,   /* rows that share a reading of the vectors */
-	STRIP = 512, /* columns of partial sums added up by one piece */
+	TILE = 256, /* columns at a time in the log domain */
+	GROUP = 4,  /* rows that share a reading of the vectors */
 };
 
 /* Entries of K below e^KERNEL_LOG are 0: with u v < SCALE_MAX^2 what is lost of a marginal is below
@@ -161,22 +161,20 @@ static void scale_block(void *context, size_t block)
 	}
 }
 
-/* col from the parts, in the order of the blocks. */
-static void strip_add(void *context, size_t strip)
+static void add(double *to, const double *a, const double *b, size_t n)
 {
-	struct problem *p = context;
-	size_t m = p->y->n, from = strip * STRIP, to = from + STRIP < m ? from + STRIP : m;
-
-	memcpy(p->col + from, p->part + from, (to - from) * sizeof(double));
-	for (size_t b = 1; b < cloud_blocks(p->x->n); b++)
-		for (size_t j = from; j < to; j++)
-			p->col[j] += p->part[b * m + j];
+	for (size_t i = 0; i < n; i++)
+		to[i] = a[i] + b[i];
 }
 
 static void pass_rows(struct problem *p, void (*block)(void *context, size_t i))
 {
+	size_t m = p->y->n;
+
 	parallel_for(cloud_blocks(p->x->n), block, p);
-	parallel_for((p->y->n + STRIP - 1) / STRIP, strip_add, p);
+	memcpy(p->col, p->part, m * sizeof(double));
+	for (size_t b = 1; b < cloud_blocks(p->x->n); b++)
+		add(p->col, p->col, p->part + b * m, m);
 }
 
 static void fill(double *x, size_t n, double value)
@@ -312,12 +310,6 @@ static bool anderson_solve(const struct anderson *s, double gamma[DEPTH])
 	for (size_t a = 0; a < s->used; a++)
 		gram[a * s->used + a] += 1e-14 * trace;
 	return k > 0 && LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', k, 1, gram, k, gamma, 1) == 0;
-}
-
-static void add(double *to, const double *a, const double *b, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		to[i] = a[i] + b[i];
 }
 
 /* The next x from x and r. */
@@ -501,23 +493,13 @@ static void symmetric_block(void *context, size_t piece)
 	}
 }
 
-/* row += parts, of the blocks that have reached this column. */
-static void symmetric_add(void *context, size_t strip)
-{
-	struct problem *p = context;
-	size_t n = p->x->n, from = strip * STRIP, to = from + STRIP < n ? from + STRIP : n;
-
-	for (size_t b = 0; b < cloud_blocks(n); b++) {
-		size_t end = block_end(b, n) < to ? block_end(b, n) : to;
-		for (size_t j = from; j < end; j++)
-			p->row[j] += p->part[b * n + j];
-	}
-}
-
 static void symmetric_rows(struct problem *p)
 {
-	parallel_for(cloud_blocks(p->x->n), symmetric_block, p);
-	parallel_for((p->x->n + STRIP - 1) / STRIP, symmetric_add, p);
+	size_t n = p->x->n;
+
+	parallel_for(cloud_blocks(n), symmetric_block, p);
+	for (size_t b = 0; b < cloud_blocks(n); b++)
+		add(p->row, p->row, p->part + b * n, block_end(b, n));
 }
 
 void transport_within(const struct cloud *x, const struct transport_rule *rule, struct arena *a,
