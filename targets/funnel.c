@@ -46,8 +46,8 @@ static inline num precision_of(num v)
 }
 
 /* At most TARGET_BLOCK points of a block of n. */
-static void eval_block(
-	const void *state, size_t n, size_t count, const num *x, double *log_rho, num *grad)
+static void eval_block(const void *state, size_t n, size_t count, const num *x, double *log_rho,
+	num *grad)
 {
 	num precision[TARGET_BLOCK], s[TARGET_BLOCK];
 

@@ -12,36 +12,32 @@
 #include "stride.h"
 #include "core/csv.h"
 
-enum { COMPONENTS_MAX = 80, GROUP = 4 /* components whose distances are summed side by side */ };
+enum { COMPONENTS_MAX = 80 };
 
 struct mixture {
 	const char *means; /* file of the 40-mode mixtures */
 	size_t components, dim;
-	double half_width; /* of the plot window */
-	double *mean;      /* [components][dim] */
-	double *std;       /* [components] */
-	/* The same for eval; rows up to a multiple of GROUP exist. */
-	num *centre, *precision, *log_scale;
+	double half_width;                   /* of the plot window */
+	double *mean;                        /* [components][dim] */
+	double *std;                         /* [components] */
+	num *centre, *precision, *log_scale; /* the same for eval */
 };
 
-/* --- preparation -------------------------------------------------------------------------------
- */
+/* --- preparation ------------------------------------------------------------------------- */
 
 /* mean [components][dim] is kept. */
 static void prepare(struct mixture *m, size_t components, size_t dim, double *mean, double std,
 	double half_width, struct arena *a)
 {
-	size_t padded = (components + GROUP - 1) / GROUP * GROUP;
-
 	invariant(components <= COMPONENTS_MAX);
 	m->components = components;
 	m->dim = dim;
 	m->half_width = half_width;
 	m->mean = mean;
 	m->std = ARENA_NEW(a, components, double);
-	m->centre = ARENA_NEW(a, padded * dim, num);
-	m->precision = ARENA_NEW(a, padded, num);
-	m->log_scale = ARENA_NEW(a, padded, num);
+	m->centre = ARENA_NEW(a, components * dim, num);
+	m->precision = ARENA_NEW(a, components, num);
+	m->log_scale = ARENA_NEW(a, components, num);
 	for (size_t k = 0; k < components; k++) {
 		m->std[k] = std;
 		m->precision[k] = (num)(1 / (std * std));
@@ -97,8 +93,7 @@ static size_t dim(const void *state)
 	return m->dim;
 }
 
-/* --- evaluation --------------------------------------------------------------------------------
- */
+/* --- evaluation -------------------------------------------------------------------------- */
 
 /* Scratch for a block: one row of points for each component. */
 struct block {
@@ -107,34 +102,44 @@ struct block {
 	num precision[TARGET_BLOCK];                /* sum_k r_k / s_k^2 */
 };
 
-/* Log densities of GROUP components from k on. Differences are squared and summed directly:
- * expanding |x|^2 - 2 x.m + |m|^2 into a matrix product would lose four of float's seven digits
- * here, as |x|^2 is thousands of times |x - m|^2. Side by side, so that a coordinate is loaded once
- * for all. */
-static void group_density(const struct mixture *m, size_t k, size_t n, size_t count, const num *x,
+/* s[i] += the squared differences in four coordinates, the first at x. */
+static inline void add_squares(num *s, size_t n, size_t count, const num *x, const num *centre)
+{
+	const num c0 = centre[0], c1 = centre[1], c2 = centre[2], c3 = centre[3];
+	const num *x0 = x, *x1 = x + n, *x2 = x + 2 * n, *x3 = x + 3 * n;
+
+#pragma omp simd
+	for (size_t i = 0; i < count; i++) {
+		num d0 = x0[i] - c0, d1 = x1[i] - c1, d2 = x2[i] - c2, d3 = x3[i] - c3;
+		s[i] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+	}
+}
+
+/* Log densities of the components. Differences are squared and summed directly: expanding
+ * |x|^2 - 2 x.m + |m|^2 into a matrix product would lose four of float's seven digits here, as |x|^2
+ * is thousands of times |x - m|^2. Four coordinates at a time, as a sum is otherwise loaded and
+ * stored for each. */
+static void log_densities(const struct mixture *m, size_t n, size_t count, const num *x,
 	struct block *b)
 {
-	num *s0 = b->weight[k], *s1 = b->weight[k + 1], *s2 = b->weight[k + 2],
-	    *s3 = b->weight[k + 3];
-
-	memset(b->weight[k], 0, GROUP * sizeof(b->weight[k]));
-	for (size_t j = 0; j < m->dim; j++) {
-		const num *xj = x + j * n, *centre = m->centre + k * m->dim + j;
-		const num c0 = centre[0], c1 = centre[m->dim], c2 = centre[2 * m->dim],
-			  c3 = centre[3 * m->dim];
+	for (size_t k = 0; k < m->components; k++) {
+		const num *centre = m->centre + k * m->dim;
+		const num half = m->precision[k] / 2, log_scale = m->log_scale[k];
+		num *s = b->weight[k];
+		size_t j = 0;
+		memset(s, 0, sizeof(b->weight[k]));
+		for (; j + 4 <= m->dim; j += 4)
+			add_squares(s, n, count, x + j * n, centre + j);
+		for (; j < m->dim; j++) {
+			const num *xj = x + j * n;
+			const num c = centre[j];
 #pragma omp simd
-		for (size_t i = 0; i < count; i++) {
-			s0[i] += (xj[i] - c0) * (xj[i] - c0);
-			s1[i] += (xj[i] - c1) * (xj[i] - c1);
-			s2[i] += (xj[i] - c2) * (xj[i] - c2);
-			s3[i] += (xj[i] - c3) * (xj[i] - c3);
+			for (size_t i = 0; i < count; i++)
+				s[i] += (xj[i] - c) * (xj[i] - c);
 		}
-	}
-	for (size_t g = k; g < k + GROUP; g++) {
-		const num half = m->precision[g] / 2, log_scale = m->log_scale[g];
 #pragma omp simd
 		for (size_t i = 0; i < count; i++)
-			b->weight[g][i] = log_scale - half * b->weight[g][i];
+			s[i] = log_scale - half * s[i];
 	}
 }
 
@@ -142,8 +147,7 @@ static void group_density(const struct mixture *m, size_t k, size_t n, size_t co
 static void responsibilities(const struct mixture *m, size_t n, size_t count, const num *x,
 	struct block *b)
 {
-	for (size_t k = 0; k < m->components; k += GROUP)
-		group_density(m, k, n, count, x, b);
+	log_densities(m, n, count, x, b);
 	memcpy(b->top, b->weight[0], sizeof(b->top));
 	for (size_t k = 1; k < m->components; k++) {
 #pragma omp simd
@@ -254,8 +258,7 @@ static void hvp(const void *state, size_t n, const num *x, const num *v, num *hv
 	num_hvp_blocks(state, n, x, v, hv, hvp_block);
 }
 
-/* --- what is known ------------------------------------------------------------------------------
- */
+/* --- what is known ----------------------------------------------------------------------- */
 
 static void draw(const void *state, struct rng r, uint64_t row, double *x)
 {

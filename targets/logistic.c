@@ -32,8 +32,7 @@ struct logistic {
 	num *a; /* [rows][dim], eq. 1 */
 };
 
-/* --- preparation -------------------------------------------------------------------------------
- */
+/* --- preparation ------------------------------------------------------------------------- */
 
 /* A column in place to mean 0 and deviation 1. A constant column becomes 0: its deviation is zero
  * up to rounding. */
@@ -92,8 +91,7 @@ static size_t dim(const void *state)
 	return l->dim;
 }
 
-/* --- evaluation --------------------------------------------------------------------------------
- */
+/* --- evaluation -------------------------------------------------------------------------- */
 
 /* z [rows][TARGET_BLOCK]: a_r.w_i for `rows` rows from first on. */
 static void margins(const struct logistic *l, size_t first, size_t rows, size_t n, size_t count,
@@ -158,8 +156,8 @@ static void scale_block(size_t dims, size_t n, size_t count, num c, const num *w
 	}
 }
 
-static void log_prior(
-	const struct logistic *l, size_t n, size_t count, const num *w, double *log_rho)
+static void log_prior(const struct logistic *l, size_t n, size_t count, const num *w,
+	double *log_rho)
 {
 	const double half = l->prior_precision / 2;
 	const double constant = (double)l->dim * (log(l->prior_precision) - LOG_2PI) / 2;
@@ -173,8 +171,8 @@ static void log_prior(
 	}
 }
 
-static void eval_block(
-	const void *state, size_t n, size_t count, const num *w, double *log_rho, num *grad)
+static void eval_block(const void *state, size_t n, size_t count, const num *w, double *log_rho,
+	num *grad)
 {
 	const struct logistic *l = state;
 	num z[ROWS][TARGET_BLOCK];
@@ -200,8 +198,8 @@ static void eval(const void *state, size_t n, const num *x, double *log_rho, num
 	num_eval_blocks(state, n, x, log_rho, grad, eval_block);
 }
 
-static void hvp_block(
-	const void *state, size_t n, size_t count, const num *w, const num *v, num *hv)
+static void hvp_block(const void *state, size_t n, size_t count, const num *w, const num *v,
+	num *hv)
 {
 	const struct logistic *l = state;
 	num z[ROWS][TARGET_BLOCK], slope[ROWS][TARGET_BLOCK];
@@ -226,8 +224,7 @@ static void hvp(const void *state, size_t n, const num *x, const num *v, num *hv
 	num_hvp_blocks(state, n, x, v, hv, hvp_block);
 }
 
-/* --- what is known ------------------------------------------------------------------------------
- */
+/* --- what is known ----------------------------------------------------------------------- */
 
 static void log_z(const void *state, struct log_z *out)
 {

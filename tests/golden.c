@@ -35,7 +35,7 @@ struct golden {
 	const char *folder; /* to be printed above the first line about it */
 };
 
-/* --- files ------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------- */
 
 struct arena *golden_arena(struct golden *g)
 {
@@ -192,7 +192,7 @@ double *golden_parts(struct golden *g, const char *dir, const json_t *files, boo
 	return numbers;
 }
 
-/* --- results ----------------------------------------------------------------------------------- */
+/* --- results ----------------------------------------------------------------------------- */
 
 #define FORMAT_TEXT(text, format)                              \
 	do {                                                   \
@@ -291,7 +291,7 @@ void golden_unknown(struct golden *g, size_t n, const char *format, ...)
 	printf("  %-7s %s\n", "unknown", what);
 }
 
-/* --- the walk ---------------------------------------------------------------------------------- */
+/* --- the walk ---------------------------------------------------------------------------- */
 
 static void add_file(struct golden *g, char *path)
 {

@@ -19,7 +19,7 @@ void golden_targets(struct golden *g, const char *dir);
 void golden_metrics(struct golden *g, const char *dir);
 void golden_osds(struct golden *g, const char *dir);
 
-/* --- files ------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------- */
 
 /** Scratch for a handler: released when it returns. */
 struct arena *golden_arena(struct golden *g);
@@ -52,7 +52,7 @@ double *golden_numbers(struct golden *g, const json_t *j, size_t *n);
 double *golden_parts(struct golden *g, const char *dir, const json_t *files, bool as_float,
 	size_t *n);
 
-/* --- results ----------------------------------------------------------------------------------- */
+/* --- results ----------------------------------------------------------------------------- */
 
 /**
  * Compare got with want, both [rows][cols], and print one line: largest difference within a row

@@ -125,7 +125,7 @@ static void note_index(struct golden *g, const char *folder, const char *set)
 		(void)golden_csv_text(g, folder, file, &t);
 }
 
-/* --- clouds ------------------------------------------------------------------------------------ */
+/* --- clouds ------------------------------------------------------------------------------ */
 
 static void clouds(struct golden *g, const char *dir, const char *set)
 {
@@ -154,7 +154,7 @@ static void clouds(struct golden *g, const char *dir, const char *set)
 	note_index(g, folder, set);
 }
 
-/* --- log weights --------------------------------------------------------------------------------- */
+/* --- log weights ------------------------------------------------------------------------- */
 
 /* The published formulas carry a weight of +inf into some estimates; here it makes all of them
  * undefined, as a NaN does in both. */
@@ -230,7 +230,7 @@ static void costs(struct golden *g, const char *dir, const char *set)
 	list_unknown(g, file, &t, cost_columns);
 }
 
-/* --- mode coverage ------------------------------------------------------------------------------- */
+/* --- mode coverage ----------------------------------------------------------------------- */
 
 static void mode_coverage(struct golden *g, const char *dir, const char *set)
 {

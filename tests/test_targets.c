@@ -65,7 +65,7 @@ static void each_target(void (*check)(struct fixture *f))
 
 #define assert_near(a, b, tolerance) assert_true(fabs((a) - (b)) <= (tolerance))
 
-/* --- points ------------------------------------------------------------------------------------ */
+/* --- points ------------------------------------------------------------------------------ */
 
 /* Coordinate-major points x [dim][n]: exact samples where there are any, otherwise normals, every
  * other point with noise of scale 10^0 .. 10^1.5 added. Full-digit numbers everywhere. */
@@ -103,7 +103,7 @@ static void far_points(const struct fixture *f, size_t n, double *x)
 	}
 }
 
-/* --- derivatives ------------------------------------------------------------------------------- */
+/* --- derivatives ------------------------------------------------------------------------- */
 
 /* A central difference over h and h/2, with Richardson's extrapolation of the two and what is known
  * of its error. */
@@ -219,7 +219,7 @@ static void test_hvp(void **p)
 	each_target(check_hvp);
 }
 
-/* --- precision, range, blocks -------------------------------------------------------------------- */
+/* --- precision, range, blocks ------------------------------------------------------------ */
 
 static real *rounded(const struct fixture *f, size_t n, double *x)
 {
@@ -377,7 +377,7 @@ static void test_blocks(void **p)
 	each_target(check_blocks);
 }
 
-/* --- exact samples ------------------------------------------------------------------------------- */
+/* --- exact samples ----------------------------------------------------------------------- */
 
 /* Mean and its standard error of value[0], value[stride], ... */
 static void mean_of(const double *value, size_t n, size_t stride, double *mean, double *se)
@@ -521,7 +521,7 @@ static void test_draw(void **p)
 	each_target(check_draw);
 }
 
-/* --- normalisers --------------------------------------------------------------------------------- */
+/* --- normalisers ------------------------------------------------------------------------- */
 
 /* Sum of rho over a square grid around 0, times the area of its cells. For analytic densities that end
  * within the square its error falls exponentially with 1/step. */
@@ -792,7 +792,7 @@ static void test_funnel_log_z(void **p)
 	arena_free(f.a);
 }
 
-/* --- what names, options and data promise -------------------------------------------------------- */
+/* --- what names, options and data promise ------------------------------------------------ */
 
 static void check_description(struct fixture *f)
 {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* --- data files ------------------------------------------------------------------------------ */
+/* --- data files -------------------------------------------------------------------------- */
 
 const char *data_path(const char *file, struct arena *a)
 {
@@ -19,7 +19,7 @@ const char *data_path(const char *file, struct arena *a)
 	return path != NULL ? path : file; /* opening it gives the message */
 }
 
-/* --- densities ------------------------------------------------------------------------------- */
+/* --- densities --------------------------------------------------------------------------- */
 
 /* With real = double the graph uses the double instance, and there is no float one. */
 struct density {
