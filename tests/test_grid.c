@@ -83,6 +83,15 @@ static int slow_train(void *state, struct cell *c, long it)
 	return OK;
 }
 
+/* Deaf to every request to stop. */
+static int stuck_train(void *state, struct cell *c, long it)
+{
+	(void)state, (void)c, (void)it;
+	for (unsigned left = 600; left > 0;)
+		left = sleep(left);
+	return OK;
+}
+
 static void fill(struct cell *c, struct draws *d, size_t bad)
 {
 	for (size_t i = 0; i < d->n * c->dim; i++)
@@ -156,6 +165,7 @@ struct toy_grid {
 	const struct folder *f;
 	const char *config;
 	struct grid_options options;
+	const struct method *instead_of_slow;
 };
 
 /* The plan of a configuration with one method, cell i being toy i. */
@@ -164,7 +174,8 @@ static int plan_toys(struct toy_grid *g, struct config *c, struct plan *p, struc
 	TRY(config_load(c, write_file(g->f, "toys.yaml", g->config), NULL, 0, a));
 	TRY(plan_make(p, c, NULL, 0, a));
 	for (size_t i = 0; i < N_TOYS; i++) {
-		p->cells[i].method = &toys[i];
+		p->cells[i].method =
+			i == SLOW && g->instead_of_slow != NULL ? g->instead_of_slow : &toys[i];
 		p->cells[i].n_steps = c->n_steps;
 		p->cells[i].steps = c->steps;
 	}
@@ -378,6 +389,35 @@ static void interruption_is_quick_and_keeps_what_is_done(void **state)
 	assert_int_not_equal(system(partial), 0);
 }
 
+static void leave(const void *context, const struct grid_summary *s, const struct error *e)
+{
+	(void)context;
+	fprintf(stderr, "left: not_run %zu, error %d\n", s->not_run, e != NULL);
+	_exit(EXIT_INTERRUPTED);
+}
+
+static void a_deaf_method_does_not_hold_up_the_end(void **state)
+{
+	static const struct method stuck = { TOY("stuck"), .init = fine_init,
+		.iterations = very_many, .train = stuck_train, .sample = fine_sample };
+	const struct folder *f = *state;
+	struct toy_grid g = { .f = f, .config = TOY_CONFIG, .instead_of_slow = &stuck };
+
+	g.options.leave = leave;
+	pid_t child = start_child(f, run_toys, &g);
+	while (!output_has_quietly(f, "err", "10 of 11 done"))
+		usleep(10000);
+	double start = seconds_now();
+	kill(child, SIGINT);
+	assert_int_equal(wait_child(child), EXIT_INTERRUPTED);
+	assert_true(seconds_now() - start < 3);
+	assert_true(output_has(f, "err", "left: not_run 1, error 0"));
+	char command[PATH_LENGTH];
+	snprintf(command, sizeof(command), "ls %s | grep -q partial",
+		in_folder(f, "results/cells"));
+	assert_int_not_equal(system(command), 0);
+}
+
 /* A file size limit stands for a full disk. The run stops, with nothing half written. */
 static int run_toys_on_full_disk(void *context)
 {
@@ -477,6 +517,7 @@ int main(void)
 		IN_FOLDER(stale_cells_are_told_and_made_anew_when_asked),
 		IN_FOLDER(records_hold_what_was_measured),
 		IN_FOLDER(interruption_is_quick_and_keeps_what_is_done),
+		IN_FOLDER(a_deaf_method_does_not_hold_up_the_end),
 		IN_FOLDER(a_full_disk_ends_the_run),
 		cmocka_unit_test(curves_are_thinned),
 		IN_FOLDER(results_do_not_depend_on_threads),

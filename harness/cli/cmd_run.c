@@ -7,6 +7,7 @@
 #include "run/signals.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { WORDS_MAX = 64 };
 
@@ -113,23 +114,40 @@ static size_t count_bad(const struct grid_summary *g)
 	return g->states[CELL_DIVERGED] + g->states[CELL_FAILED] + g->states[CELL_TIMEOUT];
 }
 
+static int interrupted(const struct grid_summary *g, const char *dir)
+{
+	return fail(ERR_INTERRUPTED,
+		"interrupted: %zu of %zu cells are kept in %s; the same command goes on from there",
+		g->cells - g->not_run, g->cells, dir);
+}
+
+/* The run would not stop in time: end the process. */
+static void leave(const void *context, const struct grid_summary *g, const struct error *e)
+{
+	if (e != NULL)
+		(void)error_set(e);
+	else
+		(void)interrupted(g, context);
+	_exit(cli_fail());
+}
+
 static int run_grid(const struct plan *p, const struct run_request *q, const char *dir,
 	struct arena *a, int *code)
 {
+	struct grid_options options = q->grid;
 	struct grid_summary g;
 	struct store *s;
 
+	options.leave = leave;
+	options.leave_context = dir;
 	signals_install();
 	TRY(store_open_to_write(&s, dir, q->shard_k, q->shard_n));
 	*code = store_save_text(s, "config.yaml", p->config->text);
 	if (*code == OK)
-		*code = grid_run(p, s, &q->grid, &g, a);
+		*code = grid_run(p, s, &options, &g, a);
 	store_close(s);
 	if (*code == ERR_INTERRUPTED)
-		return fail(ERR_INTERRUPTED,
-			"interrupted: %zu of %zu cells are kept in %s; the same command goes on "
-			"from there",
-			g.cells - g.not_run, g.cells, dir);
+		return interrupted(&g, dir);
 	TRY(*code);
 	print_summary(&g, dir);
 	/* Shards report when all are there: by `stride report`. */

@@ -8,6 +8,7 @@
 #include <omp.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* One thing to do: a cell or a target's noise floors. */
 struct job {
@@ -27,6 +28,8 @@ struct grid {
 	struct job *jobs;
 	struct progress *progress;
 	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	bool done;   /* all threads are */
 	bool failed; /* a record could not be stored */
 	struct error error;
 	/* CPU time is the process's: while several jobs run, each is charged an equal part. */
@@ -314,6 +317,61 @@ static void start_progress(struct grid *g)
 	g->progress = progress_new(g->n, names, weights);
 }
 
+/* --- leaving ---------------------------------------------------------------------------------- */
+
+/* Under the lock. */
+static void leave(struct grid *g)
+{
+	store_abandon(g->store);
+	g->summary->not_run = g->plan->n_cells - g->summary->ran - g->summary->kept;
+	g->options->leave(g->options->leave_context, g->summary, g->failed ? &g->error : NULL);
+}
+
+/* A thread that sees to it that a stop takes no longer than promised, whatever the plug-ins do. */
+static void *watch(void *context)
+{
+	enum { LOOK_NS = 100000000, PATIENCE = 20 /* looks */ };
+	struct grid *g = context;
+	int stopping = 0;
+
+	pthread_mutex_lock(&g->lock);
+	while (!g->done) {
+		struct timespec until;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += LOOK_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&g->ended, &g->lock, &until);
+		stopping += parallel_stopping();
+		if (stopping > PATIENCE && !g->done)
+			leave(g);
+	}
+	pthread_mutex_unlock(&g->lock);
+	return NULL;
+}
+
+static void run_jobs(struct grid *g)
+{
+	pthread_t watcher;
+
+	start_progress(g);
+	g->cpu_seen = info_cpu_seconds();
+	if (g->options->leave != NULL)
+		invariant(pthread_create(&watcher, NULL, watch, g) == 0);
+#pragma omp parallel num_threads((int)parallel_threads()) default(none) shared(g)
+	{
+		if (!g->options->serial || omp_get_thread_num() == 0)
+			work(g);
+	}
+	pthread_mutex_lock(&g->lock);
+	g->done = true;
+	pthread_cond_signal(&g->ended);
+	pthread_mutex_unlock(&g->lock);
+	if (g->options->leave != NULL)
+		pthread_join(watcher, NULL);
+	progress_free(g->progress);
+}
+
 int grid_run(const struct plan *p, struct store *s, const struct grid_options *o,
 	struct grid_summary *out, struct arena *a)
 {
@@ -321,17 +379,11 @@ int grid_run(const struct plan *p, struct store *s, const struct grid_options *o
 
 	*out = (struct grid_summary){ .cells = p->n_cells };
 	pthread_mutex_init(&g.lock, NULL);
+	pthread_cond_init(&g.ended, NULL);
 	list_jobs(&g);
-	if (g.n > 0) {
-		start_progress(&g);
-		g.cpu_seen = info_cpu_seconds();
-#pragma omp parallel num_threads((int)parallel_threads()) default(none) shared(g)
-		{
-			if (!g.options->serial || omp_get_thread_num() == 0)
-				work(&g);
-		}
-		progress_free(g.progress);
-	}
+	if (g.n > 0)
+		run_jobs(&g);
+	pthread_cond_destroy(&g.ended);
 	pthread_mutex_destroy(&g.lock);
 	out->not_run = p->n_cells - out->ran - out->kept;
 	if (g.failed)

@@ -3,12 +3,20 @@
 
 #include "run/store.h"
 
+struct error;
+struct grid_summary;
+
 /** Which cells to run again, and how. */
 struct grid_options {
 	bool serial;       /* one cell at a time, all threads in it: for timings */
 	bool force;        /* every cell, whatever is there */
 	bool retry_failed; /* also those that failed, diverged or timed out */
 	bool rerun_stale;  /* also those made by another version of the code */
+	/** Called when a run that was asked to stop has not done so after two seconds, from another
+	 *  thread: to end the process, which the store allows at any moment. e is what went wrong
+	 *  or, when the user asked, NULL. NULL: wait. */
+	void (*leave)(const void *context, const struct grid_summary *s, const struct error *e);
+	const void *leave_context;
 };
 
 /** What a run did. */

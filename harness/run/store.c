@@ -288,17 +288,38 @@ static int take_lock(struct store *s, const char *name, int operation, int *fd)
 	return fail_io(path, "cannot be locked");
 }
 
-/* Files that killed runs never finished. */
-static int sweep(struct store *s, const char *folder)
+/* Remove files that were never finished: those with this ending. */
+static int sweep(struct store *s, const char *folder, const char *ending)
 {
 	const char *path = arena_printf(s->arena, "%s/%s", s->dir, folder), **names;
 	size_t n;
 
 	TRY(list_folder(path, &names, &n, s->arena));
 	for (size_t i = 0; i < n; i++)
-		if (ends_with(names[i], TEMPORARY))
+		if (ends_with(names[i], ending))
 			unlink(arena_printf(s->arena, "%s/%s", path, names[i]));
 	return OK;
+}
+
+static int sweep_all(struct store *s, const char *ending)
+{
+	TRY(sweep(s, ".", ending));
+	TRY(sweep(s, "cells", ending));
+	return sweep(s, "floors", ending);
+}
+
+/* How this process's unfinished files end. With the process in the name, shards do not meet. */
+static const char *own_ending(char text[32])
+{
+	snprintf(text, 32, ".%ld" TEMPORARY, (long)getpid());
+	return text;
+}
+
+void store_abandon(struct store *s)
+{
+	char ending[32];
+
+	(void)sweep_all(s, own_ending(ending));
 }
 
 static int prepare(struct store *s, size_t k, size_t n)
@@ -310,11 +331,8 @@ static int prepare(struct store *s, size_t k, size_t n)
 			&s->shard_lock));
 	TRY(make_folders(arena_printf(s->arena, "%s/cells", s->dir)));
 	TRY(make_folders(arena_printf(s->arena, "%s/floors", s->dir)));
-	if (n == 0) {
-		TRY(sweep(s, "."));
-		TRY(sweep(s, "cells"));
-		TRY(sweep(s, "floors"));
-	}
+	if (n == 0)
+		TRY(sweep_all(s, TEMPORARY));
 	return read_all(s);
 }
 
@@ -334,9 +352,10 @@ int store_open_to_write(struct store **out, const char *dir, size_t k, size_t n)
 
 int store_create(const struct store *s, const char *name, struct store_file *f)
 {
+	char ending[32];
+
 	invariant(asprintf(&f->path, "%s/%s", s->dir, name) > 0);
-	/* With the process in the name, shards do not meet. */
-	invariant(asprintf(&f->temporary, "%s.%ld" TEMPORARY, f->path, (long)getpid()) > 0);
+	invariant(asprintf(&f->temporary, "%s%s", f->path, own_ending(ending)) > 0);
 	f->stream = fopen(f->temporary, "w");
 	if (f->stream != NULL)
 		return OK;

@@ -41,6 +41,9 @@ int store_open_to_write(struct store **out, const char *dir, size_t k, size_t n)
 
 void store_close(struct store *s); /* NULL is fine */
 
+/** Remove what this process has started to write and not committed: before it ends at once. */
+void store_abandon(struct store *s);
+
 /** The entry of this key or NULL; every entry in turn. */
 const struct store_entry *store_find(const struct store *s, const char *key);
 size_t store_length(const struct store *s);
