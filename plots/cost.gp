@@ -16,6 +16,9 @@ height = 3.0 + top
 block(p, s) = sprintf("index \"p%d s%d points;\"", p, s)
 look(s) = sprintf("lc rgb \"%s\" pt %d ps 0.8 lw 1.2", color_of(series_place[s]), shape_of(series_place[s]))
 
+# Series that end at the same place have their labels on different sides.
+label_place(s) = s % 3 == 1 ? "left offset 0.6,0.5" : s % 3 == 2 ? "left offset 0.6,-0.5" : "right offset -0.6,0.5"
+
 do for [format in formats] {
 	eval terminal_for(format, width, height)
 	set output ARG2.".".format
@@ -47,7 +50,7 @@ do for [format in formats] {
 			}
 		}
 		do for [s = 1:series] {
-			command = command.", data ".block(p, s)." using 1:2:($5 > 0 ? sprintf(\"%d\", $5) : \"\") with labels left offset 0.6,0.5 font \",7\" textcolor rgb \"".color_of(series_place[s])."\" notitle"
+			command = command.", data ".block(p, s)." using 1:2:($5 > 0 ? sprintf(\"%d\", $5) : \"\") with labels ".label_place(s)." font \",7\" textcolor rgb \"".color_of(series_place[s])."\" notitle"
 		}
 		eval command
 		unset label 1

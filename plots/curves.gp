@@ -22,6 +22,8 @@ do for [format in formats] {
 	set key off
 	do for [p = 1:panels] {
 		eval y_axis(p)
+		set xrange [0:panel_last[p]]
+		set xtics tick_step(panel_last[p])
 		set title panel_title[p] offset 0, -0.5 font ",9"
 		command = "plot NaN notitle"
 		do for [s = 1:panel_seeds[p]] {

@@ -39,13 +39,14 @@ set clip two
 key_above(y, rows) = sprintf("set key at screen 0.5, screen %g center top vertical maxrows %d samplen 2.6 spacing 1.0 width 1", y, rows)
 
 # Ticks of an axis of this length: 1, 2 or 5 times a power of ten, four or five of them.
-tick_unit(length) = 10 ** floor(log10(length / 4))
-tick_step(length) = tick_unit(length) * (length / 4 < 2 * tick_unit(length) ? 1 : length / 4 < 5 * tick_unit(length) ? 2 : 5)
+tick_unit(length) = 10 ** floor(log10(length / 4.0))
+tick_step(length) = tick_unit(length) * (length / 4.0 < 2 * tick_unit(length) ? 1 : length / 4.0 < 5 * tick_unit(length) ? 2 : 5)
 
 # The y axis of panel p: linear, logarithmic, or symmetric logarithmic. The last is drawn as
-# asinh(y / unit) on a linear axis, whose labels and range the report has computed; y_of is then to
+# asinh(y / unit) on a linear axis, whose labels and range the report has computed (as it has the
+# labels of a logarithmic axis of few decades); y_of is then to
 # be applied to every value.
 y_of(y) = panel_scale[p] eq "symlog" ? asinh(y / panel_unit[p]) : y
 y_axis(p) = (panel_scale[p] eq "log" ? "set logscale y; " : "unset logscale y; ") \
-	.(panel_scale[p] eq "symlog" ? "set ytics (".panel_tics[p].")" : "set ytics autofreq") \
+	.(panel_tics[p] ne "" ? "set ytics (".panel_tics[p].")" : "set ytics autofreq") \
 	.sprintf("; set yrange [%.9g:%.9g]", panel_low[p], panel_high[p])

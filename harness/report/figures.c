@@ -136,6 +136,24 @@ static const char *symlog_tics(double low, double high, double unit, struct aren
 	return text;
 }
 
+/* Labels for a logarithmic axis of few decades, which gnuplot labels at powers of ten alone: 1, 2 and
+ * 5 times these. None for many decades. */
+static const char *log_tics(double low, double high, struct arena *a)
+{
+	const double many = 200;
+	static const double steps[] = { 1, 2, 5 };
+	const char *text = "";
+
+	if (high > many * low)
+		return text;
+	for (double unit = pow(10, floor(log10(low))); unit <= high; unit *= 10)
+		for (size_t k = 0; k < sizeof(steps) / sizeof(steps[0]); k++)
+			if (steps[k] * unit >= low && steps[k] * unit <= high)
+				text = arena_printf(a, "%s%s%g", text, *text ? ", " : "",
+					steps[k] * unit);
+	return text;
+}
+
 /* Choose scale and range of a panel's y axis. Reorders the span. */
 static void set_axis(struct plot *p, size_t panel, struct span *s, bool may_log, struct arena *a)
 {
@@ -154,6 +172,7 @@ static void set_axis(struct plot *p, size_t panel, struct span *s, bool may_log,
 		pad = pow(high / low, 0.08);
 		low /= pad;
 		high *= pad;
+		tics = log_tics(low, high, a);
 	} else if (size > symlog_least && size > symlog_ratio * small) {
 		scale = "symlog";
 		unit = pow(10, floor(log10(small)));
@@ -612,9 +631,10 @@ static size_t method_place(const struct model *m, const struct record *c)
 	return 0;
 }
 
-/* Every seed of a panel a curve of its own, diverged ones too. Returns how many. */
+/* Every seed of a panel a curve of its own, diverged ones too. Returns how many; *last becomes the
+ * last iteration. */
 static size_t put_curves(struct plot *p, const struct board *b, size_t panel,
-	const struct curve_panel *what, struct span *y)
+	const struct curve_panel *what, struct span *y, double *last)
 {
 	size_t n = 0;
 
@@ -630,6 +650,7 @@ static size_t put_curves(struct plot *p, const struct board *b, size_t panel,
 					fprintf(p->dat.stream, "%.9g %.9g\n", c->iteration[j],
 						c->value[j]);
 				span_add(y, c->value[j]);
+				*last = fmax(*last, c->iteration[j]);
 			}
 			/* An empty block would shift the ones that follow. */
 			fputs("NaN NaN\n", p->dat.stream);
@@ -652,8 +673,10 @@ static int curves_figure(const struct model *m, const struct board *b, const cha
 	declare_axes(&p, n);
 	set_array(&p, "panel_place", n);
 	set_array(&p, "panel_seeds", n);
+	set_array(&p, "panel_last", n);
 	for (size_t k = 0; k < n; k++) {
 		size_t room = 1;
+		double last = 1;
 		struct span y;
 
 		for (size_t i = 0; i < b->n_cells; i++)
@@ -668,7 +691,8 @@ static int curves_figure(const struct model *m, const struct board *b, const cha
 					panels[k].like->variant, panels[k].name),
 				a));
 		set_number(&p, element("panel_seeds", k, a),
-			(double)put_curves(&p, b, k, &panels[k], &y));
+			(double)put_curves(&p, b, k, &panels[k], &y, &last));
+		set_number(&p, element("panel_last", k, a), last + 1);
 		set_axis(&p, k, &y, true, a);
 	}
 	add_figure(out, b, "curves.gp", name,
