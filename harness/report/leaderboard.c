@@ -246,6 +246,109 @@ struct table summary_table(const struct board *b, struct arena *a)
 	return t;
 }
 
+/* The row of a board; NULL: none. */
+static const struct row *find_row(const struct board *b, const struct series *s, size_t steps)
+{
+	for (size_t i = 0; i < b->n_rows; i++)
+		if (b->rows[i].series == s && b->rows[i].steps == steps)
+			return &b->rows[i];
+	return NULL;
+}
+
+/* Is this row one of those that the summary of some board shows? */
+static bool in_overview(const struct model *m, const struct series *s, size_t steps)
+{
+	for (size_t k = 0; k < m->n_boards; k++) {
+		const struct board *b = &m->boards[k];
+		const struct column *c = board_headline(b);
+		size_t column = c ? (size_t)(c - b->columns) : 0;
+		const struct pick p = { 1, &column };
+		const struct row *row = find_row(b, s, steps);
+
+		if (c && row && shows(b, (size_t)(row - b->rows), &p, ROWS_ENDS))
+			return true;
+	}
+	return false;
+}
+
+static void overview_row(struct table *t, const struct model *m, const struct series *s,
+	size_t steps, struct arena *a)
+{
+	struct table_cell *cells = table_row(t);
+	size_t col = 2;
+
+	cells[0] = text_cell(s->label);
+	cells[1] = (struct table_cell){ .number = true };
+	if (steps)
+		cells[1].text = arena_printf(a, "%zu", steps);
+	for (size_t k = 0; k < m->n_boards; k++) {
+		const struct board *b = &m->boards[k];
+		const struct column *c = board_headline(b);
+		const struct row *row = find_row(b, s, steps);
+
+		if (!c)
+			continue;
+		if (row)
+			cells[col] = estimate_cell(&row->values[c - b->columns], row, a);
+		if (row && row->ok < row->total) {
+			cells[col].marks |= MARK_PARTIAL;
+			cells[col].note = arena_printf(a, "%zu/%zu", row->ok, row->total);
+		}
+		col++;
+	}
+}
+
+/* The smallest step count of a series on any target that is at least `after`. */
+static size_t next_steps(const struct model *m, const struct series *s, size_t after, bool *found)
+{
+	size_t next = 0;
+
+	*found = false;
+	for (size_t k = 0; k < m->n_boards; k++)
+		for (size_t i = 0; i < m->boards[k].n_rows; i++) {
+			const struct row *row = &m->boards[k].rows[i];
+
+			if (row->series != s || row->steps < after ||
+				(*found && row->steps >= next))
+				continue;
+			next = row->steps;
+			*found = true;
+		}
+	return next;
+}
+
+struct table overview_table(const struct model *m, struct arena *a)
+{
+	size_t cols = 2, rows = 0;
+	struct table t;
+
+	for (size_t k = 0; k < m->n_boards; k++)
+		rows += m->boards[k].n_rows;
+	t = table_new(2 + m->n_boards, rows, a);
+	t.head[0] = text_cell("method");
+	t.head[1] = text_cell("steps");
+	t.text_cols = 1;
+	for (size_t k = 0; k < m->n_boards; k++) {
+		const struct column *c = board_headline(&m->boards[k]);
+
+		if (c)
+			t.head[cols++] = text_cell(arena_printf(a, "%s\n%s%s", m->boards[k].slug,
+				c->name, arrow(c->better)));
+	}
+	if (cols == 2)
+		return t;
+	t.n_cols = cols;
+	for (size_t s = 0; s < m->n_series; s++) {
+		bool found;
+
+		for (size_t steps = next_steps(m, &m->series[s], 0, &found); found;
+			steps = next_steps(m, &m->series[s], steps + 1, &found))
+			if (in_overview(m, &m->series[s], steps))
+				overview_row(&t, m, &m->series[s], steps, a);
+	}
+	return t;
+}
+
 struct table cost_table(const struct board *b, struct arena *a)
 {
 	static const char *const heads[] = { "network\nevaluations\na sample",

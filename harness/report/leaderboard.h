@@ -11,6 +11,10 @@
 /** Scores of one group of metrics, the rows that have any. n_rows = 0: nothing to show. */
 struct table leaderboard_table(const struct board *b, enum column_group group, struct arena *a);
 
+/** All targets side by side: the headline metric of each, rows as in the summary. n_rows = 0 when no
+ *  target has one. */
+struct table overview_table(const struct model *m, struct arena *a);
+
 /** Evaluations and seconds of every selected row. */
 struct table cost_table(const struct board *b, struct arena *a);
 

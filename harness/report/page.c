@@ -466,6 +466,7 @@ void page_write(const struct model *m, const struct figures *figures, enum forma
 {
 	const struct page p = { out, format == FORMAT_HTML, base, a };
 	const struct records *r = m->records;
+	struct table overview;
 	size_t n = 0;
 
 	if (p.html)
@@ -485,6 +486,11 @@ void page_write(const struct model *m, const struct figures *figures, enum forma
 				      "Left out: %zu older records of the same settings and seed.",
 				      r->superseded));
 	write_contents(&p, m);
+	overview = overview_table(m, a);
+	if (overview.n_rows) {
+		heading(&p, 2, "All targets", "overview");
+		table(&p, &overview);
+	}
 	heading(&p, 2, "How to read the tables", "reading");
 	while (legend[n])
 		n++;
