@@ -5,11 +5,13 @@
 #include <lapacke.h>
 #include <stdlib.h>
 
-/* Losses and values, gradients: relative. */
+/* Losses and values, gradients: relative. Along whole paths the 40-mode mixture, with scores that
+ * change by 80 between neighbouring modes, enlarges float's rounding ten thousandfold within eight
+ * steps: PATH. What a single step computes is compared at the recorded states, as VALUE. */
 #ifdef STRIDE_DOUBLE
-static const double VALUE = 1e-10, GRADIENT = 1e-8;
+static const double VALUE = 1e-10, PATH = 1e-10, GRADIENT = 1e-8;
 #else
-static const double VALUE = 2e-4, GRADIENT = 2e-4;
+static const double VALUE = 2e-4, PATH = 5e-3, GRADIENT = 2e-4;
 #endif
 
 enum { BINDINGS_MAX = 8, NAMES_MAX = 16 };
@@ -461,8 +463,8 @@ static void compare_osds_sampling(struct trial *t, const char *dir, const char *
 	struct graph *g = graph_of(t, "loss", t->steps);
 	play_prior(t, numbers_at(t, j, "x0", t->rows * t->dim));
 	play(t, "noise", numbers_at(t, j, "noise", t->rows * t->steps * t->dim));
-	compare_labels(t, g, j, checks, VALUE);
-	compare_path(t, g, j, "traj", t->steps, VALUE);
+	compare_labels(t, g, j, checks, PATH);
+	compare_path(t, g, j, "traj", t->steps, PATH);
 	compare_gradient(t, g, dir, "files_grad_sampling", number_at(j, "loss"), "sampling");
 }
 
@@ -644,8 +646,8 @@ static void compare_osds_evaluation(struct trial *t, const char *dir, const char
 	struct graph *g = graph_of(t, "ode", k);
 	play_prior(t, numbers_at(t, j, "x0", n * d));
 	play(t, "probe", numbers_at(t, j, "probes", n * k * d));
-	compare_labels(t, g, j, ode, VALUE);
-	compare_path(t, g, j, "traj", k, VALUE);
+	compare_labels(t, g, j, ode, PATH);
+	compare_path(t, g, j, "traj", k, PATH);
 	double *log_w = run(t, g, "log_w", n);
 	compare_weights(t, "elbo_df", log_w, n, number_at(j, "summary_official.elbo_detflow"),
 		VALUE);
@@ -658,22 +660,22 @@ static void compare_osds_evaluation(struct trial *t, const char *dir, const char
 	g = graph_of(t, "sde", k);
 	play_prior(t, numbers_at(t, reverse, "x0", n * d));
 	play(t, "noise", numbers_at(t, reverse, "noise", n * k * d));
-	compare_labels(t, g, reverse, sde, VALUE);
-	compare_path(t, g, reverse, "traj", k, VALUE);
+	compare_labels(t, g, reverse, sde, PATH);
+	compare_path(t, g, reverse, "traj", k, PATH);
 
 	t->name = arena_printf(scratch(t), "%s k=%zu sde_forward", name, k);
 	g = graph_of(t, "sde_forward", k);
 	bind(t, "x_exact", numbers_at(t, forward, "x_target", n * d));
 	play(t, "noise", numbers_at(t, forward, "noise", n * k * d));
-	compare_labels(t, g, forward, sde, VALUE);
-	compare_path(t, g, forward, "traj", k, VALUE);
+	compare_labels(t, g, forward, sde, PATH);
+	compare_path(t, g, forward, "traj", k, PATH);
 
 	t->name = arena_printf(scratch(t), "%s k=%zu ode_forward", name, k);
 	g = graph_of(t, "ode_forward", k);
 	bind(t, "x_exact", numbers_at(t, back, "x_target", n * d));
 	play(t, "probe", numbers_at(t, back, "probes", n * k * d));
-	compare_labels(t, g, back, ode_back, VALUE);
-	compare_path(t, g, back, "traj", k, VALUE);
+	compare_labels(t, g, back, ode_back, PATH);
+	compare_path(t, g, back, "traj", k, PATH);
 	t->name = name;
 }
 
@@ -718,8 +720,8 @@ static void compare_baseline_sampling(struct trial *t, const char *dir, const ch
 	if (t->sigma0 > 0)
 		play_prior(t, numbers_at(t, j, "x0", t->rows * t->dim));
 	play(t, "noise", numbers_at(t, j, "noise_after_clip", t->rows * nd));
-	compare_labels(t, g, j, checks, VALUE);
-	compare_path(t, g, j, "traj", n, VALUE);
+	compare_labels(t, g, j, checks, PATH);
+	compare_path(t, g, j, "traj", n, PATH);
 	compare_gradient(t, g, dir, "files_grad", number_at(j, "loss"), "sampling");
 }
 
@@ -737,8 +739,8 @@ static void compare_baseline_forward(struct trial *t, const char *dir, const cha
 	struct graph *g = graph_of(t, "sde_forward_published", t->steps);
 	bind(t, "x_exact", numbers_at(t, j, "x_target", t->rows * t->dim));
 	play(t, "noise", numbers_at(t, j, "noise_after_clip", t->rows * t->steps * t->dim));
-	compare_labels(t, g, j, checks, VALUE);
-	compare_path(t, g, j, "traj", t->steps, VALUE);
+	compare_labels(t, g, j, checks, PATH);
+	compare_path(t, g, j, "traj", t->steps, PATH);
 }
 
 static void baseline(struct golden *g, const char *dir, const char *set, const char *method,
