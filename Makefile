@@ -70,7 +70,7 @@ test: deps ## set up, build, run the tests
 
 # What is quick enough, and not the same code once more, when it runs 30 times slower.
 VALGRIND_TESTS ?= $(addprefix build/valgrind/tests/,$(notdir \
-	$(filter-out %/test_contract %/test_targets,$(TEST_PROGRAMS))))
+	$(filter-out %/test_methods %/test_smc %/test_targets,$(TEST_PROGRAMS))))
 
 .PHONY: check
 check: ## the tests in release, double and ASan+UBSan builds, some under valgrind
