@@ -1,4 +1,5 @@
-#include "report/figures.h"
+/* Density and contour levels for the samples figure. */
+#include "report/plot.h"
 
 #include "core/stats.h"
 

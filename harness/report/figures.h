@@ -31,22 +31,4 @@ int figures_prepare(const struct model *m, const char *folder, struct figures *o
 void figures_draw(struct figures *f, const char *folder, const struct report_options *o,
 	struct arena *a);
 
-/* --- parts ----------------------------------------------------------------------------------- */
-
-/** Density of a 2-D target, or of exact points, on a grid over the target's window. */
-enum { GRID = 90, LEVELS = 4 };
-struct grid {
-	struct window window;
-	double *density;       /* [GRID][GRID], x fastest; NULL: nothing to show */
-	size_t n_levels;       /* 0 without density */
-	double levels[LEVELS]; /* enclose 25, 60, 90 and 99 % of the mass in the window; an estimate
-				  from points is too rough for the last */
-};
-
-/** The grid of a board: the target's own density for dim = 2, a kernel estimate from exact points
- *  for more. A target that this program cannot make again gives no density, and the window of the
- *  points. */
-void grid_make(struct grid *out, const struct board *b, size_t n, const double *xy,
-	struct arena *a);
-
 #endif

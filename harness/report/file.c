@@ -29,6 +29,12 @@ int file_finish(struct file *f)
 	return ERR_IO;
 }
 
+void file_discard(struct file *f)
+{
+	fclose(f->stream);
+	unlink(f->temporary);
+}
+
 int folder_make(const char *path)
 {
 	if (mkdir(path, 0777) == 0 || errno == EEXIST)

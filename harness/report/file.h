@@ -18,6 +18,9 @@ int file_start(struct file *f, const char *path, struct arena *a);
 /** ERR_IO when any write failed (a full disk); then nothing appears. */
 int file_finish(struct file *f);
 
+/** Give it up: nothing appears. */
+void file_discard(struct file *f);
+
 /** Make a folder unless it is there. ERR_IO. */
 int folder_make(const char *path);
 

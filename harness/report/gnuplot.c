@@ -9,11 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* cairo writes no date of its own into a PDF when this is set. */
-#define NO_DATE "SOURCE_DATE_EPOCH=0"
-
-/* The environment of gnuplot: ours, without a date, with numbers written in the C locale. The first
- * entry of a name counts. */
+/* The environment of gnuplot: ours, but without a date (from version 1.18 on cairo writes this one
+ * into a PDF), in UTC and the C locale. The first entry of a name counts. */
 static char **child_environment(struct arena *a)
 {
 	size_t n = 0;
@@ -21,10 +18,11 @@ static char **child_environment(struct arena *a)
 
 	while (environ[n])
 		n++;
-	list = ARENA_NEW(a, n + 3, char *);
-	list[0] = arena_strdup(a, NO_DATE);
+	list = ARENA_NEW(a, n + 4, char *);
+	list[0] = arena_strdup(a, "SOURCE_DATE_EPOCH=0");
 	list[1] = arena_strdup(a, "LC_ALL=C.UTF-8");
-	memcpy(list + 2, environ, n * sizeof(*list));
+	list[2] = arena_strdup(a, "TZ=UTC0");
+	memcpy(list + 3, environ, n * sizeof(*list));
 	return list;
 }
 
@@ -50,6 +48,31 @@ static int start(const struct figure *f, const char *scripts, const char *folder
 	if (code)
 		unlink(log);
 	return code;
+}
+
+/* Older versions of cairo write the time into a PDF: put the one above in its place, which is as
+ * long, so that the offsets within the file stay right. */
+static void remove_date(const char *pdf, struct arena *a)
+{
+	static const char key[] = "/CreationDate (D:", epoch[] = "19700101000000";
+	const struct arena_mark mark = arena_mark(a);
+	FILE *f = fopen(pdf, "r+");
+	char *text;
+	const char *at;
+	long size;
+
+	if (!f)
+		return;
+	size = fseek(f, 0, SEEK_END) == 0 ? ftell(f) : 0;
+	size = size > 0 ? size : 0;
+	rewind(f);
+	text = arena_alloc(a, (size_t)size, 1);
+	size = (long)fread(text, 1, (size_t)size, f);
+	at = memmem(text, (size_t)size, key, strlen(key));
+	if (at && fseek(f, at - text + (long)strlen(key), SEEK_SET) == 0)
+		fputs(epoch, f);
+	fclose(f);
+	arena_release(a, mark);
 }
 
 /* What a shell, and a child that could not execute, exit with. */
@@ -89,6 +112,7 @@ static bool finish(struct figure *f, pid_t pid, const char *folder, FILE *log, s
 		return true;
 	}
 	unlink(path);
+	remove_date(arena_printf(a, "%s/figures/%s.pdf", folder, f->name), a);
 	return true;
 }
 

@@ -523,6 +523,11 @@ static bool is_selected(size_t steps)
 	return false;
 }
 
+bool row_drawable(const struct row *row, size_t column)
+{
+	return row->values[column].seeds && isfinite(row->values[column].mean);
+}
+
 bool board_row_first(const struct board *b, size_t i)
 {
 	return i == 0 || b->rows[i - 1].series != b->rows[i].series;

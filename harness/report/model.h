@@ -87,6 +87,9 @@ void model_make(struct model *out, const struct records *records,
 /** Is a column's value to be compared with log Z (evidence and its bounds)? */
 bool column_near_log_z(const struct column *c);
 
+/** Is there a finite value to draw? */
+bool row_drawable(const struct row *row, size_t column);
+
 /** Is row i the one with the fewest, or the most, steps of its series? */
 bool board_row_first(const struct board *b, size_t i);
 bool board_row_last(const struct board *b, size_t i);

@@ -1,0 +1,161 @@
+/* Samples over contours of the target. */
+#include "report/plot.h"
+
+enum { SAMPLE_PANELS = 8, SAMPLE_POINTS = 600, EXACT_POINTS = 2000 };
+
+struct sample_panel {
+	const struct row *row; /* NULL: the exact samples */
+	const char *title;
+	size_t place, n;
+	const double *xy;
+};
+
+/* Share of the points that the window does not show. */
+static double outside(const struct sample_panel *s, const struct window *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const double *x = &s->xy[2 * i];
+
+		n += x[0] < w->x_min || x[0] > w->x_max || x[1] < w->y_min || x[1] > w->y_max;
+	}
+	return s->n ? (double)n / (double)s->n : 0;
+}
+
+/* Has this row a panel? */
+static bool has_panel(const struct sample_panel *panels, size_t n, const struct row *row)
+{
+	for (size_t i = 0; i < n; i++)
+		if (panels[i].row == row)
+			return true;
+	return false;
+}
+
+static int add_samples(struct sample_panel *panels, size_t *n, const struct row *row,
+	struct arena *a)
+{
+	struct sample_panel *s = &panels[*n];
+	double *xy;
+
+	if (*n == SAMPLE_PANELS || !row->shown || row->series->oracle)
+		return OK;
+	TRY(samples_read(row->shown->samples, row->series->pass, row->steps, SAMPLE_POINTS, &s->n,
+		&xy, a));
+	if (!s->n)
+		return OK;
+	s->xy = xy;
+	s->row = row;
+	s->place = row->series->place;
+	s->title = row->series->label;
+	if (row->steps)
+		s->title = arena_printf(a, "%s, %zu step%s", s->title, row->steps,
+			row->steps == 1 ? "" : "s");
+	(*n)++;
+	return OK;
+}
+
+/* The oracle, every series at its most steps with points on record, then at its fewest where there
+ * is room. exact: all exact points. */
+static int pick_samples(const struct board *b, struct sample_panel *panels, size_t *n,
+	struct sample_panel *exact, struct arena *a)
+{
+	const struct series *done = NULL;
+	size_t before;
+	double *xy;
+
+	*n = 0;
+	*exact = (struct sample_panel){ .title = "exact samples" };
+	if (b->floor) {
+		TRY(samples_read(b->floor->samples, NULL, 0, EXACT_POINTS, &exact->n, &xy, a));
+		exact->xy = xy;
+	}
+	if (exact->n) {
+		panels[*n] = *exact;
+		panels[(*n)++].n = exact->n < SAMPLE_POINTS ? exact->n : SAMPLE_POINTS;
+	}
+	for (size_t first = 0, next = 0; first < b->n_rows; first = next) {
+		while (next < b->n_rows && b->rows[next].series == b->rows[first].series)
+			next++;
+		before = *n;
+		for (size_t i = next; i > first && *n == before; i--)
+			TRY(add_samples(panels, n, &b->rows[i - 1], a));
+	}
+	for (size_t i = 0; i < b->n_rows; i++) {
+		const struct row *row = &b->rows[i];
+
+		if (row->series == done || has_panel(panels, *n, row))
+			continue;
+		before = *n;
+		TRY(add_samples(panels, n, row, a));
+		if (*n > before)
+			done = row->series;
+	}
+	return OK;
+}
+
+static void put_grid(struct plot *p, const struct grid *g)
+{
+	const struct window *w = &g->window;
+
+	plot_block(p, "grid");
+	for (size_t j = 0; j < GRID; j++, fputc('\n', p->dat.stream))
+		for (size_t i = 0; i < GRID; i++)
+			fprintf(p->dat.stream, "%.5g %.5g %.4g\n",
+				w->x_min + (w->x_max - w->x_min) * (double)i / (GRID - 1),
+				w->y_min + (w->y_max - w->y_min) * (double)j / (GRID - 1),
+				g->density[j * GRID + i]);
+}
+
+int figure_samples(const struct board *b, const char *folder, struct figures *out, struct arena *a)
+{
+	struct sample_panel panels[SAMPLE_PANELS + 1], exact;
+	const char *name = arena_printf(a, "samples-%s", b->slug);
+	struct grid g;
+	struct plot p;
+	size_t n;
+
+	TRY(pick_samples(b, panels, &n, &exact, a));
+	if (!n)
+		return OK;
+	grid_make(&g, b, exact.n, exact.xy, a);
+	TRY(plot_start(&p, folder, name, a));
+	plot_text(&p, "title", arena_printf(a, "%s: samples", b->title));
+	plot_number(&p, "panels", (double)n);
+	plot_number(&p, "x_low", g.window.x_min);
+	plot_number(&p, "x_high", g.window.x_max);
+	plot_number(&p, "y_low", g.window.y_min);
+	plot_number(&p, "y_high", g.window.y_max);
+	plot_number(&p, "contours", (double)g.n_levels);
+	plot_array(&p, "level", LEVELS);
+	for (size_t k = 0; k < g.n_levels; k++)
+		plot_number(&p, plot_element("level", k, a), g.levels[k]);
+	plot_array(&p, "panel_title", n);
+	plot_array(&p, "panel_place", n);
+	for (size_t k = 0; k < n; k++) {
+		double share = outside(&panels[k], &g.window);
+
+		plot_text(&p, plot_element("panel_title", k, a),
+			share > 0.005 ? arena_printf(a, "%s\n(%.0f %% outside)", panels[k].title,
+						100 * share)
+				      : panels[k].title);
+		plot_number(&p, plot_element("panel_place", k, a), (double)panels[k].place);
+		plot_block(&p, "p%zu", k + 1);
+		for (size_t i = 0; i < panels[k].n; i++)
+			fprintf(p.dat.stream, "%.5g %.5g\n", panels[k].xy[2 * i],
+				panels[k].xy[2 * i + 1]);
+	}
+	if (g.density)
+		put_grid(&p, &g);
+	figures_add(out, b, "samples.gp", name,
+		arena_printf(a, "%s: samples%s%s.", b->title,
+			b->dim > 2 ? " (first two coordinates)" : "",
+			!g.density ? ""
+			: b->dim > 2
+				? ", over contours of a kernel estimate from exact samples that "
+				  "hold "
+				  "25, 60 and 90 % of its mass in the window"
+				: ", over contours of the density that hold 25, 60, 90 and 99 % of "
+				  "its mass in the window"));
+	return plot_finish(&p);
+}
