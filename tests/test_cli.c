@@ -176,7 +176,7 @@ static void ctrl_c_keeps_what_is_done(void **state)
 	assert_int_equal(stride(f, "run %s/long.yaml --out %s/results --dry-run"), EXIT_DONE);
 	assert_true(output_has(f, "out", "done"));
 	assert_true(output_has(f, "out", "missing"));
-	assert_true(output_has(f, "out", "1 to run"));
+	assert_true(output_has(f, "out", "1 to run: about "));
 }
 
 static void two_signals_kill(void **state)
@@ -201,7 +201,7 @@ static void a_run_makes_records_and_report(void **state)
 
 	write_file(f, "grid.yaml", grid);
 	assert_int_equal(stride(f, "run %s/grid.yaml --out %s/results --dry-run"), EXIT_DONE);
-	assert_true(output_has(f, "out", "2 to run; how long is unknown"));
+	assert_true(output_has(f, "out", "2 to run: about "));
 	assert_false(exists(in_folder(f, "results")));
 	assert_int_equal(stride(f, "run %s/grid.yaml --out %s/results"), EXIT_DONE);
 	assert_true(output_has(f, "out", "2 run now, 0 there before"));

@@ -1,12 +1,12 @@
 #include "support.h"
 
 #include "core/version.h"
+#include "run/clock.h"
 #include "run/curve.h"
 #include "run/grid.h"
 #include "run/signals.h"
 
 #include <sys/resource.h>
-#include <time.h>
 
 /* --- methods that go wrong in one way each ---------------------------------------------------- */
 
@@ -356,14 +356,6 @@ static void records_hold_what_was_measured(void **state)
 	json_decref(r);
 }
 
-static double seconds_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* The slow cell would run for ever; the others are done long before the signal. */
 static void interruption_is_quick_and_keeps_what_is_done(void **state)
 {
@@ -377,10 +369,10 @@ static void interruption_is_quick_and_keeps_what_is_done(void **state)
 	snprintf(last, sizeof(last), "results/cells/%s.json", keys[N_TOYS - 1]);
 	while (!exists(in_folder(f, last)))
 		usleep(10000);
-	double start = seconds_now();
+	double start = clock_seconds();
 	kill(child, SIGINT);
 	assert_int_equal(wait_child(child), ERR_INTERRUPTED);
-	assert_true(seconds_now() - start < 3);
+	assert_true(clock_seconds() - start < 3);
 	assert_true(output_has(f, "out", "ran 9 kept 0 not_run 1"));
 	assert_null(load_record(f, keys[SLOW]));
 	char partial[PATH_LENGTH];
@@ -407,10 +399,10 @@ static void a_deaf_method_does_not_hold_up_the_end(void **state)
 	pid_t child = start_child(f, run_toys, &g);
 	while (!output_has_quietly(f, "err", "10 of 11 done"))
 		usleep(10000);
-	double start = seconds_now();
+	double start = clock_seconds();
 	kill(child, SIGINT);
 	assert_int_equal(wait_child(child), EXIT_INTERRUPTED);
-	assert_true(seconds_now() - start < 3);
+	assert_true(clock_seconds() - start < 3);
 	assert_true(output_has(f, "err", "left: not_run 1, error 0"));
 	char command[PATH_LENGTH];
 	snprintf(command, sizeof(command), "ls %s | grep -q partial",

@@ -1,5 +1,7 @@
 #include "support.h"
 
+#include "run/clock.h"
+
 #include <sys/time.h>
 #include <time.h>
 
@@ -7,14 +9,6 @@
  * run. The grid is the smoke grid's kind, each method and several targets, cut to seconds. */
 
 enum { KILLS = 10 };
-
-static double seconds_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static size_t count_files(const struct folder *f, const char *name, const char *ending)
 {
@@ -36,10 +30,10 @@ static void killed_runs_resume_to_the_same_records(void **state)
 {
 	const struct folder *f = *state;
 	size_t before = 0, progressed = 0;
-	double start = seconds_now();
+	double start = clock_seconds();
 
 	assert_int_equal(stride(f, "run " GRID " --out %s/undisturbed"), EXIT_DONE);
-	double whole = seconds_now() - start;
+	double whole = clock_seconds() - start;
 
 	/* The moments differ from run to run: the test must hold for any. */
 	unsigned seed = (unsigned)time(NULL);

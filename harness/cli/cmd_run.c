@@ -37,24 +37,32 @@ static void print_total(double seconds, size_t unknown, size_t to_run)
 {
 	char words[WORDS_MAX];
 
-	if (to_run == 0)
+	if (to_run == 0) {
 		printf("nothing to run\n");
-	else if (unknown == to_run)
-		printf("%zu to run; how long is unknown: nothing like them has run here\n", to_run);
-	else if (unknown > 0)
-		printf("%zu to run: %s of CPU time for %zu of them, unknown for the rest\n", to_run,
-			progress_duration(seconds, words, sizeof(words)), to_run - unknown);
-	else
-		printf("%zu to run: about %s on %zu threads\n", to_run,
-			progress_duration(seconds / (double)parallel_threads(), words,
-				sizeof(words)),
-			parallel_threads());
+		return;
+	}
+	printf("%zu to run: about %s on %zu thread%s", to_run,
+		progress_duration(seconds / (double)parallel_threads(), words, sizeof(words)),
+		parallel_threads(), parallel_threads() == 1 ? "" : "s");
+	if (unknown > 0)
+		printf(", and %zu of which it is not known how long they take", unknown);
+	printf("\n");
+}
+
+static const char *shown_state(const struct store_entry *e)
+{
+	if (e == NULL)
+		return "missing";
+	if (e->state != CELL_OK)
+		return cell_state_name(e->state);
+	return grid_stale(e) ? "stale" : "done";
 }
 
 /* The cells, what is known of them, and how long the rest will take. */
 static int dry_run(const struct plan *p, const char *dir, const struct grid_options *o)
 {
 	struct store *s;
+	struct estimate t = { 0 };
 	double total = 0;
 	size_t to_run = 0, unknown = 0, floors = 0;
 
@@ -64,10 +72,12 @@ static int dry_run(const struct plan *p, const char *dir, const struct grid_opti
 	for (size_t i = 0; i < p->n_cells; i++) {
 		const struct plan_cell *c = &p->cells[i];
 		const struct store_entry *e = store_find(s, c->key);
-		struct estimate t = estimate_cell(s, c);
 		char words[WORDS_MAX] = "";
 		bool run = grid_needs(e, o);
-		if (run) {
+		if (!run) {
+			t = (struct estimate){ 0 };
+		} else {
+			t = estimate_best(s, p, i, &t);
 			to_run++;
 			unknown += t.kind == ESTIMATE_UNKNOWN;
 			total += t.kind == ESTIMATE_UNKNOWN ? 0 : t.seconds;
@@ -77,12 +87,9 @@ static int dry_run(const struct plan *p, const char *dir, const struct grid_opti
 				progress_duration(t.seconds, words, sizeof(words));
 		}
 		printf("%-18s %-10s %-16s %6llu  %-12s %s%s\n", c->key, c->method->name,
-			c->target->target->name, (unsigned long long)c->seed,
-			e == NULL                              ? "missing"
-			: e->state == CELL_OK && grid_stale(e) ? "stale"
-			: e->state == CELL_OK                  ? "done"
-							       : cell_state_name(e->state),
-			run && t.kind == ESTIMATE_ROUGH ? "~ " : "", words);
+			c->target->target->name, (unsigned long long)c->seed, shown_state(e),
+			run && (t.kind == ESTIMATE_ROUGH || t.kind == ESTIMATE_PROBED) ? "~ " : "",
+			words);
 	}
 	for (size_t i = 0; i < p->n_targets; i++)
 		floors += p->targets[i].floor && !store_has_floor(s, p->targets[i].floor_key);

@@ -1,17 +1,9 @@
 #include "run/cell.h"
+#include "run/clock.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 enum { KEPT_POINTS = 1000, KEPT_EXACT = 2000 };
-
-static double seconds_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int interrupted(void)
 {
@@ -188,7 +180,7 @@ static bool cut_short(struct work *w, int *code)
 		*code = interrupted();
 		return true;
 	}
-	if (seconds_now() - w->started <= limit)
+	if (clock_seconds() - w->started <= limit)
 		return false;
 	*code = finish(w, CELL_TIMEOUT,
 		arena_printf(w->arena, "not done after %g s (timeout_seconds)", limit));
@@ -213,11 +205,13 @@ static int prepare(struct work *w)
 static int train(struct work *w, bool *done)
 {
 	const struct method *m = w->method;
-	double start = seconds_now();
+	double start = clock_seconds();
 	int code = OK;
 
 	*done = false;
 	w->out->iterations = m->train != NULL ? m->iterations(w->state) : 0;
+	if (w->planned->at_most > 0 && w->out->iterations > w->planned->at_most)
+		w->out->iterations = w->planned->at_most;
 	for (long it = 0; it < w->out->iterations && !*done; it++) {
 		*done = true;
 		if (cut_short(w, &code))
@@ -238,7 +232,7 @@ static int train(struct work *w, bool *done)
 		tick(w->ticker, 0.8 * (double)(it + 1) / (double)w->out->iterations);
 	}
 	if (w->out->iterations > 0)
-		w->out->train_seconds = seconds_now() - start;
+		w->out->train_seconds = clock_seconds() - start;
 	w->out->training = w->cell.counts;
 	w->out->curves = w->cell.curves;
 	return code;
@@ -277,9 +271,9 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 		d->x_exact = w->x_exact;
 		d->log_w_forward = w->log_w_forward;
 	}
-	double start = seconds_now();
+	double start = clock_seconds();
 	TRY(w->method->sample(w->state, &w->cell, r->pass, r->steps, r->repeat, d));
-	r->sample_seconds = seconds_now() - start;
+	r->sample_seconds = clock_seconds() - start;
 	r->evaluations = (struct counts){ .network = w->cell.counts.network - before.network,
 		.target = w->cell.counts.target - before.target };
 	r->nonfinite = count_nonfinite(d->x, n, dim);
@@ -292,7 +286,7 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 static int score_all(struct work *w, struct result *r, const struct draws *d)
 {
 	const struct config *c = w->plan->config;
-	double start = seconds_now();
+	double start = clock_seconds();
 	struct scored in;
 
 	prepare_scored(&in, w->cell.target, w->reference, c->samples, w->scratch);
@@ -309,7 +303,7 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 			score_one(c->metrics[i], &in, r->nonfinite, &r->scores[r->n_scores++],
 				w->arena);
 	}
-	r->score_seconds = seconds_now() - start;
+	r->score_seconds = clock_seconds() - start;
 	return OK;
 }
 
@@ -387,7 +381,7 @@ int cell_run(const struct plan *p, const struct plan_cell *c, const struct ticke
 		.arena = a,
 		.scratch = arena_new(),
 		.cell = { .arena = a },
-		.started = seconds_now() };
+		.started = clock_seconds() };
 
 	*out = (struct outcome){ .state = CELL_FAILED };
 	int code = run(&w);

@@ -1,4 +1,5 @@
 #include "run/grid.h"
+#include "run/clock.h"
 #include "run/estimate.h"
 #include "run/info.h"
 #include "run/progress.h"
@@ -8,7 +9,6 @@
 #include <omp.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* One thing to do: a cell or a target's noise floors. */
 struct job {
@@ -90,17 +90,22 @@ static void keep(struct grid *g, const struct plan_cell *c, const struct store_e
 
 static void list_jobs(struct grid *g)
 {
+	enum { WORTH_A_PROBE = 50 /* iterations */ };
 	const struct plan *p = g->plan;
+	struct estimate known = { 0 };
 
 	g->jobs = ARENA_NEW(g->arena, p->n_cells + p->n_targets, struct job);
 	for (size_t i = 0; i < p->n_cells; i++) {
 		const struct plan_cell *c = &p->cells[i];
 		const struct store_entry *e = store_find(g->store, c->key);
-		if (grid_needs(e, g->options))
-			add_job(g, (struct job){ c, c->target, estimate_cell(g->store, c).seconds,
-					   0 });
-		else
+		if (!grid_needs(e, g->options)) {
 			keep(g, c, e);
+			known = (struct estimate){ 0 };
+			continue;
+		}
+		known = c->iterations >= WORTH_A_PROBE ? estimate_best(g->store, p, i, &known)
+						       : estimate_cell(g->store, c);
+		add_job(g, (struct job){ c, c->target, known.seconds, 0 });
 	}
 	for (size_t i = 0; i < p->n_targets; i++) {
 		const struct plan_target *t = &p->targets[i];
@@ -330,18 +335,13 @@ static void leave(struct grid *g)
 /* A thread that sees to it that a stop takes no longer than promised, whatever the plug-ins do. */
 static void *watch(void *context)
 {
-	enum { LOOK_NS = 100000000, PATIENCE = 20 /* looks */ };
+	enum { PATIENCE = 20 };
 	struct grid *g = context;
 	int stopping = 0;
 
 	pthread_mutex_lock(&g->lock);
 	while (!g->done) {
-		struct timespec until;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += LOOK_NS;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&g->ended, &g->lock, &until);
+		clock_wait(&g->ended, &g->lock, 0.1);
 		stopping += parallel_stopping();
 		if (stopping > PATIENCE && !g->done)
 			leave(g);

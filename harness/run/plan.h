@@ -51,6 +51,7 @@ struct plan_cell {
 	size_t n_steps; /* those of the configuration that the method can do; 0: no step axis */
 	size_t *steps;
 	long iterations; /* of training; 0: none */
+	long at_most;    /* > 0: stop training after so many, to see how long they take */
 	char key[KEY_SIZE];
 };
 

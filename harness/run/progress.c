@@ -1,4 +1,5 @@
 #include "run/progress.h"
+#include "run/clock.h"
 #include "core/error.h"
 
 #include <pthread.h>
@@ -6,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BAR_WIDTH = 24, WORDS_MAX = 64, LINE_MAX_LENGTH = 256 };
@@ -30,14 +30,6 @@ struct progress {
 	pthread_cond_t wake;
 	pthread_t reporter;
 };
-
-static double seconds_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 char *progress_duration(double seconds, char *text, size_t size)
 {
@@ -69,7 +61,7 @@ static double fraction_done(const struct progress *p)
 /* "54 of 120 done, about 3 min 20 s left" */
 static void describe(const struct progress *p, char *text, size_t size)
 {
-	double done = fraction_done(p), elapsed = seconds_now() - p->start;
+	double done = fraction_done(p), elapsed = clock_seconds() - p->start;
 	char left[WORDS_MAX];
 
 	/* Too little is done to tell from. */
@@ -122,24 +114,18 @@ static void print_line(const struct progress *p)
 static void *report(void *context)
 {
 	struct progress *p = context;
-	long pause_ns = p->terminal ? 250000000 : 999999999;
-	double last = seconds_now();
+	double last = clock_seconds();
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->done) {
-		struct timespec until;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += pause_ns;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&p->wake, &p->lock, &until);
+		clock_wait(&p->wake, &p->lock, p->terminal ? 0.25 : 0.99);
 		if (p->done)
 			break;
 		if (p->terminal) {
 			print_bar(p);
-		} else if (seconds_now() - last >= 9) {
+		} else if (clock_seconds() - last >= 9) {
 			print_line(p);
-			last = seconds_now();
+			last = clock_seconds();
 		}
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -156,7 +142,7 @@ struct progress *progress_new(size_t n, const char *const *names, const double *
 		.weights = weights,
 		.jobs = calloc(n + 1, sizeof(*p->jobs)),
 		.terminal = isatty(STDERR_FILENO) != 0,
-		.start = seconds_now() };
+		.start = clock_seconds() };
 	invariant(p->jobs != NULL);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
@@ -184,7 +170,7 @@ void progress_free(struct progress *p)
 void progress_begin(struct progress *p, size_t job)
 {
 	pthread_mutex_lock(&p->lock);
-	p->jobs[job] = (struct job){ .state = JOB_RUNNING, .start = seconds_now() };
+	p->jobs[job] = (struct job){ .state = JOB_RUNNING, .start = clock_seconds() };
 	if (!p->terminal)
 		fprintf(stderr, "start %s\n", p->names[job]);
 	pthread_mutex_unlock(&p->lock);
@@ -205,12 +191,12 @@ void progress_end(struct progress *p, size_t job, const char *how, const char *m
 	p->jobs[job].state = JOB_ENDED;
 	p->jobs[job].fraction = 1;
 	p->ended++;
-	progress_duration(seconds_now() - p->jobs[job].start, took, sizeof(took));
+	progress_duration(clock_seconds() - p->jobs[job].start, took, sizeof(took));
 	describe(p, words, sizeof(words));
 	/* A terminal has the bar; only what went wrong gets a line there. */
 	if (!p->terminal || message != NULL)
-		fprintf(stderr, "%send   %s: %s in %s%s%s%s (%s)\n", p->terminal ? "\r\033[K" : "",
+		fprintf(stderr, "%send   %s: %s in %s%s%s (%s)\n", p->terminal ? "\r\033[K" : "",
 			p->names[job], how, took, message != NULL ? ": " : "",
-			message != NULL ? message : "", "", words);
+			message != NULL ? message : "", words);
 	pthread_mutex_unlock(&p->lock);
 }
