@@ -15,8 +15,6 @@
 struct dds {
 	struct controlled base;
 	double sigma0, noise_scale;
-	bool published_forward;
-	size_t dim;
 };
 
 static const struct option options[] = {
@@ -25,8 +23,6 @@ static const struct option options[] = {
 		"standard deviation of the prior", NULL },
 	{ "noise_scale", OPTION_REAL, offsetof(struct dds, noise_scale), "6", 1e-6, 1e6, "",
 		"scale of beta^2 before it is clipped to 1", NULL },
-	{ "published_forward", OPTION_BOOL, offsetof(struct dds, published_forward), "false", 0, 0,
-		"", "target-to-prior pass as in the released code", NULL },
 	{ 0 },
 };
 
@@ -78,11 +74,12 @@ static struct var steer(const struct dds *s, struct moment m, struct var x, stru
 	return control(&s->base.net, 0, x, m.code, m.code, *feature);
 }
 
-static struct graph *record_paths(const struct dds *s, struct cell *c, size_t k, bool training,
+static struct graph *record_paths(const void *state, struct cell *c, size_t k, bool training,
 	struct arena *a)
 {
+	const struct dds *s = state;
 	struct graph *g = graph_new(a, c->field, &c->counts);
-	struct var z = label(normal(g, training ? RNG_PRIOR : RNG_SAMPLE, s->dim), "prior");
+	struct var z = label(normal(g, training ? RNG_PRIOR : RNG_SAMPLE, c->dim), "prior");
 	struct var x0 = scale(s->sigma0, training ? clip(z, 4) : z);
 	double precision = 1 / (s->sigma0 * s->sigma0);
 
@@ -90,7 +87,7 @@ static struct graph *record_paths(const struct dds *s, struct cell *c, size_t k,
 	struct moment m = moment_of_scan(s, g, k, false, a);
 	struct var x = label(scan_state(x0), "x"), feature;
 	struct var u = label(steer(s, m, x, &feature), "u");
-	struct var eps = controlled_noise(&s->base, g, training, s->dim);
+	struct var eps = controlled_noise(&s->base, g, training, c->dim);
 	struct var push = add(mul(m.square, u), scale(s->sigma0, mul(m.beta, eps)));
 	scan_next(x, add(mul(m.alpha, x), push)); /* eq. 2 */
 	struct var running =
@@ -108,17 +105,18 @@ static struct graph *record_paths(const struct dds *s, struct cell *c, size_t k,
 
 /* From exact samples by the reference's own kernel, which is its reversal too. The weight of a step
  * from x to y is N(x; alpha y, .)/N(x; alpha y + beta^2 u(y), .). */
-static struct graph *record_forward(const struct dds *s, struct cell *c, size_t k, bool published,
+static struct graph *record_forward(const void *state, struct cell *c, size_t k, bool published,
 	struct arena *a)
 {
+	const struct dds *s = state;
 	struct graph *g = graph_new(a, c->field, &c->counts);
-	struct var start = input(g, "x_exact", s->dim);
+	struct var start = input(g, "x_exact", c->dim);
 	double precision = 1 / (s->sigma0 * s->sigma0);
 
 	scan_begin(g, k);
 	struct moment m = moment_of_scan(s, g, k, true, a);
 	struct var x = label(scan_state(start), "x"), feature;
-	struct var eps = label(normal(g, RNG_PATH_BACK, s->dim), "noise");
+	struct var eps = label(normal(g, RNG_PATH_BACK, c->dim), "noise");
 	struct var kick = scale(s->sigma0, mul(m.beta, eps));
 	struct var next = add(mul(m.alpha, x), kick);
 	struct var u = steer(s, m, published ? x : next, &feature);
@@ -134,20 +132,6 @@ static struct graph *record_forward(const struct dds *s, struct cell *c, size_t 
 	return g;
 }
 
-static struct graph *graph(void *state, struct cell *c, const char *what, size_t steps,
-	struct arena *a)
-{
-	if (strcmp(what, "loss") == 0)
-		return record_paths(state, c, steps, true, a);
-	if (strcmp(what, "sde") == 0)
-		return record_paths(state, c, steps, false, a);
-	if (strcmp(what, "sde_forward") == 0)
-		return record_forward(state, c, steps, false, a);
-	if (strcmp(what, "sde_forward_published") == 0)
-		return record_forward(state, c, steps, true, a);
-	return NULL;
-}
-
 static int check_steps(const void *state, size_t steps)
 {
 	(void)state;
@@ -159,22 +143,7 @@ static int check_steps(const void *state, size_t steps)
 
 static int init(void *state, struct cell *c)
 {
-	struct dds *s = state;
-
-	s->dim = c->dim;
-	controlled_init(&s->base, c, 1);
-	s->base.loss = record_paths(s, c, (size_t)s->base.steps, true, c->arena);
-	return OK;
-}
-
-static int sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
-	uint32_t repeat, struct draws *d)
-{
-	const struct dds *s = state;
-
-	(void)pass;
-	return controlled_sample(state, c, graph,
-		s->published_forward ? "sde_forward_published" : "sde_forward", steps, repeat, d);
+	return controlled_init(state, c, 1, record_paths, record_forward);
 }
 
 const METHOD(PLUGIN) = {
@@ -192,7 +161,7 @@ const METHOD(PLUGIN) = {
 	.iterations = controlled_iterations,
 	.train = controlled_train,
 	.check_steps = check_steps,
-	.sample = sample,
-	.graph = graph,
+	.sample = controlled_sample,
+	.graph = controlled_graph,
 	.params = controlled_params,
 };

@@ -15,8 +15,6 @@
 struct pis {
 	struct controlled base;
 	double sigma_min, sigma_max;
-	bool published_forward;
-	size_t dim;
 };
 
 static const struct option options[] = {
@@ -25,8 +23,6 @@ static const struct option options[] = {
 		"twice sigma at the target", NULL },
 	{ "sigma_max", OPTION_REAL, offsetof(struct pis, sigma_max), "4", 1e-6, 1e6, "",
 		"twice sigma at the start", NULL },
-	{ "published_forward", OPTION_BOOL, offsetof(struct pis, published_forward), "false", 0, 0,
-		"", "target-to-prior pass with the released code's defects", NULL },
 	{ 0 },
 };
 
@@ -90,17 +86,18 @@ static struct var steer(const struct pis *p, const struct schedule *s, size_t k,
 	return control(&p->base.net, 0, x, code, code, *feature);
 }
 
-static struct graph *record_paths(const struct pis *p, struct cell *c, size_t k, bool training,
+static struct graph *record_paths(const void *state, struct cell *c, size_t k, bool training,
 	struct arena *a)
 {
+	const struct pis *p = state;
 	struct graph *g = graph_new(a, c->field, &c->counts);
 	struct schedule s = schedule_of(p, k, false, a);
-	struct var origin = zeros(g, p->dim);
+	struct var origin = zeros(g, c->dim);
 
 	scan_begin(g, k);
 	struct var x = label(scan_state(origin), "x"), feature;
 	struct var u = label(steer(p, &s, k, x, &feature), "u");
-	struct var eps = controlled_noise(&p->base, g, training, p->dim);
+	struct var eps = controlled_noise(&p->base, g, training, c->dim);
 	struct var push = scale(s.dt, mul(by_step(g, k, 1, s.sigma), u));
 	scan_next(x, add(add(x, push), mul(by_step(g, k, 1, s.noise), eps))); /* eq. 2 */
 	struct var running = scan_total(label(scale(0.5 * s.dt, dot(u, u)), "running_step"));
@@ -115,20 +112,38 @@ static struct graph *record_paths(const struct pis *p, struct cell *c, size_t k,
 	return g;
 }
 
-/* From an exact sample along the bridge: sigma (x - x')/sigma^2 is the noise plus the control. */
-static struct graph *record_forward(const struct pis *p, struct cell *c, size_t k, struct arena *a)
+/* The released bridge: its clock is t and not the variance, so the first step, which arrives at t - dt =
+ * 0, loses the sample. */
+static void use_published_bridge(struct schedule *s, size_t k)
 {
+	for (size_t i = 0; i < k; i++) {
+		s->shrink[i] = (double)i / (double)(i + 1);
+		s->bridge[i] = s->sigma[i] * sqrt(s->shrink[i] * s->dt);
+	}
+}
+
+/* From an exact sample along the bridge; (x - x')/sigma is the control's dt plus the noise of the step
+ * from x' to x, which eq. 4 wants. */
+static struct graph *record_forward(const void *state, struct cell *c, size_t k, bool published,
+	struct arena *a)
+{
+	const struct pis *p = state;
 	struct graph *g = graph_new(a, c->field, &c->counts);
 	struct schedule s = schedule_of(p, k, true, a);
-	struct var start = input(g, "x_exact", p->dim);
+	struct var start = input(g, "x_exact", c->dim);
 
+	if (published)
+		use_published_bridge(&s, k);
 	scan_begin(g, k);
 	struct var x = label(scan_state(start), "x"), feature;
-	struct var eps = label(normal(g, RNG_PATH_BACK, p->dim), "noise");
+	struct var eps = label(normal(g, RNG_PATH_BACK, c->dim), "noise");
 	struct var next =
 		add(mul(by_step(g, k, 1, s.shrink), x), mul(by_step(g, k, 1, s.bridge), eps));
-	struct var u = steer(p, &s, k, next, &feature);
-	struct var work = mul(by_step(g, k, 1, s.inverse), dot(u, sub(x, next)));
+	if (published)
+		next = add(next, constant(g, 1e-8));
+	struct var u = steer(p, &s, k, published ? x : next, &feature);
+	struct var work = published ? scale(sqrt(s.dt), dot(u, eps))
+				    : mul(by_step(g, k, 1, s.inverse), dot(u, sub(x, next)));
 	struct var running = scan_total(scale(-0.5 * s.dt, dot(u, u)));
 	struct var stochastic = scan_total(work);
 	scan_next(x, next);
@@ -140,67 +155,9 @@ static struct graph *record_forward(const struct pis *p, struct cell *c, size_t 
 	return g;
 }
 
-/* The released pass: the bridge's clock is t and not the variance, and at the first step t - dt = 0. */
-static struct graph *record_forward_published(const struct pis *p, struct cell *c, size_t k,
-	struct arena *a)
-{
-	struct graph *g = graph_new(a, c->field, &c->counts);
-	struct schedule s = schedule_of(p, k, true, a);
-	struct var start = input(g, "x_exact", p->dim);
-	double *shrink = ARENA_NEW(a, k, double), *noise = ARENA_NEW(a, k, double);
-
-	for (size_t i = 0; i < k; i++) {
-		shrink[i] = (double)i / (double)(i + 1);
-		noise[i] = s.sigma[i] * sqrt(shrink[i] * s.dt);
-	}
-	scan_begin(g, k);
-	struct var x = label(scan_state(start), "x"), feature;
-	struct var u = steer(p, &s, k, x, &feature);
-	struct var eps = label(normal(g, RNG_PATH_BACK, p->dim), "noise");
-	struct var moved = add(mul(by_step(g, k, 1, shrink), x), mul(by_step(g, k, 1, noise), eps));
-	struct var running = scan_total(scale(-0.5 * s.dt, dot(u, u)));
-	struct var stochastic = scan_total(scale(sqrt(s.dt), dot(u, eps)));
-	scan_next(x, add(moved, constant(g, 1e-8)));
-	scan_end(g);
-
-	label(scan_last(x), "end");
-	controlled_conclude(running, stochastic,
-		sub(log_normal(start, sqrt(s.variance)), log_density(start)));
-	return g;
-}
-
-static struct graph *graph(void *state, struct cell *c, const char *what, size_t steps,
-	struct arena *a)
-{
-	if (strcmp(what, "loss") == 0)
-		return record_paths(state, c, steps, true, a);
-	if (strcmp(what, "sde") == 0)
-		return record_paths(state, c, steps, false, a);
-	if (strcmp(what, "sde_forward") == 0)
-		return record_forward(state, c, steps, a);
-	if (strcmp(what, "sde_forward_published") == 0)
-		return record_forward_published(state, c, steps, a);
-	return NULL;
-}
-
 static int init(void *state, struct cell *c)
 {
-	struct pis *p = state;
-
-	p->dim = c->dim;
-	controlled_init(&p->base, c, 1);
-	p->base.loss = record_paths(p, c, (size_t)p->base.steps, true, c->arena);
-	return OK;
-}
-
-static int sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
-	uint32_t repeat, struct draws *d)
-{
-	const struct pis *p = state;
-
-	(void)pass;
-	return controlled_sample(state, c, graph,
-		p->published_forward ? "sde_forward_published" : "sde_forward", steps, repeat, d);
+	return controlled_init(state, c, 1, record_paths, record_forward);
 }
 
 const METHOD(PLUGIN) = {
@@ -216,7 +173,7 @@ const METHOD(PLUGIN) = {
 	.init = init,
 	.iterations = controlled_iterations,
 	.train = controlled_train,
-	.sample = sample,
-	.graph = graph,
+	.sample = controlled_sample,
+	.graph = controlled_graph,
 	.params = controlled_params,
 };

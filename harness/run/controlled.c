@@ -1,7 +1,15 @@
 #include "run/controlled.h"
 
-void controlled_init(struct controlled *base, struct cell *c, double bias_init)
+int controlled_init(void *state, struct cell *c, double bias_init,
+	struct graph *(*paths)(const void *state, struct cell *c, size_t k, bool training,
+		struct arena *a),
+	struct graph *(*forward)(const void *state, struct cell *c, size_t k, bool published,
+		struct arena *a))
 {
+	struct controlled *base = state;
+
+	base->paths = paths;
+	base->forward = forward;
 	control_net_layout(&base->net, c->dim, false, bias_init);
 	learner_init(&base->learner, base->net.n_params, c->arena);
 	base->learner.settings = (struct adam){ .rate = base->rate,
@@ -11,6 +19,8 @@ void controlled_init(struct controlled *base, struct cell *c, double bias_init)
 		.clip = CLIP_ELEMENT,
 		.clip_bound = base->clip_element };
 	control_net_init(&base->net, c->seed, base->learner.theta);
+	base->loss = paths(state, c, (size_t)base->steps, true, c->arena);
+	return OK;
 }
 
 long controlled_iterations(const void *state)
@@ -37,17 +47,29 @@ real *controlled_params(void *state, size_t *n)
 	return base->learner.theta;
 }
 
-int controlled_sample(void *state, struct cell *c,
-	struct graph *(*graph)(void *state, struct cell *c, const char *what, size_t steps,
-		struct arena *a),
-	const char *forward, size_t steps, uint32_t repeat, struct draws *d)
+struct graph *controlled_graph(void *state, struct cell *c, const char *what, size_t steps,
+	struct arena *a)
+{
+	const struct controlled *base = state;
+
+	if (strcmp(what, "loss") == 0 || strcmp(what, "sde") == 0)
+		return base->paths(state, c, steps, strcmp(what, "loss") == 0, a);
+	if (strcmp(what, "sde_forward") == 0 || strcmp(what, "sde_forward_published") == 0)
+		return base->forward(state, c, steps, strcmp(what, "sde_forward") != 0, a);
+	return NULL;
+}
+
+int controlled_sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
+	uint32_t repeat, struct draws *d)
 {
 	const struct controlled *base = state;
 	struct arena_mark mark = arena_mark(c->arena);
 
-	cell_sample(c, graph(state, c, "sde", steps, c->arena), base->learner.theta, repeat, d);
-	cell_sample_forward(c, graph(state, c, forward, steps, c->arena), base->learner.theta,
-		repeat, d);
+	(void)pass;
+	cell_sample(c, base->paths(state, c, steps, false, c->arena), base->learner.theta, repeat,
+		d);
+	cell_sample_forward(c, base->forward(state, c, steps, base->published_forward, c->arena),
+		base->learner.theta, repeat, d);
 	arena_release(c->arena, mark);
 	return OK;
 }
