@@ -44,8 +44,8 @@ struct rng {
  * cols and first_row are.
  */
 void rng_normal(struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols, real *out);
-void rng_rademacher(
-	struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols, real *out);
+void rng_rademacher(struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols,
+	real *out);
 
 /** One uniform in the open interval (0, 1), 52 bits: column `column` of row `row` at `step`. */
 double rng_uniform(struct rng r, uint32_t step, uint64_t row, uint32_t column);
