@@ -581,6 +581,10 @@ static void test_degenerate_clouds(void **state)
 	assert_near(value_of("sinkhorn_osds", &in).value, 25, 1e-12, "two points");
 	assert_int_equal(eval("sinkhorn", &in, &(struct value){ 0 }), ERR_RANGE);
 	assert_int_equal(eval("mmd_u", &in, &(struct value){ 0 }), ERR_RANGE);
+	for (size_t c = 0; c < 4; c++) {
+		in = samples(same, 3, other, 0, 2);
+		assert_int_not_equal(eval(distances[c], &in, &(struct value){ 0 }), OK);
+	}
 	/* A model that collapsed to one point far away: |x - y|^2 averaged, less half of OT(X, X). */
 	in = samples(gaussian(9, 100, 2, 0, 1), 100, one, 1, 2);
 	assert_true(value_of("sinkhorn", &in).value > 4);
@@ -600,6 +604,24 @@ static void test_unconverged_is_an_error(void **state)
 	assert_int_equal(transport_divergence(&x, &y, &rule, true, arena, &value), ERR_NUMERIC);
 	assert_non_null(strstr(error_text(), "after 3 iterations"));
 	assert_int_equal(transport_divergence(&x, &y, &rule, false, arena, &value), OK);
+}
+
+static void test_too_many_samples(void **state)
+{
+	enum { MANY = 20000 };
+	double *x = gaussian(10, MANY, 1, 0, 1);
+	struct scored in = samples(x, MANY, x, MANY, 1);
+	struct value out;
+
+	(void)state;
+	assert_int_equal(eval("sinkhorn", &in, &out), ERR_RANGE);
+	assert_non_null(strstr(error_text(), "16384"));
+	/* Without a kernel in memory there is no such bound; the order of the data is no matter. */
+	struct cloud cloud;
+	assert_int_equal(cloud_make(&cloud, x, MANY, 1, arena), OK);
+	/* The median of |u - v| for standard normals is sqrt(2) * 0.6745; its error for n points is
+	 * below 1 / sqrt(n). */
+	assert_near(kernel_median(&cloud, 0, arena), 0.9539, 4 / sqrt(MANY), "median of 2e8");
 }
 
 /* The published coverage: classes by the fixtures' means, largest density first. */
@@ -826,6 +848,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_median_of_distances, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_degenerate_clouds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unconverged_is_an_error, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_too_many_samples, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_coverage_as_published, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract_non_finite, set_up, tear_down),

@@ -309,7 +309,8 @@ static bool anderson_solve(const struct anderson *s, double gamma[DEPTH])
 	/* Changes that are nearly parallel: a ridge at the rounding of the products. */
 	for (size_t a = 0; a < s->used; a++)
 		gram[a * s->used + a] += 1e-14 * trace;
-	return k > 0 && LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', k, 1, gram, k, gamma, 1) == 0;
+	/* Lower by rows is upper by columns, which LAPACKE need not transpose. */
+	return k > 0 && LAPACKE_dposv(LAPACK_COL_MAJOR, 'U', k, 1, gram, k, gamma, k) == 0;
 }
 
 /* The next x from x and r. */
@@ -538,6 +539,13 @@ int transport_divergence(const struct cloud *x, const struct cloud *y,
 {
 	struct transport xy, xx, yy;
 
+	size_t most = x->n > y->n ? x->n : y->n;
+
+	if (x->n == 0 || y->n == 0)
+		return fail(ERR_RANGE, "there are no samples");
+	if (x->n * y->n > TRANSPORT_MAX || most * most / 2 > TRANSPORT_MAX)
+		return fail(ERR_RANGE, "%zu x %zu samples are too many to keep; 16384 fit", x->n,
+			y->n);
 	transport_between(x, y, rule, a, &xy);
 	transport_within(x, rule, a, &xx);
 	transport_within(y, rule, a, &yy);

@@ -19,8 +19,10 @@ struct transport_rule {
 	double tolerance; /* of the marginals, L1 */
 	long every;       /* iterations from one check to the next */
 	long cap;         /* iterations at most */
-	bool accelerate;  /* over-relax: other iterates, the same limit */
+	bool accelerate;  /* Anderson's acceleration: other iterates, the same limit */
 };
+
+enum { TRANSPORT_MAX = 1 << 28 }; /* 2 GB, 16384 x 16384 */
 
 struct transport {
 	double value;
@@ -41,6 +43,7 @@ void transport_within(const struct cloud *x, const struct transport_rule *rule, 
 	struct transport *out);
 
 /** The Sinkhorn divergence OT(x, y) - (OT(x, x) + OT(y, y)) / 2, all three at the same rule.
+ *  ERR_RANGE when the kernel of two of the clouds would have more than TRANSPORT_MAX entries;
  *  ERR_NUMERIC when a value is not finite, and, if `converge`, when one has not converged. */
 int transport_divergence(const struct cloud *x, const struct cloud *y,
 	const struct transport_rule *rule, bool converge, struct arena *a, double *out);
