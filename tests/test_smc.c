@@ -1,6 +1,7 @@
-/* The method smc: evidence, moments and the order of its operations. Bounds over seeds are 4 standard
- * errors of the seeds' own spread: with 20 of them a right program fails one check in 2500 (Student's t),
- * and as the seeds are fixed, never or always. */
+/* The method smc: evidence, moments and the order of its operations. Bounds over seeds are 5 standard
+ * errors of the seeds' own spread: with 20 of them a right estimate is further away once in 12000
+ * (Student's t). That is never or always for one build, whose seeds are fixed; but processors and
+ * compilers round differently, and some fifty estimates are looked at. */
 #include "core/stats.h"
 #include "methods.h"
 
@@ -61,7 +62,7 @@ static void assert_mean(const struct scenario *c, const char *what, const double
 {
 	double mean = stats_mean(values, SEEDS), se = stats_se(values, SEEDS);
 
-	if (!(fabs(mean - expected) <= 4 * se))
+	if (!(fabs(mean - expected) <= 5 * se))
 		fail_msg("%s, %s, %s: %s is %g, not %g, standard error %g", c->target, c->pass,
 			c->settings, what, mean, expected, se);
 	/* A spread of zero or a wild one would make the bound void. */
@@ -140,7 +141,7 @@ static void test_funnel(void **unused)
 		struct outcome out;
 		run_seeds(&c, &out);
 		double mean = stats_mean(out.z, SEEDS), se = stats_se(out.z, SEEDS);
-		assert_true(mean > 0.5 && mean - 1 < 4 * se);
+		assert_true(mean > 0.5 && mean - 1 < 5 * se);
 	}
 }
 
