@@ -48,38 +48,40 @@ struct bracket {
 	double **kept;       /* [pieces][room] what is inside, as far as there is room */
 };
 
-/* Few of a handful of distances lie inside: often none, and then nothing is kept one by one. */
+/* Few of a handful of distances lie in the bracket: often none, and then it is enough to count. */
 static void tally_handful(struct bracket *b, size_t piece, const double *t, size_t count)
 {
 	struct tally *all = &b->tally[piece];
 	double low = b->low, high = b->high;
-	size_t below = 0, to_low = 0, under_high = 0, to_high = 0;
+	size_t below = 0, to_high = 0;
 
-#pragma omp simd reduction(+ : below, to_low, under_high, to_high)
+#pragma omp simd reduction(+ : below, to_high)
 	for (size_t j = 0; j < count; j++) {
 		below += t[j] < low;
-		to_low += t[j] <= low;
-		under_high += t[j] < high;
 		to_high += t[j] <= high;
 	}
-	/* low = high has nothing inside, and what equals both is not under the one. */
-	size_t inside = under_high > to_low ? under_high - to_low : 0, at = all->inside;
 	all->below += below;
-	all->to_low += to_low;
+	all->to_low += below;
 	all->to_high += to_high;
-	all->inside += inside;
-	/* Each candidate is written where the next one goes and stays if it is inside. */
-	if (inside > 0 && at + inside < b->room[piece])
-		for (size_t j = 0; j < count; j++) {
-			b->kept[piece][at] = t[j];
-			at += (low < t[j]) & (t[j] < high);
-		}
+	if (to_high == below)
+		return;
+	/* Each candidate is written where the next one goes, as long as there is room, and stays if
+	 * it is inside. */
+	size_t at = all->inside, equal = 0;
+	double none, *kept = at + count <= b->room[piece] ? b->kept[piece] : NULL;
+	for (size_t j = 0; j < count; j++) {
+		*(kept ? kept + at : &none) = t[j];
+		at += (low < t[j]) & (t[j] < high);
+		equal += t[j] == low;
+	}
+	all->inside = at;
+	all->to_low += equal;
 }
 
 static void tally_piece(void *context, size_t piece)
 {
 	struct bracket *b = context;
-	double t[TILE];
+	_Alignas(64) double t[TILE];
 
 	b->tally[piece] = (struct tally){ 0 };
 	for (size_t i = first_row(b->z, piece); i < last_row(b->z, piece); i++)
@@ -105,9 +107,9 @@ static struct tally tally_all(struct bracket *b, struct arena *a)
 		sum.to_low += b->tally[p].to_low;
 		sum.inside += b->tally[p].inside;
 		sum.to_high += b->tally[p].to_high;
-		if (b->tally[p].inside >= b->room[p]) {
+		if (b->tally[p].inside + HANDFUL > b->room[p]) {
 			full = true;
-			b->room[p] = b->tally[p].inside + 1;
+			b->room[p] = b->tally[p].inside + HANDFUL;
 			b->kept[p] = arena_alloc(a, b->room[p], sizeof(double));
 		}
 	}
@@ -185,7 +187,8 @@ static void pair_ranks(const struct cloud *z, const size_t k[2], double value[2]
 		/* Room for twice an even share of what to expect, in the longest rows. */
 		double share = (to < 1 ? to : 1) - (from > 0 ? from : 0);
 		for (size_t p = 0; p < pieces; p++) {
-			b.room[p] = (size_t)(2 * share * CLOUD_BLOCK * (double)last_row(z, p)) + 2;
+			b.room[p] = (size_t)(2 * share * CLOUD_BLOCK * (double)last_row(z, p)) +
+				    HANDFUL;
 			b.kept[p] = arena_alloc(a, b.room[p], sizeof(double));
 		}
 		struct tally all = tally_all(&b, a);
@@ -229,7 +232,8 @@ struct sums {
 /* Kernel between point i and points from .. to - 1. */
 static double row_sum(const struct sums *s, size_t i, size_t from, size_t to)
 {
-	double t[TILE], total = 0;
+	_Alignas(64) double t[TILE];
+	double total = 0;
 
 	for (; from < to; from += TILE) {
 		size_t count = from + TILE < to ? TILE : to - from;

@@ -44,7 +44,8 @@ struct problem {
 static double log_sum(const struct cloud *x, size_t i, const struct cloud *y,
 	const double *potential, double per_eps)
 {
-	double max = -(double)INFINITY, sum = 0, t[TILE];
+	_Alignas(64) double t[TILE];
+	double max = -(double)INFINITY, sum = 0;
 
 	for (size_t from = 0; from < y->n; from += TILE) {
 		size_t to = from + TILE < y->n ? from + TILE : y->n;
