@@ -69,9 +69,8 @@ test: deps ## set up, build, run the tests
 	$(Q)$(AGAIN) all test-programs
 	$(Q)BUILD="$(BUILD)" MAKE="$(MAKE)" sh tests/run.sh $(TEST_PROGRAMS) $(TEST_SCRIPTS)
 
-# What is quick enough, and not the same code once more, when it runs 30 times slower.
-VALGRIND_TESTS ?= $(addprefix build/valgrind/tests/,$(notdir \
-	$(filter-out %/test_methods %/test_smc %/test_targets,$(TEST_PROGRAMS))))
+# Parsers, numbers and files: what is quick enough 30 times slower. The engine is in memcheck.sh.
+VALGRIND_TESTS ?= $(addprefix build/valgrind/tests/test_,config csv mcmc option rng stats store)
 
 .PHONY: check
 check: ## the tests in release, double and ASan+UBSan builds, some under valgrind
@@ -79,8 +78,8 @@ check: ## the tests in release, double and ASan+UBSan builds, some under valgrin
 	$(Q)$(AGAIN) test VARIANT=release
 	$(Q)$(AGAIN) test VARIANT=double
 	$(Q)$(AGAIN) test VARIANT=asan
-	$(Q)$(AGAIN) $(VALGRIND_TESTS) VARIANT=valgrind
-	$(Q)UNDER=valgrind sh tests/run.sh $(VALGRIND_TESTS)
+	$(Q)$(AGAIN) all $(VALGRIND_TESTS) VARIANT=valgrind
+	$(Q)UNDER=valgrind sh tests/run.sh $(VALGRIND_TESTS) tests/memcheck.sh
 
 .PHONY: perf
 perf: deps ## measure the speed of the engine: a table, build/perf.json

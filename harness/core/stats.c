@@ -142,9 +142,9 @@ double stats_log_sum_exp(const double *x, size_t n, int sign)
 void stats_weights(const double *log_w, size_t n, int sign, struct weight_stats *out)
 {
 	double count = (double)n, max = largest(log_w, n, sign);
-	*out = (struct weight_stats){
-		.log_mean = n ? max : (double)NAN, .log_mean_se = (double)NAN, .ess = (double)NAN
-	};
+	*out = (struct weight_stats){ .log_mean = n ? max : (double)NAN,
+		.log_mean_se = (double)NAN,
+		.ess = (double)NAN };
 	if (!isfinite(max))
 		return;
 	struct sum first = { 0 }, second = { 0 };

@@ -5,7 +5,7 @@
 struct version {
 	const char *commit; /* "unknown" outside a git checkout */
 	int dirty;          /* 1: tracked files differed from the commit */
-	const char *code; /* hash of the sources that can change a number */
+	const char *code;   /* hash of the sources that can change a number */
 	const char *compiler, *flags, *variant;
 };
 extern const struct version version;
