@@ -55,7 +55,7 @@ const METRIC(elbo) = {
 
 const METRIC(elbo_df) = {
 	.name = "elbo_df",
-	.title = "ELBO, deterministic flow (published; no bound)",
+	.title = "ELBO, flow (published)",
 	.unit = "nats",
 	.paper = "OSDS, evaluation code",
 	.version = 1,

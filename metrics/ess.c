@@ -43,7 +43,7 @@ const METRIC(ess_rev) = {
 
 const METRIC(ess_df) = {
 	.name = "ess_df",
-	.title = "ESS, deterministic flow (published)",
+	.title = "ESS, flow (published)",
 	.unit = "",
 	.paper = "OSDS, evaluation code",
 	.version = 1,

@@ -63,7 +63,7 @@ const METRIC(logz_rev) = {
 
 const METRIC(logz_df) = {
 	.name = "logz_df",
-	.title = "log Z, deterministic flow (published; biased)",
+	.title = "log Z, flow (published)",
 	.unit = "nats",
 	.paper = "OSDS, evaluation code",
 	.version = 1,
@@ -96,7 +96,7 @@ const METRIC(delta_logz) = {
 
 const METRIC(delta_logz_df) = {
 	.name = "delta_logz_df",
-	.title = "log Z error, deterministic flow (published; biased)",
+	.title = "log Z error, flow (published)",
 	.unit = "nats",
 	.paper = "OSDS, evaluation code; signed here",
 	.version = 1,
