@@ -11,8 +11,14 @@ trap 'rm -rf "$copy"' EXIT
 trap 'exit 130' INT TERM
 passed=0 failed=0
 
-# The source as it is here, committed or not, and its objects, so that only the toys are compiled.
-git ls-files --cached --others --exclude-standard | while read -r file; do
+# sources: the files as they are here, committed or not; not what was made from them.
+sources() {
+	git ls-files --cached --others --exclude-standard 2>/dev/null ||
+		find . -type f ! -path './build/*' ! -path './results/*'
+}
+
+# A copy of them, and of their objects, so that only the toys are compiled.
+sources | while read -r file; do
 	[ ! -e "$file" ] || echo "$file"
 done | tar -cf - -T - | tar -C "$copy" -xf - || exit 1
 mkdir -p "$copy/$BUILD" && cp -Rp "$BUILD/." "$copy/$BUILD/" || exit 1
