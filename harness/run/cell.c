@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-enum { KEPT_POINTS = 1000, KEPT_EXACT = 2000 };
+/* Points of each sampler that plots show, and of the target, and the coordinates that they show. */
+enum { KEPT_POINTS = 1000, KEPT_EXACT = 2000, KEPT_DIM = 2 };
 
 static int interrupted(void)
 {
@@ -100,28 +101,41 @@ static int draw_reference(const struct density *d, size_t n, double **out, struc
 
 /* --- points for plots ------------------------------------------------------------------------- */
 
-static void write_points(FILE *f, const double *x, size_t n, size_t dim, const char *prefix)
+/* The samples that are kept are n of `size` rows, with the first `cols` of dim coordinates. */
+struct kept {
+	size_t n, cols, dim;
+};
+
+static struct kept kept_of(const struct config *c, size_t points, size_t size, size_t dim)
 {
-	for (size_t i = 0; i < n; i++) {
+	if (c->keep_samples)
+		return (struct kept){ size, dim, dim };
+	return (struct kept){ size < points ? size : points, dim < KEPT_DIM ? dim : KEPT_DIM, dim };
+}
+
+static void write_points(FILE *f, const double *x, struct kept kept, const char *prefix)
+{
+	for (size_t i = 0; i < kept.n; i++) {
 		fputs(prefix, f);
-		for (size_t k = 0; k < dim; k++)
-			fprintf(f, "%s%.9g", k > 0 ? "," : "", x[i * dim + k]);
+		for (size_t k = 0; k < kept.cols; k++)
+			fprintf(f, "%s%.9g", k > 0 ? "," : "", x[i * kept.dim + k]);
 		fputc('\n', f);
 	}
 }
 
-static void write_header(FILE *f, const char *prefix, size_t dim)
+static void write_header(FILE *f, const char *prefix, struct kept kept)
 {
 	fputs(prefix, f);
-	for (size_t k = 0; k < dim; k++)
+	for (size_t k = 0; k < kept.cols; k++)
 		fprintf(f, "%sx%zu", k > 0 ? "," : "", k + 1);
 	fputc('\n', f);
 }
 
 /* Step counts whose points are kept. */
-static bool keeps_points(const struct plan_cell *c, size_t steps)
+static bool keeps_points(const struct config *config, const struct plan_cell *c, size_t steps)
 {
-	return steps <= 2 || steps == 8 || steps == 32 || steps == 128 || c->n_steps == 1;
+	return config->keep_samples || steps <= 2 || steps == 8 || steps == 32 || steps == 128 ||
+	       c->n_steps == 1;
 }
 
 /* --- one cell --------------------------------------------------------------------------------- */
@@ -277,8 +291,9 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 	r->evaluations = (struct counts){ .network = w->cell.counts.network - before.network,
 		.target = w->cell.counts.target - before.target };
 	r->nonfinite = count_nonfinite(d->x, n, dim);
-	if (w->samples != NULL && r->repeat == 0 && keeps_points(w->planned, r->steps))
-		write_points(w->samples, d->x, n < KEPT_POINTS ? n : KEPT_POINTS, dim,
+	if (w->samples != NULL && r->repeat == 0 &&
+		keeps_points(w->plan->config, w->planned, r->steps))
+		write_points(w->samples, d->x, kept_of(w->plan->config, KEPT_POINTS, n, dim),
 			arena_printf(w->arena, "%s,%zu,", r->pass->name, r->steps));
 	return OK;
 }
@@ -336,7 +351,8 @@ static int evaluate(struct work *w)
 		TRY(draw_reference(w->cell.target, w->plan->config->samples, &w->reference,
 			w->arena));
 	list_results(w);
-	write_header(w->samples, "pass,steps,", w->cell.dim);
+	write_header(w->samples, "pass,steps,",
+		kept_of(w->plan->config, KEPT_POINTS, w->plan->config->samples, w->cell.dim));
 	for (size_t i = 0; i < o->n_results; i++) {
 		if (cut_short(w, &code))
 			return code;
@@ -401,9 +417,9 @@ int floor_run(const struct plan *p, const struct plan_target *t, const struct ti
 
 	TRY(density_new(&d, t->target->name, t->options.settings, t->options.n, a));
 	TRY(draw_reference(d, c->samples, &reference, a));
-	write_header(samples, "", t->dim);
-	write_points(samples, reference, c->samples < KEPT_EXACT ? c->samples : KEPT_EXACT, t->dim,
-		"");
+	const struct kept kept = kept_of(c, KEPT_EXACT, c->samples, t->dim);
+	write_header(samples, "", kept);
+	write_points(samples, reference, kept, "");
 
 	double *x = ARENA_NEW(a, c->samples * t->dim, double);
 	*n = 0;

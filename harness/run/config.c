@@ -17,6 +17,7 @@ struct raw {
 	uint64_t *seeds, *steps;
 	unsigned seeds_count, steps_count;
 	uint64_t samples, repeats, floor_draws;
+	bool keep_samples;
 	double timeout_seconds;
 	char **metrics, **set;
 	unsigned metrics_count, set_count;
@@ -71,6 +72,7 @@ static const cyaml_schema_field_t fields[] = {
 	CYAML_FIELD_UINT("samples", OPTIONAL, struct raw, samples),
 	CYAML_FIELD_UINT("repeats", OPTIONAL, struct raw, repeats),
 	CYAML_FIELD_UINT("floor_draws", OPTIONAL, struct raw, floor_draws),
+	CYAML_FIELD_BOOL("keep_samples", OPTIONAL, struct raw, keep_samples),
 	CYAML_FIELD_FLOAT("timeout_seconds", OPTIONAL, struct raw, timeout_seconds),
 	CYAML_FIELD_SEQUENCE("metrics", LIST, struct raw, metrics, &name_schema, 1,
 		CYAML_UNLIMITED),
@@ -164,6 +166,7 @@ static int take_numbers(const struct loading *l)
 	TRY(take_number(l, "samples", r->samples, 2000, 2, SAMPLES_MAX, &c->samples));
 	TRY(take_number(l, "repeats", r->repeats, 1, 1, REPEATS_MAX, &c->repeats));
 	TRY(take_number(l, "floor_draws", r->floor_draws, 10, 0, REPEATS_MAX, &c->floor_draws));
+	c->keep_samples = r->keep_samples;
 	int timeout = document_find(l->doc, document_root(l->doc), "timeout_seconds");
 	c->timeout_seconds = timeout != 0 ? r->timeout_seconds : (double)INFINITY;
 	if (!(c->timeout_seconds > 0))

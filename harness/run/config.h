@@ -39,6 +39,7 @@ struct config {
 	const char *steps_where;       /* for messages about step counts */
 	const struct metric **metrics; /* by name, each once */
 	size_t samples, repeats, floor_draws;
+	bool keep_samples; /* all samples beside the records, not only the points that plots show */
 	double timeout_seconds; /* infinity: none */
 	size_t n_methods, n_targets, n_overrides, n_excludes;
 	struct config_entry *methods, *targets; /* in the order of the file */

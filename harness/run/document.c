@@ -133,6 +133,10 @@ static int check_scalar(const struct document *d, int node, const cyaml_schema_v
 		if ((strtod(text, &end), *text == '\0' || *end != '\0'))
 			want = "a number";
 		break;
+	case CYAML_BOOL:
+		if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+			want = "true or false";
+		break;
 	case CYAML_STRING:
 		if (*text == '\0')
 			want = "a name";
