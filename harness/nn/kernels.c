@@ -257,48 +257,64 @@ static inline void gelu_tanh_all(real x, real *f, real *f1, real *f2)
 	*f2 = 2 * s1 + x * s2;
 }
 
+/* Value, first and second derivative of x Phi(x), Phi the normal distribution function. */
 static inline void gelu_erf_all(real x, real *f, real *f1, real *f2)
 {
-	double v = (double)x;
-	double cdf = 0.5 * erfc(-v * 0.7071067811865476);
-	double pdf = 0.3989422804014327 * exp(-0.5 * v * v);
+#ifdef STRIDE_DOUBLE
+	real square = x * x;
+	real cdf = 0.5 * erfc(-x * 0.7071067811865476);
+	real pdf = 0.3989422804014327 * exp(-0.5 * square);
+#else
+	/* Where the density is 0 anyway, its square must not overflow: 0 times infinity is NaN. */
+	float square = x * x > 400.0f ? 400.0f : x * x;
+	float cdf = 0.5f + 0.5f * vm_erff(x * 0.70710678f);
+	float pdf = 0.39894228f * vm_expf(-0.5f * square);
+#endif
 
-	*f = (real)(v * cdf);
-	*f1 = (real)(cdf + v * pdf);
-	*f2 = (real)(pdf * (2 - v * v));
+	*f = x * cdf;
+	*f1 = cdf + x * pdf;
+	*f2 = pdf * (2 - square);
+}
+
+static inline void gelu_all(enum gelu_kind kind, real x, real *f, real *f1, real *f2)
+{
+	if (kind == GELU_ERF)
+		gelu_erf_all(x, f, f1, f2);
+	else
+		gelu_tanh_all(x, f, f1, f2);
+}
+
+/* Expanded where kind is known, so that the loops have no branch and compute only what they store. */
+static inline __attribute__((always_inline)) void gelu_lanes(enum gelu_kind kind, int order,
+	size_t n, const real *x, real *out, real *next)
+{
+	real unused, also;
+
+	if (order == 0 && next == NULL) {
+#pragma omp simd private(unused, also)
+		for (size_t i = 0; i < n; i++)
+			gelu_all(kind, x[i], &out[i], &unused, &also);
+	} else if (order == 0) {
+#pragma omp simd private(unused)
+		for (size_t i = 0; i < n; i++)
+			gelu_all(kind, x[i], &out[i], &next[i], &unused);
+	} else if (next == NULL) {
+#pragma omp simd private(unused, also)
+		for (size_t i = 0; i < n; i++)
+			gelu_all(kind, x[i], &unused, &out[i], &also);
+	} else {
+#pragma omp simd private(unused)
+		for (size_t i = 0; i < n; i++)
+			gelu_all(kind, x[i], &unused, &out[i], &next[i]);
+	}
 }
 
 void kernel_gelu(enum gelu_kind kind, int order, size_t n, const real *x, real *out, real *next)
 {
-	real unused;
-
-	if (kind == GELU_ERF) {
-		for (size_t i = 0; i < n; i++) {
-			real f[3];
-			gelu_erf_all(x[i], &f[0], &f[1], &f[2]);
-			out[i] = f[order];
-			if (next != NULL)
-				next[i] = f[order + 1];
-		}
-		return;
-	}
-	if (order == 0 && next == NULL) {
-#pragma omp simd
-		for (size_t i = 0; i < n; i++)
-			out[i] = x[i] * logistic_of_gelu(x[i]);
-	} else if (order == 0) {
-#pragma omp simd private(unused)
-		for (size_t i = 0; i < n; i++)
-			gelu_tanh_all(x[i], &out[i], &next[i], &unused);
-	} else if (next == NULL) {
-#pragma omp simd private(unused)
-		for (size_t i = 0; i < n; i++)
-			gelu_tanh_all(x[i], &unused, &out[i], &unused);
-	} else {
-#pragma omp simd private(unused)
-		for (size_t i = 0; i < n; i++)
-			gelu_tanh_all(x[i], &unused, &out[i], &next[i]);
-	}
+	if (kind == GELU_ERF)
+		gelu_lanes(GELU_ERF, order, n, x, out, next);
+	else
+		gelu_lanes(GELU_TANH, order, n, x, out, next);
 }
 
 /* --- sums
