@@ -198,6 +198,204 @@ static void test_noise_schedules(void **state)
 		assert_true(beta[c] <= beta[c + 1] && beta[c + 1] <= 1);
 }
 
+/* --- the networks of sde_sampler ---------------------------------------------------------------- */
+
+static void test_sde_layout(void **state)
+{
+	struct sde_net net;
+	size_t n = 7;
+	struct fourier_mlp alone;
+
+	(void)state;
+	/* The published counts for SCDS. */
+	sde_net_layout(&net, CONTROL_LERP, 2, true, SDE_WIDTH);
+	assert_int_equal(net.n_params, 50307);
+	sde_net_layout(&net, CONTROL_LERP, 10, true, SDE_WIDTH);
+	assert_int_equal(net.n_params, 51339);
+	/* The base comes first, whatever the form; its embedding of the step has 12480 numbers, the scale of
+	 * the score 16705. */
+	sde_net_layout(&net, CONTROL_CLIPPED, 10, false, SDE_WIDTH);
+	assert_int_equal(net.n_params, 51339 - 12480 - 16705);
+	assert_int_equal(net.base.input[0].offset, 0);
+	fourier_mlp_layout(&alone, 10, false, SDE_WIDTH, &n);
+	assert_int_equal(n, 7 + net.n_params);
+	assert_int_equal(alone.dense[5].offset, 7 + net.base.dense[5].offset);
+}
+
+/* Layers from start to end are uniform within 1 / sqrt(inputs). */
+static void assert_uniform(const real *params, struct slice s, size_t inputs)
+{
+	double mean, variance, bound = 1 / sqrt((double)inputs), largest = 0;
+	size_t n = s.rows * s.cols;
+
+	moments(params + s.offset, n, &mean, &variance);
+	for (size_t i = 0; i < n; i++)
+		largest = fmax(largest, fabs((double)params[s.offset + i]));
+	/* Five standard errors of mean and variance; the largest of n is missed by 1 - 10 / n with
+	 * probability e^-10. */
+	assert_true(fabs(mean) < 5 * bound / sqrt(3 * (double)n));
+	assert_true(fabs(3 * variance / (bound * bound) - 1) < 5 * sqrt(0.8 / (double)n));
+	assert_true(largest <= bound * (1 + 1e-6) && largest > bound * (1 - 10 / (double)n));
+}
+
+static void test_sde_initialisation(void **state)
+{
+	struct arena *a = arena_new();
+	struct sde_net net;
+	double mean, variance;
+
+	(void)state;
+	for (int form = CONTROL_LERP; form <= CONTROL_SCORE; form++) {
+		sde_net_layout(&net, (enum control_form)form, DIM, true, SDE_WIDTH);
+		real *p = arena_alloc(a, net.n_params, sizeof(real));
+		for (size_t i = 0; i < net.n_params; i++)
+			p[i] = (real)NAN;
+		sde_net_init(&net, 11, p);
+		for (size_t i = 0; i < net.n_params; i++)
+			assert_true(isfinite(p[i]));
+		assert_uniform(p, net.base.input[0], DIM);
+		assert_uniform(p, net.base.input[1], DIM);
+		assert_uniform(p, net.base.time.dense[0], 128);
+		assert_uniform(p, net.base.step.dense[1], 128);
+		assert_uniform(p, net.base.time.dense[2], 64);
+		assert_uniform(p, net.base.dense[2], 64);
+		assert_uniform(p, net.base.dense[3], 64);
+		assert_uniform(p, net.score_scale.dense[4], 64);
+		const struct slice phase = net.score_scale.phase;
+		moments(p + phase.offset, phase.cols, &mean, &variance);
+		assert_true(fabs(mean) < 5 / 8.0);
+		assert_true(fabs(variance - 1) < 5 * sqrt(2 / 64.0));
+		for (size_t i = 0; i < DIM * 65; i++)
+			assert_true(p[net.base.dense[4].offset + i] == 0);
+		for (size_t i = 0; i < 64; i++)
+			assert_true(p[net.score_scale.dense[6].offset + i] == 0);
+		assert_true(p[net.score_scale.dense[7].offset] ==
+			    (real)(form == CONTROL_LERP ? 1 : 0.01));
+	}
+	arena_free(a);
+}
+
+enum { ROWS = 3 };
+
+/* A run of a graph on made-up points: what came of the value of this label. */
+static void run_sde(struct graph *g, const real *params, const char *name, size_t cols, double *out)
+{
+	real x[ROWS * DIM], l[ROWS * DIM], t[ROWS], d[ROWS];
+
+	for (size_t i = 0; i < ROWS * DIM; i++) {
+		x[i] = (real)(sin((double)i) * 3);
+		l[i] = (real)(cos((double)i) * 15);
+	}
+	for (size_t i = 0; i < ROWS; i++) {
+		t[i] = (real)(0.1 + 0.25 * (double)i);
+		d[i] = (real)(1.0 / (double)(1 + i));
+	}
+	const struct binding in[] = { { "x", x, NULL }, { "t", t, NULL }, { "d", d, NULL },
+		{ "l", l, NULL } };
+	const struct capture c = { name, out, NULL, NULL };
+	const struct graph_args args = { .rows = ROWS,
+		.params = { params },
+		.inputs = in,
+		.n_inputs = 4,
+		.captures = &c,
+		.n_captures = 1 };
+	graph_forward(g, &args);
+	for (size_t i = 0; i < ROWS * cols; i++)
+		assert_true(isfinite(out[i]));
+}
+
+/* u as the papers write it, put together outside the graph from its parts. */
+static void test_control_forms(void **state)
+{
+	struct arena *a = arena_new();
+	const struct clips clips = { 0.3, 10 };
+	double u[ROWS * DIM], net_out[ROWS * DIM], s[ROWS], plain[ROWS * DIM];
+
+	(void)state;
+	for (int form = CONTROL_LERP; form <= CONTROL_CLIPPED; form++)
+		for (int trained = 0; trained < 2; trained++) {
+			struct sde_net net;
+			struct counts counts = { 0, 0 };
+			sde_net_layout(&net, (enum control_form)form, DIM, true, SDE_WIDTH);
+			real *p = arena_alloc(a, net.n_params, sizeof(real));
+			sde_net_init(&net, 3, p);
+			for (size_t i = 0; trained && i < net.n_params; i++)
+				p[i] += (real)(0.2 * sin(1.7 * (double)i));
+			struct graph *g = graph_new(a, NULL, &counts);
+			struct var x = input(g, "x", DIM), t = input(g, "t", 1),
+				   d = input(g, "d", 1), l = input(g, "l", DIM), v;
+			if (form == CONTROL_LERP)
+				v = control_lerp(&net, 0, clips, x, t, d, scale(2, t), l);
+			else if (form == CONTROL_SCORE)
+				v = control_score(&net, 0, clips, x, t, d, l);
+			else
+				v = control_clipped(&net, 0, clips, x, t, d);
+			label(v, "u");
+			run_sde(g, p, "u", DIM, u);
+			assert_int_equal(counts.network, ROWS);
+			label(fourier_mlp(&net.base, 0, x, t, d), "net");
+			run_sde(g, p, "net", DIM, net_out);
+			memset(s, 0, sizeof(s));
+			if (form != CONTROL_CLIPPED) {
+				label(time_embed(&net.score_scale, 0, t), "s");
+				run_sde(g, p, "s", 1, s);
+			}
+			for (size_t i = 0; i < ROWS * DIM; i++) {
+				size_t row = i / DIM;
+				double sigma =
+					form == CONTROL_LERP ? 2 * (0.1 + 0.25 * (double)row) : 1;
+				double feature = fmax(-10, fmin(10, 15 * cos((double)i)));
+				double want = fmax(-0.3, fmin(0.3, net_out[i])) +
+					      sigma * feature * fmax(-0.3, fmin(0.3, s[row]));
+				assert_true(trained || net_out[i] == 0);
+				/* A few roundings of terms up to 2 * 10 * 0.3. */
+				assert_true(fabs(u[i] - want) < 64 * (double)REAL_EPS);
+			}
+		}
+	/* Without step-conditioning d is not looked at. */
+	struct sde_net net;
+	sde_net_layout(&net, CONTROL_CLIPPED, DIM, false, 8);
+	real *p = arena_alloc(a, net.n_params, sizeof(real));
+	for (size_t i = 0; i < net.n_params; i++)
+		p[i] = (real)(0.3 * sin(1.7 * (double)i));
+	struct graph *g = graph_new(a, NULL, NULL);
+	struct var x = input(g, "x", DIM), t = input(g, "t", 1), d = input(g, "d", 1);
+	(void)input(g, "l", DIM);
+	label(fourier_mlp(&net.base, 0, x, t, d), "with");
+	label(fourier_mlp(&net.base, 0, x, t, t), "without");
+	run_sde(g, p, "with", DIM, u);
+	run_sde(g, p, "without", DIM, plain);
+	assert_memory_equal(u, plain, sizeof(u));
+	arena_free(a);
+}
+
+/* lerp and its one-sided forms. */
+static void test_lerp(void **state)
+{
+	struct arena *a = arena_new();
+	struct graph *g = graph_new(a, NULL, NULL);
+	const struct var none = { NULL, 0 };
+	double both[ROWS * DIM], first[ROWS * DIM], second[ROWS * DIM];
+
+	(void)state;
+	struct var x = input(g, "x", DIM), t = input(g, "t", 1), l = input(g, "l", DIM);
+	(void)input(g, "d", 1);
+	label(lerp(t, x, l), "both");
+	label(lerp(t, x, none), "first");
+	label(lerp(t, none, l), "second");
+	run_sde(g, NULL, "both", DIM, both);
+	run_sde(g, NULL, "first", DIM, first);
+	run_sde(g, NULL, "second", DIM, second);
+	for (size_t i = 0; i < ROWS * DIM; i++) {
+		double w = 0.1 + 0.25 * (double)(i / DIM);
+		/* Roundings of x, l and w, 15 at most. */
+		assert_true(fabs(first[i] - (1 - w) * 3 * sin((double)i)) < 64 * (double)REAL_EPS);
+		assert_true(fabs(second[i] - w * 15 * cos((double)i)) < 64 * (double)REAL_EPS);
+		assert_true(fabs(both[i] - first[i] - second[i]) < 64 * (double)REAL_EPS);
+	}
+	arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +406,10 @@ int main(void)
 		cmocka_unit_test(test_clipping),
 		cmocka_unit_test(test_average_and_schedule),
 		cmocka_unit_test(test_noise_schedules),
+		cmocka_unit_test(test_sde_layout),
+		cmocka_unit_test(test_sde_initialisation),
+		cmocka_unit_test(test_control_forms),
+		cmocka_unit_test(test_lerp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,27 +7,27 @@
 enum { HIDDEN = 64, FREQUENCIES = 64 };
 static const double FREQUENCY_FIRST = 0.1, FREQUENCY_LAST = 100;
 
-static struct slice take(struct control_net *net, size_t rows, size_t cols)
+static struct slice take(size_t *n_params, size_t rows, size_t cols)
 {
-	struct slice s = { net->n_params, rows, cols };
+	struct slice s = { *n_params, rows, cols };
 
-	net->n_params += rows * cols;
+	*n_params += rows * cols;
 	return s;
 }
 
 /* A chain of dense layers through these widths: kernel, bias, kernel, bias, ... */
-static void take_layers(struct control_net *net, size_t n, const size_t *widths, struct slice *out)
+static void take_layers(size_t *n_params, size_t n, const size_t *widths, struct slice *out)
 {
 	for (size_t i = 0; i + 1 < n; i++) {
-		out[2 * i] = take(net, widths[i], widths[i + 1]);
-		out[2 * i + 1] = take(net, 1, widths[i + 1]);
+		out[2 * i] = take(n_params, widths[i], widths[i + 1]);
+		out[2 * i + 1] = take(n_params, 1, widths[i + 1]);
 	}
 }
 
 void control_net_layout(struct control_net *net, size_t dim, bool step_conditioned,
 	double bias_init)
 {
-	size_t embedding = 2 * FREQUENCIES * (step_conditioned ? 2 : 1);
+	size_t embedding = 2 * FREQUENCIES * (step_conditioned ? 2 : 1), *n = &net->n_params;
 
 	*net = (struct control_net){ .dim = dim,
 		.hidden = HIDDEN,
@@ -35,10 +35,10 @@ void control_net_layout(struct control_net *net, size_t dim, bool step_condition
 		.inner_clip = 100,
 		.outer_clip = 1e4,
 		.bias_init = bias_init };
-	net->phase = take(net, 1, FREQUENCIES);
-	take_layers(net, 3, (size_t[]){ embedding, HIDDEN, HIDDEN }, net->state_enc);
-	take_layers(net, 5, (size_t[]){ embedding, HIDDEN, HIDDEN, HIDDEN, dim }, net->grad_net);
-	take_layers(net, 4, (size_t[]){ dim + HIDDEN, HIDDEN, HIDDEN, dim }, net->trunk);
+	net->phase = take(n, 1, FREQUENCIES);
+	take_layers(n, 3, (size_t[]){ embedding, HIDDEN, HIDDEN }, net->state_enc);
+	take_layers(n, 5, (size_t[]){ embedding, HIDDEN, HIDDEN, HIDDEN, dim }, net->grad_net);
+	take_layers(n, 4, (size_t[]){ dim + HIDDEN, HIDDEN, HIDDEN, dim }, net->trunk);
 }
 
 /* A normal number restricted to two standard deviations, by trying columns of the counter. */
@@ -132,4 +132,156 @@ struct var control(const struct control_net *net, int set, struct var x, struct 
 	h = dense(gelu_tanh(h), set, net->trunk + 2);
 	h = dense(gelu_tanh(h), set, net->trunk + 4);
 	return add(clip(h, net->outer_clip), mul(grad, clip(feature, net->inner_clip)));
+}
+
+/* --- the networks of sde_sampler --------------------------------------------------------------- */
+
+static void take_time_embed(struct time_embed *net, size_t layers, size_t width, size_t cols,
+	size_t *n_params)
+{
+	size_t widths[TIME_EMBED_LAYERS_MAX + 1] = { 2 * width };
+
+	invariant(layers >= 1 && layers <= TIME_EMBED_LAYERS_MAX);
+	for (size_t i = 1; i < layers; i++)
+		widths[i] = width;
+	widths[layers] = cols;
+	net->layers = layers;
+	net->phase = take(n_params, 1, width);
+	take_layers(n_params, layers + 1, widths, net->dense);
+}
+
+void fourier_mlp_layout(struct fourier_mlp *net, size_t dim, bool step_conditioned, size_t width,
+	size_t *n_params)
+{
+	*net = (struct fourier_mlp){ .dim = dim, .step_conditioned = step_conditioned };
+	take_layers(n_params, 2, (size_t[]){ dim, width }, net->input);
+	take_time_embed(&net->time, 2, width, width, n_params);
+	if (step_conditioned)
+		take_time_embed(&net->step, 2, width, width, n_params);
+	take_layers(n_params, 4, (size_t[]){ width, width, width, dim }, net->dense);
+}
+
+void sde_net_layout(struct sde_net *net, enum control_form form, size_t dim, bool step_conditioned,
+	size_t width)
+{
+	*net = (struct sde_net){ .form = form };
+	fourier_mlp_layout(&net->base, dim, step_conditioned, width, &net->n_params);
+	if (form != CONTROL_CLIPPED)
+		take_time_embed(&net->score_scale, 4, width, 1, &net->n_params);
+}
+
+/* Kernels and biases of n layers: uniform within 1 / sqrt(inputs), PyTorch's default. */
+static void init_uniform(const struct slice *layers, size_t n, uint64_t seed, real *params)
+{
+	const struct rng r = { .seed = seed, .purpose = RNG_INIT };
+
+	for (size_t k = 0; k < 2 * n; k++) {
+		double bound = 1 / sqrt((double)layers[k & ~(size_t)1].rows);
+		size_t end = layers[k].offset + layers[k].rows * layers[k].cols;
+		for (size_t i = layers[k].offset; i < end; i++)
+			params[i] = (real)(bound * (2 * rng_uniform(r, 0, i, 0) - 1));
+	}
+}
+
+static void init_time_embed(const struct time_embed *net, uint64_t seed, real *params)
+{
+	const struct rng r = { .seed = seed, .purpose = RNG_INIT };
+
+	for (size_t i = net->phase.offset; i < net->phase.offset + net->phase.cols; i++)
+		params[i] = (real)rng_gauss(r, 0, i, 0);
+	init_uniform(net->dense, net->layers, seed, params);
+}
+
+/* Make a network's last layer that constant. */
+static void init_last(const struct slice layer[2], double value, real *params)
+{
+	init_constant(layer[0], 0, params);
+	init_constant(layer[1], value, params);
+}
+
+void fourier_mlp_init(const struct fourier_mlp *net, uint64_t seed, real *params)
+{
+	init_uniform(net->input, 1, seed, params);
+	init_time_embed(&net->time, seed, params);
+	if (net->step_conditioned)
+		init_time_embed(&net->step, seed, params);
+	init_uniform(net->dense, 3, seed, params);
+	init_last(net->dense + 4, 0, params);
+}
+
+void sde_net_init(const struct sde_net *net, uint64_t seed, real *params)
+{
+	fourier_mlp_init(&net->base, seed, params);
+	if (net->form == CONTROL_CLIPPED)
+		return;
+	init_time_embed(&net->score_scale, seed, params);
+	init_last(net->score_scale.dense + 2 * (net->score_scale.layers - 1),
+		net->form == CONTROL_LERP ? 1 : 0.01, params);
+}
+
+/* n layers, each after a GELU. */
+static struct var gelu_layers(struct var h, int set, const struct slice *layers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		h = dense(gelu_erf(h), set, layers + 2 * i);
+	return h;
+}
+
+struct var time_embed(const struct time_embed *net, int set, struct var tau)
+{
+	struct var features = fourier(tau, FREQUENCY_FIRST, FREQUENCY_LAST, set, net->phase);
+
+	return gelu_layers(dense(features, set, net->dense), set, net->dense + 2, net->layers - 1);
+}
+
+struct var fourier_mlp(const struct fourier_mlp *net, int set, struct var x, struct var t,
+	struct var d)
+{
+	struct var embedding = time_embed(&net->time, set, t);
+
+	graph_count_network(x.g);
+	if (net->step_conditioned)
+		embedding = add(embedding, time_embed(&net->step, set, d));
+	/* On a time grid the bias is a step's: its cost does not grow with the rows. */
+	struct var bias = add(param(x.g, set, net->input[1]), embedding);
+	return gelu_layers(linear(x, set, net->input[0], bias), set, net->dense, 3);
+}
+
+struct var lerp(struct var w, struct var a, struct var b)
+{
+	if (a.g == NULL)
+		return mul(w, b);
+	struct var part = mul(sub(constant(w.g, 1), w), a);
+	return b.g == NULL ? part : add(part, mul(w, b));
+}
+
+struct var control_clipped(const struct sde_net *net, int set, struct clips clips, struct var x,
+	struct var t, struct var d)
+{
+	return clip(fourier_mlp(&net->base, set, x, t, d), clips.model);
+}
+
+/* The score as controls see it. */
+static struct var scaled_score(const struct sde_net *net, int set, struct clips clips, struct var t,
+	struct var score)
+{
+	struct var s = time_embed(&net->score_scale, set, t);
+
+	return mul(clip(score, clips.score), clip(s, clips.model));
+}
+
+struct var control_score(const struct sde_net *net, int set, struct clips clips, struct var x,
+	struct var t, struct var d, struct var target_score)
+{
+	invariant(net->form == CONTROL_SCORE);
+	return add(control_clipped(net, set, clips, x, t, d),
+		scaled_score(net, set, clips, t, target_score));
+}
+
+struct var control_lerp(const struct sde_net *net, int set, struct clips clips, struct var x,
+	struct var t, struct var d, struct var sigma, struct var feature)
+{
+	invariant(net->form == CONTROL_LERP);
+	return add(control_clipped(net, set, clips, x, t, d),
+		mul(sigma, scaled_score(net, set, clips, t, feature)));
 }
