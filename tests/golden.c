@@ -15,6 +15,7 @@ static void (*const handlers[])(struct golden *g, const char *dir) = {
 	golden_targets,
 	golden_metrics,
 	golden_osds,
+	golden_scds,
 };
 
 enum { JSON_MAX = 256, TEXT_MAX = 512 };
@@ -98,6 +99,23 @@ bool golden_csv(struct golden *g, const char *dir, const char *file, struct csv 
 bool golden_csv_text(struct golden *g, const char *dir, const char *file, struct csv *out)
 {
 	return loaded(g, csv_read_text(out, claim(g, dir, file), g->arena));
+}
+
+char *golden_text(struct golden *g, const char *dir, const char *file)
+{
+	const char *path = claim(g, dir, file);
+	FILE *f = fopen(path, "r");
+	char *text = NULL, *copy = NULL;
+	size_t size = 0;
+
+	if (f != NULL && getdelim(&text, &size, '\0', f) >= 0)
+		copy = arena_strdup(g->arena, text);
+	else
+		golden_failed(g, "%s: cannot be read", path);
+	free(text);
+	if (f != NULL)
+		fclose(f);
+	return copy;
 }
 
 const json_t *golden_json(struct golden *g, const char *dir, const char *file)

@@ -18,6 +18,7 @@ struct golden;
 void golden_targets(struct golden *g, const char *dir);
 void golden_metrics(struct golden *g, const char *dir);
 void golden_osds(struct golden *g, const char *dir);
+void golden_scds(struct golden *g, const char *dir);
 
 /* --- files ------------------------------------------------------------------------------- */
 
@@ -34,6 +35,9 @@ bool golden_exists(struct golden *g, const char *dir, const char *file);
  *  False, after counting a failure, when it cannot be read. */
 bool golden_csv(struct golden *g, const char *dir, const char *file, struct csv *out);
 bool golden_csv_text(struct golden *g, const char *dir, const char *file, struct csv *out);
+
+/** DIR/FILE as it is. NULL, after counting a failure, when it cannot be read. */
+char *golden_text(struct golden *g, const char *dir, const char *file);
 
 /** DIR/FILE as JSON, freed when the handler returns. NULL, after counting a failure, when it cannot
  *  be read. */
