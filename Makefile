@@ -59,10 +59,11 @@ AGAIN = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(she
 .PHONY: all
 all: $(BUILD)/stride ## build the program, build/release/stride
 
+# Not into results/quick: that has the committed records that REPORT.md is made from.
 .PHONY: bench
 bench: deps ## set up, build, run configs/quick.yaml, print the leaderboard
 	$(Q)$(AGAIN) all
-	$(Q)$(BUILD)/stride run configs/quick.yaml
+	$(Q)$(BUILD)/stride run configs/quick.yaml --out results/bench
 
 .PHONY: test
 test: deps ## set up, build, run the tests
@@ -93,7 +94,7 @@ golden: deps ## compare with every fixture set below GOLDEN=DIR; STRICT=1: unkno
 	$(Q)GOLDEN="$(GOLDEN)" STRICT="$(STRICT)" sh tests/golden.sh
 
 .PHONY: report
-report: all ## make tables and figures of results/quick again, and REPORT.md from them
+report: all ## make REPORT.md again from the committed records, results/quick
 	$(Q)$(BUILD)/stride report results/quick --top REPORT.md
 
 .PHONY: deps
