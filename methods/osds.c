@@ -258,7 +258,7 @@ static struct var flow_step(const struct osds *o, int set, struct moment m, stru
 
 	*u = steer(o, set, m, x, &feature);
 	*volume = log_volume(o, m, x, *u, v);
-	return add(x, drift(m, x, *u, 0.5));
+	return whole(add(x, drift(m, x, *u, 0.5)));
 }
 
 /* Eq. 5: rows start at x with a time and a step length of their own. */

@@ -368,7 +368,7 @@ static void compare_optimiser(struct trial *t, const char *dir, const char *set,
 	}
 }
 
-/* --- OSDS -------------------------------------------------------------------------------------------- */
+/* --- OSDS ------------------------------------------------------------------------------------- */
 
 /* A column of one-number fields of a list of objects. */
 static double *column_of(const struct trial *t, const json_t *list, const char *key)
@@ -746,7 +746,7 @@ static void osds(struct golden *g, const char *dir, const char *set)
 	}
 }
 
-/* --- PIS and DDS -------------------------------------------------------------------------------------- */
+/* --- PIS and DDS ------------------------------------------------------------------------------ */
 
 static void compare_baseline_sampling(struct trial *t, const char *dir, const char *set)
 {
@@ -801,7 +801,7 @@ static void baseline(struct golden *g, const char *dir, const char *set, const c
 	compare_optimiser(&t, dir, set, "files_grad", "files_grad", -0.5, 0);
 }
 
-/* --- others -------------------------------------------------------------------------------------------- */
+/* --- others ----------------------------------------------------------------------------------- */
 
 static void optimiser_chain(struct golden *g, const json_t *j, const char *set, const char *chain,
 	enum clipping clip, double decay)

@@ -40,7 +40,7 @@ static double perf_median(void (*body)(void *context), void *context)
 	return n % 2 == 1 ? times[n / 2] : 0.5 * (times[n / 2 - 1] + times[n / 2]);
 }
 
-/* --- memory: the largest resident set since the last reset, where the system tells ------------------- */
+/* --- memory: the largest resident set since the last reset, where the system tells ------------ */
 
 static void reset_peak(void)
 {
@@ -67,7 +67,7 @@ static double peak_mb(void)
 	return kb / 1024;
 }
 
-/* --- sgemm -------------------------------------------------------------------------------------------- */
+/* --- sgemm ------------------------------------------------------------------------------------ */
 
 struct gemm {
 	float *a, *b, *c[64];
@@ -104,7 +104,7 @@ static double sgemm_rate(size_t threads, struct arena *a)
 	return 2e-9 * GEMM * GEMM * GEMM * (double)threads / perf_median(gemm_all, &g);
 }
 
-/* --- workloads ------------------------------------------------------------------------------------------ */
+/* --- workloads -------------------------------------------------------------------------------- */
 
 struct report {
 	json_t *workloads;
@@ -232,7 +232,7 @@ static void time_sampling(struct report *r, const char *method, const char *targ
 	arena_free(a);
 }
 
-/* --- the graph against a loop by hand ------------------------------------------------------------------- */
+/* --- the graph against a loop by hand --------------------------------------------------------- */
 
 struct duel {
 	struct graph *graph;
@@ -282,7 +282,7 @@ static void time_generality(struct report *r, json_t *ratios)
 	arena_free(a);
 }
 
-/* --- metrics ------------------------------------------------------------------------------------------------ */
+/* --- metrics ---------------------------------------------------------------------------------- */
 
 struct scoring {
 	const struct metric *metric;
@@ -321,7 +321,7 @@ static void time_metric(struct report *r, const char *metric)
 	arena_free(a);
 }
 
-/* --- main ------------------------------------------------------------------------------------------------------- */
+/* --- main ------------------------------------------------------------------------------------- */
 
 static void run_all(struct report *r)
 {

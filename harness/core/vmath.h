@@ -72,14 +72,14 @@ static inline float vm_exp2_near_0f(float r)
 	return p * r + 1.000000072f;
 }
 
-/** 1 / (1 + 2^-y) in float: absolute error below 2e-7. Saturates beyond |y| = 100. NaN gives a number:
+/** 1 / (1 + 2^-y) in float: absolute error below 2e-7. Saturates beyond |y| = 126. NaN gives a number:
  *  for use where y is made of a factor that carries the NaN on. */
 static inline float vm_logistic2f(float y)
 {
 	const float round = 12582912.0f;
-	float c = y < -100.0f ? 100.0f : -y;
+	float c = y < -126.0f ? 126.0f : -y;
 
-	c = c < -100.0f ? -100.0f : c;
+	c = c < -126.0f ? -126.0f : c;
 	float shifted = c + round;
 	float r = c - (shifted - round);
 	uint32_t power = vm_bits_of_float(vm_exp2_near_0f(r)) + (vm_bits_of_float(shifted) << 23);

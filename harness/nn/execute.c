@@ -96,8 +96,7 @@ static struct weighted weighted_of(const struct spot *s, const struct term *t)
 	return w;
 }
 
-/* --- leaves -------------------------------------------------------------------------------------
- */
+/* --- leaves ----------------------------------------------------------------------------------- */
 
 static void fill(real *out, double value)
 {
@@ -158,10 +157,13 @@ static void leaf_random(const struct spot *s, const struct node *n, int id, real
 		rng_normal(r, step, s->first_row, GRAPH_CHUNK, n->cols, out);
 	else
 		rng_rademacher(r, step, s->first_row, GRAPH_CHUNK, n->cols, out);
+	/* Lanes beyond the last row repeat it, as inputs do: they must not fail where it does not. */
+	for (size_t k = 0; k < n->cols; k++)
+		for (size_t i = s->rows; i < GRAPH_CHUNK; i++)
+			out[k * GRAPH_CHUNK + i] = out[k * GRAPH_CHUNK + s->rows - 1];
 }
 
-/* --- forwards
- * ------------------------------------------------------------------------------------- */
+/* --- forwards --------------------------------------------------------------------------------- */
 
 static const real *weights_of(const struct spot *s, const struct node *n)
 {
@@ -337,8 +339,7 @@ static void forward_list(const struct spot *s, const struct list *l)
 	}
 }
 
-/* --- backwards
- * ------------------------------------------------------------------------------------ */
+/* --- backwards -------------------------------------------------------------------------------- */
 
 static bool useful(const struct spot *s, int id)
 {
@@ -459,8 +460,7 @@ static void backward_list(const struct spot *s, const struct list *l)
 			backward_node(s, l->ids[i]);
 }
 
-/* --- captures
- * ---------------------------------------------------------------------------------------- */
+/* --- captures --------------------------------------------------------------------------------- */
 
 static void store(const struct capture *c, size_t at, double value)
 {
@@ -477,6 +477,7 @@ static void capture_rows(const struct spot *s, const struct capture *c, int id, 
 
 	for (size_t i = 0; i < s->rows; i++) {
 		size_t row = s->first_row + i;
+		invariant(c->at_step == NULL || c->at_step[row] < steps);
 		if (c->at_step != NULL && steps > 1 && c->at_step[row] != s->step)
 			continue;
 		size_t at = c->at_step != NULL || steps == 1 ? row : row * steps + s->step;
@@ -505,8 +506,7 @@ static void capture_region(const struct spot *s, enum region region)
 	}
 }
 
-/* --- a chunk of rows
- * ------------------------------------------------------------------------------- */
+/* --- a chunk of rows -------------------------------------------------------------------------- */
 
 static struct spot spot_of_rows(const struct run *r, size_t chunk)
 {
@@ -597,7 +597,7 @@ static void scan_backward(struct spot *s)
 			if (!p->places[id].useful)
 				continue;
 			int next = graph_root(r->g, n->in[1]);
-			if (p->places[next].useful)
+			if (p->places[next].useful && p->places[n->in[1]].active)
 				kernel_deposit(n->cols, grad_of(s, id), sink_of(s, id, 0, next));
 			if (p->places[id].zero)
 				memset(grad_of(s, id).p, 0, n->cols * GRAPH_CHUNK * sizeof(real));
@@ -671,8 +671,7 @@ static void row_chunk(void *context, size_t chunk)
 		chunk_backward(&s);
 }
 
-/* --- a chunk of steps
- * ------------------------------------------------------------------------------ */
+/* --- a chunk of steps ------------------------------------------------------------------------- */
 
 static struct spot spot_of_steps(const struct run *r, size_t chunk)
 {
@@ -723,8 +722,7 @@ static void step_chunk_backward(void *context, size_t chunk)
 	backward_list(&s, &p->steps);
 }
 
-/* --- a whole run
- * ------------------------------------------------------------------------------------- */
+/* --- a whole run ------------------------------------------------------------------------------ */
 
 static void count(const struct run *r)
 {

@@ -57,7 +57,7 @@ struct slice {
 /** field may be NULL for a graph without log_density and score. counts may be NULL. */
 struct graph *graph_new(struct arena *a, const struct field *field, struct counts *counts);
 
-/* --- leaves ------------------------------------------------------------------------------- */
+/* --- leaves ----------------------------------------------------------------------------------- */
 
 struct var constant(struct graph *g, double value);
 
@@ -78,7 +78,7 @@ struct var rademacher(struct graph *g, uint32_t purpose, size_t cols);
 /** A row vector of the parameter set `set` (0 is trained, the others are constant). */
 struct var param(struct graph *g, int set, struct slice s);
 
-/* --- operations ---------------------------------------------------------------------------- */
+/* --- operations ------------------------------------------------------------------------------- */
 
 struct var add(struct var a, struct var b);
 struct var sub(struct var a, struct var b);
@@ -106,13 +106,16 @@ struct var log_density(struct var x);
 struct var score(struct var x);
 /** The same value, constant under differentiation. */
 struct var stop(struct var a);
+/** The same value, read as one from here on: sums that contain it do not take its terms instead. */
+struct var whole(struct var a);
 /** The directional derivative (dy/dx) v, as new nodes that can themselves be differentiated. Values
- *  behind stop() are constant. v has the columns of x. */
+ *  behind stop() are constant. v has the columns of x; x is not a sum, unless whole() closed it
+ *  when it was made. */
 struct var jvp(struct var y, struct var x, struct var v);
 
 size_t var_cols(struct var a);
 
-/* --- scan ---------------------------------------------------------------------------------- */
+/* --- scan ------------------------------------------------------------------------------------- */
 
 /**
  * A loop of `steps` steps. Between scan_begin and scan_end the body is recorded once.
@@ -129,12 +132,13 @@ size_t var_cols(struct var a);
  */
 void scan_begin(struct graph *g, size_t steps);
 struct var scan_state(struct var start);
+/** next is made in the body, for each row, and is the next value of no other state. */
 void scan_next(struct var state, struct var next);
 struct var scan_total(struct var term);
 void scan_end(struct graph *g);
 struct var scan_last(struct var state);
 
-/* --- results ------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 /** Name a value, so that a run can capture it. Labels are unique in a graph; returns a. */
 struct var label(struct var a, const char *name);
@@ -145,7 +149,7 @@ void graph_loss(struct var a);
 /** Count one network evaluation a row (and step, when inside the scan) from here on. */
 void graph_count_network(struct graph *g);
 
-/* --- running ------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 /** Data for an input: row-major [rows][cols], in one of the two. */
 struct binding {
@@ -156,7 +160,8 @@ struct binding {
 
 /** Where to put a labelled value, row-major: [rows][cols], or [rows][steps][cols] for a value of
  *  the scan's body, or, with at_step [rows], [rows][cols] as it was at that step of each row. One
- * of f64 and as_real is set. One-column values outside the body are sums in double. */
+ * of f64 and as_real is set. Sums, dots and log densities outside the body are
+ * in double. */
 struct capture {
 	const char *label;
 	double *f64;

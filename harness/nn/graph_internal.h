@@ -72,6 +72,7 @@ struct node {
 	struct slice slice;
 	double *by_step; /* OP_BY_STEP [steps][cols] */
 	size_t by_steps;
+	bool closed;       /* OP_COMBINE: not folded into other sums */
 	const char *label; /* captured or bound under this name */
 };
 
@@ -120,8 +121,7 @@ struct sink {
 	bool row, add;
 };
 
-/* --- plan ---------------------------------------------------------------------------------------
- */
+/* --- plan ------------------------------------------------------------------------------------- */
 
 /** What a plan decides about one node. */
 struct place {
@@ -196,8 +196,7 @@ struct plan *plan_for(struct graph *g, bool gradient, const struct capture *capt
 size_t node_inputs(const struct node *n);
 int node_input(const struct node *n, size_t i);
 
-/* --- kernels
- * -------------------------------------------------------------------------------------- */
+/* --- kernels ---------------------------------------------------------------------------------- */
 
 /** One term of a combination as kernels see it. */
 struct weighted {

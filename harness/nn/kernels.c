@@ -224,8 +224,7 @@ void kernel_clip_back(size_t cols, const struct tile *grad, struct tile a, doubl
 	}
 }
 
-/* --- GELU
- * ------------------------------------------------------------------------------------------ */
+/* --- GELU ------------------------------------------------------------------------------------- */
 
 /* The tanh form is x s(z), s the logistic function, z = 2 sqrt(2/pi) (x + 0.044715 x^3). */
 static const real GELU_A = (real)1.5957691216057308, GELU_B = (real)0.044715;
@@ -317,8 +316,7 @@ void kernel_gelu(enum gelu_kind kind, int order, size_t n, const real *x, real *
 		gelu_lanes(GELU_TANH, order, n, x, out, next);
 }
 
-/* --- sums
- * -------------------------------------------------------------------------------------------- */
+/* --- sums ------------------------------------------------------------------------------------- */
 
 void kernel_dot(size_t cols, struct tile a, struct tile b, real *out)
 {
@@ -346,8 +344,7 @@ void kernel_dot_f64(size_t cols, struct tile a, struct tile b, double *out)
 	memcpy(out, sum, sizeof(sum));
 }
 
-/* --- layers
- * ------------------------------------------------------------------------------------------ */
+/* --- layers ----------------------------------------------------------------------------------- */
 
 /* In BLAS's column-major eyes a chunk [cols][chunk] is a matrix chunk x cols, and a kernel
  * [in][out] is out x in. */
@@ -429,8 +426,7 @@ void kernel_fourier_back(size_t n, const real *features, const real *grad, real 
 	}
 }
 
-/* --- moving
- * --------------------------------------------------------------------------------------------- */
+/* --- moving ----------------------------------------------------------------------------------- */
 
 void kernel_copy(size_t cols, struct tile from, real *out)
 {

@@ -134,7 +134,7 @@ struct var control(const struct control_net *net, int set, struct var x, struct 
 	return add(clip(h, net->outer_clip), mul(grad, clip(feature, net->inner_clip)));
 }
 
-/* --- the networks of sde_sampler --------------------------------------------------------------- */
+/* --- the networks of sde_sampler -------------------------------------------------------------- */
 
 static void take_time_embed(struct time_embed *net, size_t layers, size_t width, size_t cols,
 	size_t *n_params)

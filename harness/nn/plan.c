@@ -18,8 +18,7 @@ static struct place *place_of(const struct draft *d, int id)
 	return &d->p->places[id];
 }
 
-/* --- which nodes --------------------------------------------------------------------------------
- */
+/* --- which nodes ------------------------------------------------------------------------------ */
 
 static void mark_live(const struct draft *d, int id)
 {
@@ -114,8 +113,7 @@ static void sort_into_lists(const struct draft *d)
 	}
 }
 
-/* --- what the backward pass keeps and recomputes
- * --------------------------------------------------- */
+/* --- what the backward pass keeps and recomputes ---------------------------------------------- */
 
 static bool is_expensive(enum op op)
 {
@@ -210,8 +208,7 @@ static void decide_keeping(const struct draft *d)
 			list_add(&p->again, p->body.ids[i]);
 }
 
-/* --- where it lies
- * ----------------------------------------------------------------------------------- */
+/* --- where it lies ---------------------------------------------------------------------------- */
 
 static size_t take(size_t *used, size_t size)
 {
@@ -285,8 +282,7 @@ static void place_values(const struct draft *d)
 	}
 }
 
-/* --- who adds, who sets
- * ------------------------------------------------------------------------------- */
+/* --- who adds, who sets ----------------------------------------------------------------------- */
 
 struct adding {
 	const struct draft *d;
@@ -309,7 +305,8 @@ static void contribute(const struct adding *a, int from, size_t slot, int to)
 		}
 		return;
 	}
-	if (n->depends == ON_ROW && n->region == BODY && m->region == BEFORE)
+	/* What every step adds to: a total's term as well, if it was made before the scan. */
+	if (n->depends == ON_ROW && (n->region == BODY || n->op == OP_TOTAL) && m->region == BEFORE)
 		at->zero = true;
 	a->d->p->adds[(size_t)from * TERMS_MAX + slot] = a->has[to] || at->zero;
 	a->has[to] = true;
@@ -342,8 +339,11 @@ static void decide_adding(const struct draft *d)
 	/* A step's backward pass starts from its states' next values and its totals' terms. */
 	for (size_t i = 0; i < g->n; i++) {
 		const struct node *n = graph_node(g, (int)i);
-		if (p->places[i].useful && n->op == OP_STATE)
+		if (p->places[i].useful && n->op == OP_STATE && place_of(d, n->in[1])->active)
 			contribute(&a, (int)i, 0, graph_root(g, n->in[1]));
+	}
+	for (size_t i = 0; i < g->n; i++) {
+		const struct node *n = graph_node(g, (int)i);
 		if (p->places[i].useful && n->op == OP_TOTAL)
 			contribute(&a, (int)i, 0, graph_root(g, n->in[0]));
 	}
@@ -365,8 +365,7 @@ static void decide_adding(const struct draft *d)
 	contribute_all(&a, &p->steps);
 }
 
-/* --- making one
- * ------------------------------------------------------------------------------------- */
+/* --- making one ------------------------------------------------------------------------------- */
 
 static bool same_kind(const struct plan *p, bool gradient, const struct capture *captures, size_t n)
 {
@@ -411,7 +410,7 @@ struct plan *plan_for(struct graph *g, bool gradient, const struct capture *capt
 	for (size_t i = 0; i < n; i++) {
 		int id = graph_labelled(g, captures[i].label);
 		invariant(id != NONE);
-		p->labels[i] = captures[i].label;
+		p->labels[i] = graph_node(g, id)->label;
 		p->label_ids[i] = id;
 		mark_live(&d, id);
 	}

@@ -118,7 +118,7 @@ struct var input(struct graph *g, const char *name, size_t cols)
 	struct node n = leaf(OP_INPUT, ON_ROW, cols);
 
 	invariant(g->region == BEFORE);
-	n.label = name;
+	n.label = arena_strdup(g->arena, name);
 	return append(g, n);
 }
 
@@ -156,8 +156,7 @@ struct var param(struct graph *g, int set, struct slice s)
 	return append(g, n);
 }
 
-/* --- combinations -------------------------------------------------------------------------------
- */
+/* --- combinations ----------------------------------------------------------------------------- */
 
 /* A sum of terms under construction. */
 struct sum {
@@ -218,7 +217,7 @@ enum { FOLD_MAX = 3 };
 static bool sum_take(struct sum *s, struct var a, int coef, double number)
 {
 	struct node n = *node_of(a);
-	bool open = n.op == OP_COMBINE && n.cols == s->cols && n.n_terms <= FOLD_MAX &&
+	bool open = n.op == OP_COMBINE && !n.closed && n.cols == s->cols && n.n_terms <= FOLD_MAX &&
 		    n.depends == ON_ROW && n.region == s->g->region;
 
 	if (n.op == OP_CONSTANT && coef == NONE) {
@@ -310,8 +309,7 @@ struct var mul(struct var a, struct var b)
 	return append(a.g, (struct node){ .op = OP_MUL, .cols = cols, .in = { a.id, b.id } });
 }
 
-/* --- other operations ---------------------------------------------------------------------------
- */
+/* --- other operations ------------------------------------------------------------------------- */
 
 struct var clip(struct var a, double bound)
 {
@@ -400,9 +398,11 @@ struct var dot(struct var a, struct var b)
 	return append(a.g, (struct node){ .op = OP_DOT, .cols = 1, .in = { a.id, b.id } });
 }
 
-static struct var of_target(enum op op, struct var x, struct var v, size_t cols)
+/* One column, or with `vector` as many as the target has dimensions. */
+static struct var of_target(enum op op, struct var x, struct var v, bool vector)
 {
 	invariant(x.g->field != NULL && var_cols(x) == x.g->field->dim);
+	const size_t cols = vector ? x.g->field->dim : 1;
 	invariant(node_of(x)->depends == ON_ROW);
 	return append(x.g, (struct node){ .op = op, .cols = cols, .in = { x.id, v.id } });
 }
@@ -411,12 +411,12 @@ static const struct var no_var = { NULL, NONE };
 
 struct var log_density(struct var x)
 {
-	return of_target(OP_LOG_DENSITY, x, no_var, 1);
+	return of_target(OP_LOG_DENSITY, x, no_var, false);
 }
 
 struct var score(struct var x)
 {
-	return of_target(OP_SCORE, x, no_var, x.g->field->dim);
+	return of_target(OP_SCORE, x, no_var, true);
 }
 
 struct var stop(struct var a)
@@ -424,8 +424,13 @@ struct var stop(struct var a)
 	return append(a.g, unary(OP_STOP, a, var_cols(a)));
 }
 
-/* --- forward mode
- * --------------------------------------------------------------------------------- */
+/* --- forward mode ----------------------------------------------------------------------------- */
+
+struct var whole(struct var a)
+{
+	node_of(a)->closed = true;
+	return a;
+}
 
 /* Sum of two tangents, either of which may be absent. */
 static struct var join(struct var a, struct var b)
@@ -503,7 +508,7 @@ static struct var tangent_of(const struct tangents *t, struct node n)
 	case OP_LOG_DENSITY:
 		return dot(score(a), ta);
 	case OP_SCORE:
-		return of_target(OP_HVP, a, ta, n.cols);
+		return of_target(OP_HVP, a, ta, true);
 	default:
 		/* Derivatives across the scan, and third derivatives of a target. */
 		invariant(0 && "a tangent through this operation");
@@ -531,6 +536,7 @@ struct var jvp(struct var y, struct var x, struct var v)
 	struct graph *g = y.g;
 
 	invariant(x.g == g && v.g == g && var_cols(v) == var_cols(x) && x.id <= y.id);
+	invariant(node_of(x)->op != OP_COMBINE || node_of(x)->closed);
 	struct var *of = ARENA_NEW(g->arena, (size_t)y.id + 1, struct var);
 	bool *on_path = ARENA_NEW(g->arena, (size_t)y.id + 1, bool);
 	struct tangents t = { g, of };
@@ -542,8 +548,7 @@ struct var jvp(struct var y, struct var x, struct var v)
 	return of[y.id].g != NULL ? of[y.id] : scale(0, y);
 }
 
-/* --- scan
- * ------------------------------------------------------------------------------------------ */
+/* --- scan ------------------------------------------------------------------------------------- */
 
 void scan_begin(struct graph *g, size_t steps)
 {
@@ -567,7 +572,13 @@ void scan_next(struct var state, struct var next)
 {
 	struct node *n = node_of(state);
 
+	const struct node *m = graph_node(state.g, graph_root(state.g, next.id));
+
 	invariant(n->op == OP_STATE && n->in[1] == NONE && var_cols(next) == n->cols);
+	invariant(m->depends == ON_ROW && m->region == BODY && m->op != OP_STATE);
+	for (size_t i = 0; i < state.g->n; i++) /* each state has a next value of its own */
+		invariant(state.g->nodes[i].op != OP_STATE || state.g->nodes[i].in[1] == NONE ||
+			  graph_node(state.g, graph_root(state.g, state.g->nodes[i].in[1])) != m);
 	n->in[1] = next.id;
 }
 
@@ -614,8 +625,7 @@ struct var scan_last(struct var state)
 	return after_scan(OP_LAST, state);
 }
 
-/* --- results
- * --------------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 int graph_labelled(const struct graph *g, const char *name)
 {
@@ -631,7 +641,7 @@ struct var label(struct var a, const char *name)
 	invariant(graph_labelled(a.g, name) == NONE);
 	/* A node of its own, so that a value may have several names. */
 	struct var named = append(a.g, unary(OP_STOP, a, var_cols(a)));
-	node_of(named)->label = name;
+	node_of(named)->label = arena_strdup(a.g->arena, name);
 	return a;
 }
 
