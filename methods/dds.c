@@ -59,7 +59,8 @@ static struct moment moment_of_scan(const struct dds *s, struct graph *g, size_t
 	for (size_t i = 0; i < k; i++) {
 		size_t code = backwards ? i + 1 : k - i;
 		double beta = table[code];
-		v[i] = (double)code;
+		/* The code that training gave this time. */
+		v[i] = (double)code * (double)s->base.steps / (double)k;
 		v[k + i] = sqrt(1 - beta * beta);
 		v[2 * k + i] = beta * beta;
 		v[3 * k + i] = beta;
@@ -152,7 +153,7 @@ const METHOD(PLUGIN) = {
 	.paper = "Denoising Diffusion Samplers, arXiv 2302.13834; as in One-Step Diffusion "
 		 "Samplers, "
 		 "arXiv 2512.05251, and Beyond ELBOs, arXiv 2406.07423",
-	.version = 1,
+	.version = 2,
 	.state_size = sizeof(struct dds),
 	.options = options,
 	.presets = presets,

@@ -64,7 +64,7 @@ static struct schedule schedule_of(const struct pis *p, size_t k, bool backwards
 	for (size_t j = 0; j < k; j++) { /* in the order of the generation, code k - j */
 		size_t i = backwards ? k - 1 - j : j;
 		double t = (double)(k - j) / (double)k;
-		s.code[i] = (double)(k - j);
+		s.code[i] = t * (double)p->base.steps; /* the code that training gave this time */
 		s.keep[i] = 1 - t;
 		s.sigma[i] = schedule_cosine(t, p->sigma_min, p->sigma_max);
 		s.noise[i] = s.sigma[i] * sqrt(s.dt);
@@ -165,7 +165,7 @@ const METHOD(PLUGIN) = {
 	.title = "PIS",
 	.paper = "Path Integral Sampler, arXiv 2111.15141; as in One-Step Diffusion Samplers, "
 		 "arXiv 2512.05251, and Beyond ELBOs, arXiv 2406.07423",
-	.version = 1,
+	.version = 2,
 	.state_size = sizeof(struct pis),
 	.options = options,
 	.presets = presets,
