@@ -133,6 +133,7 @@ struct cell {
 	uint64_t seed;
 	struct arena *arena; /* lives as long as the cell */
 	struct counts counts;
+	double aside_seconds; /* spent on what is not sampling; see cell_sample_forward */
 	struct curve *curves; /* the harness's; see cell_curve */
 };
 
@@ -147,7 +148,8 @@ void cell_sample(struct cell *c, struct graph *g, const real *params, uint32_t r
 	struct draws *d);
 
 /** Run a recorded target-to-prior pass for d: a graph with the input "x_exact" and the label
- *  "log_w". Does nothing when d has no exact samples. */
+ *  "log_w". Does nothing when d has no exact samples. It serves the evidence alone, so its
+ *  evaluations and its time are not counted as the sampler's. */
 void cell_sample_forward(struct cell *c, struct graph *g, const real *params, uint32_t repeat,
 	struct draws *d);
 
@@ -176,6 +178,8 @@ struct draws {
 	const double *x_exact; /* [n][dim] */
 	double *log_w_forward; /* [n] */
 	bool no_forward;
+	/* The weights are of particles that share ancestors: one run gives no standard error. */
+	bool dependent;
 	/* Evidence lower bound that is not the mean of log_w (SMC); NaN otherwise. */
 	double elbo;
 };
@@ -247,6 +251,7 @@ struct scored {
 	const double *exact;         /* exact samples [n_exact][dim], or NULL */
 	const double *log_w;         /* [n] or NULL */
 	const double *log_w_forward; /* [n] or NULL */
+	bool dependent;              /* see struct draws */
 	double elbo;                 /* see struct draws */
 	const struct density *target;
 	struct log_z log_z;

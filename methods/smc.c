@@ -76,6 +76,13 @@ static const struct preset presets[] = {
 	{ "gmm40_2d", "sigma0=40,step0=0.2,step1=0.2" },
 	{ "gmm40_50d", "sigma0=40,step0=0.2,step1=0.2" },
 	{ "many_well_5", "step0=0.01,step1=0.001" },
+	{ "gmm10_2d", "sigma0=15" },
+	{ "student10_50d", "sigma0=15" },
+	{ "sonar", "step0=0.05,step1=0.001" },
+	{ "seeds", "step0=0.2,step1=0.05" },
+	{ "brownian", "step0=0.001,step1=0.05" },
+	{ "lgcp", "step0=0.01,step1=0.2" },
+	{ "planar_robot", "sigma0=2,step0=0.001,step1=0.01" },
 	{ 0 },
 };
 
@@ -147,6 +154,7 @@ static int run(const struct smc *s, struct cell *c, bool ladder, uint32_t repeat
 	particles_log_weights(p, d->log_w);
 	d->elbo = p->elbo;
 	d->no_forward = true;
+	d->dependent = true;
 	particles_resample(p, RESAMPLE_SYSTEMATIC, c->seed, repeat, 0);
 	particles_positions(p, d->x);
 	c->counts.target += p->evaluations;

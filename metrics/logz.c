@@ -20,31 +20,35 @@ static bool usable(const double *log_w, size_t n)
 	return true;
 }
 
-static void log_mean_w(const double *log_w, size_t n, int sign, struct value *out)
+/* Particles that share ancestors say nothing of the error of their mean. */
+static void log_mean_w(const struct scored *in, const double *log_w, int sign, struct value *out)
 {
+	const size_t n = in->n;
+
 	*out = (struct value){ .value = (double)NAN, .se = (double)NAN };
 	if (!usable(log_w, n))
 		return;
 	struct weight_stats s;
 	stats_weights(log_w, n, sign, &s);
-	*out = (struct value){ .value = sign * s.log_mean, .se = s.log_mean_se };
+	*out = (struct value){ .value = sign * s.log_mean,
+		.se = in->dependent ? (double)NAN : s.log_mean_se };
 }
 
 static int logz_rev(const struct scored *in, struct value *out)
 {
-	log_mean_w(in->log_w, in->n, 1, out);
+	log_mean_w(in, in->log_w, 1, out);
 	return OK;
 }
 
 static int logz_fwd(const struct scored *in, struct value *out)
 {
-	log_mean_w(in->log_w_forward, in->n, -1, out);
+	log_mean_w(in, in->log_w_forward, -1, out);
 	return OK;
 }
 
 static int delta_logz(const struct scored *in, struct value *out)
 {
-	log_mean_w(in->log_w, in->n, 1, out);
+	log_mean_w(in, in->log_w, 1, out);
 	out->value -= in->log_z.value;
 	out->se = hypot(out->se, in->log_z.se);
 	return OK;
