@@ -134,6 +134,8 @@ static void write_header(FILE *f, const char *prefix, struct kept kept)
 /* Step counts whose points are kept. */
 static bool keeps_points(const struct config *config, const struct plan_cell *c, size_t steps)
 {
+	if (c->n_steps > 0 && (steps == c->steps[0] || steps == c->steps[c->n_steps - 1]))
+		return true;
 	return config->keep_samples || steps <= 2 || steps == 8 || steps == 32 || steps == 128 ||
 	       c->n_steps == 1;
 }
@@ -285,9 +287,10 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 		d->x_exact = w->x_exact;
 		d->log_w_forward = w->log_w_forward;
 	}
+	w->cell.aside_seconds = 0;
 	double start = clock_seconds();
 	TRY(w->method->sample(w->state, &w->cell, r->pass, r->steps, r->repeat, d));
-	r->sample_seconds = clock_seconds() - start;
+	r->sample_seconds = clock_seconds() - start - w->cell.aside_seconds;
 	r->evaluations = (struct counts){ .network = w->cell.counts.network - before.network,
 		.target = w->cell.counts.target - before.target };
 	r->nonfinite = count_nonfinite(d->x, n, dim);
@@ -309,6 +312,7 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	in.log_w = d->log_w;
 	in.log_w_forward = d->no_forward ? NULL : d->log_w_forward;
 	in.elbo = d->elbo;
+	in.dependent = d->dependent;
 	in.seed = w->cell.seed;
 	r->scores = ARENA_NEW(w->arena, c->n_metrics, struct score);
 	for (size_t i = 0; i < c->n_metrics; i++) {

@@ -121,6 +121,26 @@ static void hash_settings(struct hash *h, const char *kind, const char *name,
 		hash_printf(h, "option %s=%s\n", r->settings[i].key, r->settings[i].value);
 }
 
+/* A file that an option of the target names changes its density by what is in it, not by its name. */
+static void hash_files(struct hash *h, const struct plan_target *t, struct arena *a)
+{
+	for (size_t i = 0; i < t->options.n; i++) {
+		const struct option *o = t->target->options;
+		while (strcmp(o->key, t->options.settings[i].key) != 0)
+			o++;
+		if (o->type != OPTION_TEXT || *t->options.settings[i].value == '\0')
+			continue;
+		FILE *f = fopen(data_path(t->options.settings[i].value, a), "rb");
+		if (f == NULL)
+			continue; /* the target's init says what is wrong with it */
+		char block[4096];
+		size_t n;
+		while ((n = fread(block, 1, sizeof(block), f)) > 0)
+			hash_bytes(h, block, n);
+		fclose(f);
+	}
+}
+
 static void hash_start(struct hash *h, const char *kind)
 {
 	hash_init(h);
@@ -135,23 +155,25 @@ static void hash_metrics(struct hash *h, const struct config *c, bool floors_onl
 				c->metrics[i]->version);
 }
 
-static void make_floor_key(struct plan_target *t, const struct config *c)
+static void make_floor_key(struct plan_target *t, const struct config *c, struct arena *a)
 {
 	struct hash h;
 
 	hash_start(&h, "floor");
 	hash_settings(&h, "target", t->target->name, &t->options);
+	hash_files(&h, t, a);
 	hash_printf(&h, "samples %zu\ndraws %zu\n", c->samples, c->floor_draws);
 	hash_metrics(&h, c, true);
 	hash_key(&h, t->floor_key);
 }
 
-static void make_cell_key(struct plan_cell *cell, const struct config *c)
+static void make_cell_key(struct plan_cell *cell, const struct config *c, struct arena *a)
 {
 	struct hash h;
 
 	hash_start(&h, "cell");
 	hash_settings(&h, "target", cell->target->target->name, &cell->target->options);
+	hash_files(&h, cell->target, a);
 	hash_settings(&h, "method", cell->method->name, &cell->options);
 	hash_printf(&h, "version %d\nseed %llu\nsamples %zu\nrepeats %zu\n", cell->method->version,
 		(unsigned long long)cell->seed, c->samples, c->repeats);
@@ -194,7 +216,7 @@ static int make_target(struct plan_target *t, const struct config *c,
 	for (size_t i = 0; i < c->n_metrics; i++)
 		t->floor = t->floor || c->metrics[i]->floor;
 	t->floor = t->floor && t->exact && c->floor_draws > 0;
-	make_floor_key(t, c);
+	make_floor_key(t, c, a);
 	return OK;
 }
 
@@ -297,7 +319,7 @@ static int make_cells(struct plan *p, struct plan_target *t, const struct config
 		cell.iterations = cell.method->iterations(state);
 	for (size_t i = 0; i < c->n_seeds; i++) {
 		cell.seed = c->seeds[i];
-		make_cell_key(&cell, c);
+		make_cell_key(&cell, c, a);
 		p->cells[p->n_cells++] = cell;
 	}
 	return OK;

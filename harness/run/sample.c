@@ -1,4 +1,5 @@
 /* What the sample() hooks of graph-based methods share. */
+#include "run/clock.h"
 #include "stride.h"
 
 void cell_sample(struct cell *c, struct graph *g, const real *params, uint32_t repeat,
@@ -30,6 +31,11 @@ void cell_sample_forward(struct cell *c, struct graph *g, const real *params, ui
 		.captures = &capture,
 		.n_captures = 1 };
 
-	if (d->x_exact != NULL)
-		graph_forward(g, &args);
+	if (d->x_exact == NULL)
+		return;
+	const struct counts before = c->counts;
+	double start = clock_seconds();
+	graph_forward(g, &args);
+	c->aside_seconds += clock_seconds() - start;
+	c->counts = before;
 }
