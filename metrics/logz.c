@@ -60,7 +60,7 @@ const METRIC(logz_rev) = {
 	.unit = "nats",
 	.paper = "Blessing et al. 2024, Beyond ELBOs",
 	.version = 1,
-	.better = BETTER_HIGHER,
+	.better = BETTER_NONE,
 	.needs = NEEDS_WEIGHTS,
 	.eval = logz_rev,
 };
@@ -82,7 +82,7 @@ const METRIC(logz_fwd) = {
 	.unit = "nats",
 	.paper = "Blessing et al. 2024, Beyond ELBOs",
 	.version = 1,
-	.better = BETTER_LOWER,
+	.better = BETTER_NONE,
 	.needs = NEEDS_FORWARD,
 	.eval = logz_fwd,
 };
@@ -104,7 +104,7 @@ const METRIC(delta_logz_df) = {
 	.unit = "nats",
 	.paper = "OSDS, evaluation code; signed here",
 	.version = 1,
-	.better = BETTER_ZERO,
+	.better = BETTER_NONE,
 	.needs = NEEDS_WEIGHTS | NEEDS_LOG_Z | NEEDS_DETFLOW,
 	.eval = delta_logz,
 };
