@@ -207,6 +207,7 @@ static void a_run_makes_records_and_report(void **state)
 	assert_true(output_has(f, "out", "2 run now, 0 there before"));
 	assert_true(output_has(f, "out", "GMM-9"));
 	assert_true(exists(in_folder(f, "results/config.yaml")));
+	assert_true(exists(in_folder(f, "results/grid.json")));
 	assert_true(exists(in_folder(f, "results/report/report.html")));
 	assert_int_equal(stride(f, "run %s/grid.yaml --out %s/results"), EXIT_DONE);
 	assert_true(output_has(f, "out", "0 run now, 2 there before"));

@@ -364,7 +364,8 @@ static void test_repeats_then_seeds(void **state)
 			    .method = "a",
 			    .title = "a",
 			    .seed = 1,
-			    .results = result("p", 4, 0, value("dist", 8, -1)) });
+			    .results = join(result("p", 4, 0, value("dist", 7, -1)),
+				    result("p", 4, 1, value("dist", 9, -1))) });
 	m = make(f);
 	e = estimate_of(&m, "a", 4, "dist");
 	/* Means of the seeds 2 and 8; standard error sqrt(18 / 2). */
@@ -568,6 +569,83 @@ static void test_variants_and_superseded(void **state)
 	assert_string_equal(m.model.series[0].label, "A [k=1]");
 	assert_string_equal(m.model.series[1].label, "A [k=2]");
 	assert_near(m.board->rows[1].values[0].mean, 3, 0); /* the newer one */
+	arena_free(m.arena);
+}
+
+/* Numbers of other sample sizes, repeats or step lists are not averaged nor take each other's place. */
+static void test_designs_are_apart(void **state)
+{
+	const struct folder *f = *state;
+	struct made m;
+
+	put_cell(f, &(struct spec){ .key = "1",
+			    .method = "a",
+			    .title = "A",
+			    .results = result("p", 4, 0, value("dist", 1, -1)) });
+	put_cell(f, &(struct spec){ .key = "2",
+			    .method = "a",
+			    .title = "A",
+			    .seed = 1,
+			    .results = join(result("p", 4, 0, value("dist", 3, -1)),
+				    result("p", 8, 0, value("dist", 5, -1))) });
+	put_cell(f, &(struct spec){ .key = "3",
+			    .method = "a",
+			    .title = "A",
+			    .date = "2026-02-02T00:00:00Z",
+			    .results = result("p", 4, 1, value("dist", 9, -1)) });
+	m = make(f);
+	assert_int_equal(m.records.superseded, 0);
+	assert_int_equal(m.model.n_series, 3);
+	assert_string_equal(m.model.series[1].label, "A p [repeats=1, steps=4 8]");
+	for (size_t i = 0; i < m.board->n_rows; i++)
+		assert_int_equal(m.board->rows[i].values[0].seeds, 1);
+	arena_free(m.arena);
+}
+
+/* What grid.json does not list is of other runs. */
+static void test_grid_lists_the_records(void **state)
+{
+	const struct folder *f = *state;
+	struct made m;
+
+	put_simple(f, "a", 0, "dist", 1, -1);
+	put_simple(f, "a", 1, "dist", 3, -1);
+	put_simple(f, "a", 2, "dist", 8, -1);
+	put_floor(f, 100);
+	write_file(f, "grid.json",
+		"{\"schema\": 1, \"kind\": \"grid\", \"cells\": [\"a1\", \"a0\", \"later\"], "
+		"\"floors\": []}");
+	m = make(f);
+	assert_int_equal(m.records.others, 1);
+	assert_near(estimate_of(&m, "a", 0, "dist")->mean, 2, 0);
+	assert_int_equal(m.records.n_floors, 0);
+	arena_free(m.arena);
+	write_file(f, "grid.json",
+		"{\"schema\": 1, \"kind\": \"grid\", \"cells\": [\"a2\"], \"floors\": "
+		"[\"toy\"]}");
+	m = make(f);
+	assert_near(estimate_of(&m, "a", 0, "dist")->mean, 8, 0);
+	assert_int_equal(m.records.n_floors, 1);
+	arena_free(m.arena);
+	write_file(f, "grid.json", "{\"schema\": 1, \"kind\": \"grid\", \"cells\": [7]}");
+	assert_int_equal(write_report(f, NULL, false), ERR_PARSE);
+}
+
+/* Of several floors the one for the board's sample size counts, wherever it stands. */
+static void test_floor_of_the_same_n(void **state)
+{
+	const struct folder *f = *state;
+	struct made m;
+
+	put_simple(f, "a", 0, "dist", 0.1, -1);
+	put_floor(f, 100);
+	write_file(f, "floors/zzz.json",
+		"{\"schema\": 1, \"kind\": \"floor\", \"target\": \"toy\", \"dim\": 2, "
+		"\"target_options\": {}, \"n\": 50, \"draws\": 5, \"metrics\": {}}");
+	m = make(f);
+	assert_non_null(m.board->floor);
+	assert_int_equal(m.board->floor->n, 100);
+	assert_true(estimate_of(&m, "a", 0, "dist")->within_floor);
 	arena_free(m.arena);
 }
 
@@ -926,6 +1004,9 @@ int main(void)
 		TEST(test_no_bound_without_log_z),
 		TEST(test_failures_are_counted),
 		TEST(test_variants_and_superseded),
+		TEST(test_designs_are_apart),
+		TEST(test_grid_lists_the_records),
+		TEST(test_floor_of_the_same_n),
 		TEST(test_versions_are_apart),
 		TEST(test_expected_files),
 		TEST(test_latex),

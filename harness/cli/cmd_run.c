@@ -138,8 +138,27 @@ static void leave(const void *context, const struct grid_summary *g, const struc
 	_exit(cli_fail());
 }
 
-static int run_grid(const struct plan *p, const struct run_request *q, const char *dir,
-	struct arena *a, int *code)
+/* The keys of all cells and floors that this configuration is about, for the report: the directory
+ * may hold records of others. whole: the plan before any part of it was selected. */
+static int save_keys(const struct store *s, const struct plan *whole)
+{
+	json_t *cells = json_array(), *floors = json_array(), *document;
+	int code;
+
+	for (size_t i = 0; i < whole->n_cells; i++)
+		json_array_append_new(cells, json_string(whole->cells[i].key));
+	for (size_t i = 0; i < whole->n_targets; i++)
+		if (whole->targets[i].floor)
+			json_array_append_new(floors, json_string(whole->targets[i].floor_key));
+	document = json_pack("{s:i, s:s, s:o, s:o}", "schema", STORE_SCHEMA, "kind", "grid",
+		"cells", cells, "floors", floors);
+	code = store_save(s, "grid.json", document);
+	json_decref(document);
+	return code;
+}
+
+static int run_grid(const struct plan *p, const struct plan *whole, const struct run_request *q,
+	const char *dir, struct arena *a, int *code)
 {
 	struct grid_options options = q->grid;
 	struct grid_summary g;
@@ -150,6 +169,8 @@ static int run_grid(const struct plan *p, const struct run_request *q, const cha
 	signals_install();
 	TRY(store_open_to_write(&s, dir, q->shard_k, q->shard_n));
 	*code = store_save_text(s, "config.yaml", p->config->text);
+	if (*code == OK)
+		*code = save_keys(s, whole);
 	if (*code == OK)
 		*code = grid_run(p, s, &options, &g, a);
 	store_close(s);
@@ -175,17 +196,21 @@ static int run_grid(const struct plan *p, const struct run_request *q, const cha
 static int run(const struct run_request *q, struct arena *a, int *code)
 {
 	struct config config;
-	struct plan plan;
+	struct plan plan, whole;
 
 	*code = EXIT_DONE;
 	TRY(config_load(&config, q->config, q->sets.items, q->sets.n, a));
 	TRY(plan_make(&plan, &config, q->only.items, q->only.n, a));
+	whole = plan;
+	/* What --only leaves out may lack its data here: then the grid is what can be run. */
+	if ((q->only.n > 0 || q->shard_n > 0) && plan_make(&whole, &config, NULL, 0, a) != OK)
+		TRY(plan_make(&whole, &config, q->only.items, q->only.n, a));
 	if (q->shard_n > 0)
 		plan_shard(&plan, q->shard_k, q->shard_n);
 	const char *dir = q->out != NULL ? q->out : arena_printf(a, "results/%s", config.name);
 	if (q->dry_run)
 		return dry_run(&plan, dir, &q->grid);
-	return run_grid(&plan, q, dir, a, code);
+	return run_grid(&plan, &whole, q, dir, a, code);
 }
 
 int cmd_run(int argc, char **argv)

@@ -614,8 +614,10 @@ static void find_board_floor(struct board *b, const struct records *r)
 	for (size_t i = 0; i < r->n_floors; i++) {
 		const struct floor_record *f = &r->floors[i];
 
+		/* One for another n is kept only to say so, and for its exact samples. */
 		if (!strcmp(f->target, b->target) && f->dim == b->dim &&
-			settings_equal(&f->target_options, &b->first->target_options))
+			settings_equal(&f->target_options, &b->first->target_options) &&
+			(!b->floor || f->n == b->n))
 			b->floor = f;
 	}
 }

@@ -481,6 +481,11 @@ void page_write(const struct model *m, const struct figures *figures, enum forma
 			"Samplers of unnormalised densities: %zu target%s, %zu cells (method, "
 			"target, options, seed): %s.",
 			m->n_boards, m->n_boards == 1 ? "" : "s", r->n_cells, state_counts(r, a)));
+	if (r->others)
+		paragraph(&p, arena_printf(a,
+				      "Left out: %zu records of other configurations in the same "
+				      "directory.",
+				      r->others));
 	if (r->superseded)
 		paragraph(&p, arena_printf(a,
 				      "Left out: %zu older records of the same settings and seed.",

@@ -207,6 +207,41 @@ static int get_values(const struct reader *r, const json_t *o, const json_t *ver
 	return OK;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const size_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* What was asked of a cell beside its options, as its results tell: cells that differ in it are not
+ * to be averaged. */
+static void find_design(struct record *c, struct arena *a)
+{
+	static const char *const keys[] = { "n", "repeats", "steps" };
+	enum { N = sizeof(keys) / sizeof(keys[0]) };
+	size_t *steps = arena_alloc(a, c->n_results, sizeof(*steps)), repeats = 0;
+	const char *text = "";
+
+	c->design = (struct settings){ 0 };
+	if (!c->n_results || strcmp(c->state, "ok"))
+		return;
+	for (size_t i = 0; i < c->n_results; i++) {
+		steps[i] = c->results[i].steps;
+		repeats = c->results[i].repeat >= repeats ? c->results[i].repeat + 1 : repeats;
+	}
+	qsort(steps, c->n_results, sizeof(*steps), by_number);
+	for (size_t i = 0; i < c->n_results; i++)
+		if (i == 0 || steps[i] != steps[i - 1])
+			text = arena_printf(a, "%s%s%zu", text, i ? " " : "", steps[i]);
+	c->design = (struct settings){ N, ARENA_NEW(a, N, struct setting) };
+	for (size_t k = 0; k < N; k++)
+		c->design.list[k].key = keys[k];
+	c->design.list[0].value = arena_printf(a, "%zu", c->results[0].n);
+	c->design.list[1].value = arena_printf(a, "%zu", repeats);
+	c->design.list[2].value = text;
+}
+
 static int get_results(const struct reader *r, const json_t *o, struct record *out)
 {
 	const json_t *list, *versions;
@@ -233,6 +268,7 @@ static int get_results(const struct reader *r, const json_t *o, struct record *o
 		TRY(get_number(r, e, "sample_seconds", &s->sample_seconds));
 		TRY(get_number(r, e, "score_seconds", &s->score_seconds));
 	}
+	find_design(out, r->arena);
 	return OK;
 }
 
@@ -480,13 +516,73 @@ static int list_json(const char *dir, size_t *n, const char ***names, struct are
 	return OK;
 }
 
-static int read_all(const char *dir, const char *folder, size_t size, read_one *get, size_t *n,
-	void **list, struct arena *a)
+/* --- the grid: which records belong to the run ----------------------------------------------- */
+
+struct grid_keys {
+	bool present; /* without a grid.json every record counts */
+	size_t n;
+	const char **keys; /* of cells and of floors, sorted */
+};
+
+static int get_keys(const struct reader *r, const json_t *o, void *out, size_t unused)
+{
+	static const char *const lists[] = { "cells", "floors" };
+	struct grid_keys *g = out;
+	const json_t *list[2];
+
+	(void)unused;
+	TRY(get_head(r, o, "grid"));
+	for (size_t k = 0; k < 2; k++)
+		TRY(get_part(r, o, lists[k], JSON_ARRAY, &list[k]));
+	g->keys = arena_alloc(r->arena, json_array_size(list[0]) + json_array_size(list[1]),
+		sizeof(*g->keys));
+	for (size_t k = 0; k < 2; k++)
+		for (size_t i = 0; i < json_array_size(list[k]); i++) {
+			const char *key = json_string_value(json_array_get(list[k], i));
+
+			if (!key)
+				return wrong(r, lists[k], "not a list of keys");
+			g->keys[g->n++] = arena_strdup(r->arena, key);
+		}
+	qsort(g->keys, g->n, sizeof(*g->keys), by_text);
+	g->present = true;
+	return OK;
+}
+
+static int read_keys(const char *dir, struct grid_keys *g, struct arena *a)
+{
+	const char *path = arena_printf(a, "%s/grid.json", dir);
+
+	*g = (struct grid_keys){ 0 };
+	return access(path, F_OK) ? OK : read_json(path, get_keys, g, 0, a);
+}
+
+/* Keep the names KEY.json whose key is listed. */
+static void keep_listed(const struct grid_keys *g, size_t *n, const char **names, struct arena *a)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; g->present && i < *n; i++) {
+		int stem = (int)(strlen(names[i]) - strlen(".json"));
+		const char *key = arena_printf(a, "%.*s", stem, names[i]);
+
+		if (g->n && bsearch(&key, g->keys, g->n, sizeof(*g->keys), by_text))
+			names[kept++] = names[i];
+	}
+	*n = g->present ? kept : *n;
+}
+
+/* left_out: how many are there that are not listed. */
+static int read_all(const char *dir, const char *folder, const struct grid_keys *g, size_t size,
+	read_one *get, size_t *n, void **list, size_t *left_out, struct arena *a)
 {
 	const char *path = arena_printf(a, "%s/%s", dir, folder);
 	const char **names;
 
 	TRY(list_json(path, n, &names, a));
+	*left_out = *n;
+	keep_listed(g, n, names, a);
+	*left_out -= *n;
 	*list = arena_zalloc(a, *n, size);
 	for (size_t i = 0; i < *n; i++)
 		TRY(read_json(arena_printf(a, "%s/%s", path, names[i]), get, *list, i, a));
@@ -541,7 +637,9 @@ static int same_cell(const struct record *a, const struct record *b)
 		order = strcmp(a->method, b->method);
 	if (!order)
 		order = settings_compare(&a->options, &b->options);
-	return order ? order : (a->seed > b->seed) - (a->seed < b->seed);
+	if (!order)
+		order = (a->seed > b->seed) - (a->seed < b->seed);
+	return order ? order : settings_compare(&a->design, &b->design);
 }
 
 /* Of the same settings and seed the newest comes first. */
@@ -581,6 +679,11 @@ static const struct settings *options_of(const struct record *r)
 	return &r->options;
 }
 
+static const struct settings *design_of(const struct record *r)
+{
+	return &r->design;
+}
+
 static const struct settings *target_options_of(const struct record *r)
 {
 	return &r->target_options;
@@ -610,7 +713,7 @@ static const char *variant_of(const struct records *r, const struct record *own,
 		bool differs = false;
 
 		for (size_t i = 0; i < r->n_cells && !differs; i++)
-			differs = peers(own, &r->cells[i]) &&
+			differs = peers(own, &r->cells[i]) && of(&r->cells[i])->n &&
 				  strcmp(setting_value(of(&r->cells[i]), s->key), s->value);
 		if (differs)
 			text = arena_printf(a, "%s%s%s=%s", text, *text ? ", " : "", s->key,
@@ -622,18 +725,22 @@ static const char *variant_of(const struct records *r, const struct record *own,
 int records_read(const char *dir, struct records *out, struct arena *a)
 {
 	const char *perf = arena_printf(a, "%s/perf.json", dir);
+	struct grid_keys grid;
+	size_t other_floors;
 	void *list;
 	FILE *f;
 
 	*out = (struct records){ .dir = dir };
-	TRY(read_all(dir, "cells", sizeof(struct record), get_cell, &out->n_cells, &list, a));
+	TRY(read_keys(dir, &grid, a));
+	TRY(read_all(dir, "cells", &grid, sizeof(struct record), get_cell, &out->n_cells, &list,
+		&out->others, a));
 	out->cells = list;
 	if (!out->n_cells)
 		return fail(ERR_IO,
 			"%s: no records there (%s/cells/*.json); `stride run` makes them", dir,
 			dir);
-	TRY(read_all(dir, "floors", sizeof(struct floor_record), get_floor, &out->n_floors, &list,
-		a));
+	TRY(read_all(dir, "floors", &grid, sizeof(struct floor_record), get_floor, &out->n_floors,
+		&list, &other_floors, a));
 	out->floors = list;
 	TRY(read_config(dir, &out->config, a));
 	f = fopen(perf, "r");
@@ -646,7 +753,12 @@ int records_read(const char *dir, struct records *out, struct arena *a)
 	for (size_t i = 0; i < out->n_cells; i++) {
 		struct record *c = &out->cells[i];
 
+		const char *design = variant_of(out, c, same_method, design_of, a);
+
 		c->variant = variant_of(out, c, same_method, options_of, a);
+		if (*design)
+			c->variant = arena_printf(a, "%s%s%s", c->variant, *c->variant ? ", " : "",
+				design);
 		c->target_variant = variant_of(out, c, same_target, target_options_of, a);
 	}
 	return OK;

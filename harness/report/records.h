@@ -6,7 +6,9 @@
 /**
  * The records of a results directory as structs: DIR/cells/KEY.json, DIR/floors/KEY.json,
  * DIR/config.yaml, DIR/perf.json. Everything lives in the arena of records_read. Numbers that a
- * record leaves out are NaN. Keys that the reader does not know are passed over.
+ * record leaves out are NaN. Keys that the reader does not know are passed over. Where there is a
+ * DIR/grid.json, written by `stride run`, only the cells and floors that it lists are read: the
+ * directory may hold those of other configurations too.
  */
 enum { RECORD_SCHEMA = 1 };
 
@@ -65,6 +67,7 @@ struct record {
 	size_t dim;
 	long seed;
 	struct settings options, target_options;
+	struct settings design; /* of an ok cell: points, repeats and step counts asked for */
 	struct log_z log_z;
 	double iterations;
 	size_t n_curves, n_results;
@@ -112,6 +115,7 @@ struct records {
 	struct record *cells; /* sorted by target, method, options, seed */
 	struct floor_record *floors;
 	size_t superseded;  /* cells left out: a newer record has the same settings and seed */
+	size_t others;      /* cells left out: grid.json does not list them */
 	const char *config; /* text of config.yaml, or NULL */
 	size_t n_workloads, n_sgemm, n_ratios; /* perf.json; all 0 without */
 	struct perf_workload *workloads;
