@@ -405,8 +405,8 @@ static void test_ties_of_one_seed(void **state)
 	struct made m;
 
 	put_simple(f, "a", 0, "cover", 0.9, 0.03);
-	put_simple(f, "b", 0, "cover", 0.86, 0.03); /* 0.04 <= 0.042, the joint error */
-	put_simple(f, "c", 0, "cover", 0.85, 0.03); /* 0.05 > 0.042 */
+	put_simple(f, "b", 0, "cover", 0.82, 0.03); /* 0.08 <= 1.96 * 0.0424, the joint error */
+	put_simple(f, "c", 0, "cover", 0.81, 0.03); /* 0.09 > 0.083 */
 	put_simple(f, "d", 0, "dist", 2, -1);
 	put_simple(f, "e", 0, "dist", 2, -1);
 	put_simple(f, "g", 0, "dist", 2.0001, -1);
@@ -433,10 +433,19 @@ static void test_floor_marks(void **state)
 
 	put_simple(f, "a", 0, "dist", 0.115, -1); /* the quantile itself is within */
 	put_simple(f, "b", 0, "dist", 0.1151, -1);
-	put_simple(f, "c", 0, "cover", 0.942, -1); /* the low quantile is 0.941 */
-	put_simple(f, "d", 0, "cover", 0.94, -1);
+	put_simple(f, "c", 0, "cover", 0.942, -1);
+	put_simple(f, "d", 0, "cover", 0.939, -1);
+	put_simple(f, "e", 0, "dist", 0.0911, -1); /* the low quantile is 0.091 */
+	put_simple(f, "g", 0, "dist", 0.0909, -1);
+	put_simple(f, "h", 0, "cover", 0.961, -1); /* two draws: from the one to the other */
 	put_floor(f, 100);
 	m = make(f);
+	assert_true(estimate_of(&m, "e", 0, "dist")->within_floor);
+	assert_true(estimate_of(&m, "e", 0, "dist")->best);
+	assert_false(estimate_of(&m, "g", 0, "dist")->within_floor);
+	assert_true(estimate_of(&m, "g", 0, "dist")->below_floor);
+	assert_false(estimate_of(&m, "g", 0, "dist")->best); /* the smallest, but not comparable */
+	assert_true(estimate_of(&m, "h", 0, "cover")->below_floor);
 	assert_true(estimate_of(&m, "a", 0, "dist")->within_floor);
 	assert_false(estimate_of(&m, "b", 0, "dist")->within_floor);
 	assert_true(estimate_of(&m, "c", 0, "cover")->within_floor);
@@ -538,7 +547,21 @@ static void test_failures_are_counted(void **state)
 	assert_near(e->mean, 0.12, 1e-15);
 	e = estimate_of(&m, "e", 0, "dist"); /* infinite is a result, and never best */
 	assert_true(isinf(e->mean) && e->seeds == 1 && !e->best);
-	assert_true(estimate_of(&m, "d", 0, "dist")->best);
+	assert_false(estimate_of(&m, "d", 0, "dist")->best); /* of itself alone */
+	arena_free(m.arena);
+}
+
+/* Where all are tied none is best. */
+static void test_no_best_of_equals(void **state)
+{
+	const struct folder *f = *state;
+	struct made m;
+
+	put_simple(f, "a", 0, "cover", 0.90, 0.03);
+	put_simple(f, "b", 0, "cover", 0.89, 0.03);
+	m = make(f);
+	assert_false(estimate_of(&m, "a", 0, "cover")->best);
+	assert_false(estimate_of(&m, "b", 0, "cover")->best);
 	arena_free(m.arena);
 }
 
@@ -1003,6 +1026,7 @@ int main(void)
 		TEST(test_bounds_above_log_z),
 		TEST(test_no_bound_without_log_z),
 		TEST(test_failures_are_counted),
+		TEST(test_no_best_of_equals),
 		TEST(test_variants_and_superseded),
 		TEST(test_designs_are_apart),
 		TEST(test_grid_lists_the_records),

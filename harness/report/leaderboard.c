@@ -3,10 +3,15 @@
 const char *const legend[] = {
 	"Mean ± standard error over seeds (repeats averaged within a seed); in parentheses the "
 	"standard error of a single run, where it is known.",
-	"Bold: best of the column, or tied with it (Welch t test, 5 %; with one seed: within the "
-	"joint standard error). Not ranked: the exact sampler, rows with failed seeds, ▲ and △.",
-	"~: within the noise floor, not worse than what exact samples score against exact samples "
-	"in 95 of 100 draws. The last row has the mean and the 95 % quantile of that score.",
+	"Bold: best of the column, or tied with it (Welch t test, 5 %; with one seed: within "
+	"1.96 joint standard errors); nothing where the best is told from no other. Not ranked: "
+	"estimates of log Z, columns of the deterministic flow, the exact sampler, rows with "
+	"failed "
+	"seeds, ‹, ▲ and △.",
+	"~: within the noise floor, between the 5 % and the 95 % quantile of what exact samples "
+	"score against exact samples. The last row has the mean and the 95 % quantile of that "
+	"score.",
+	"‹: below the floor: too concentrated, or a heavy tail missed; not comparable.",
 	"▲: a lower bound that exceeds log Z by more than 3 joint standard errors, so it is none. "
 	"△: it lies above log Z, and its standard error is not known.",
 	"†: some seeds diverged or failed, or the metric is undefined for them; the mean is over "
@@ -55,8 +60,8 @@ static struct table_cell estimate_cell(const struct estimate *e, const struct ro
 		c.text = number_text(e->mean, e->se, e->seeds == 1, a);
 	else if (e->missing)
 		c.text = "nan";
-	c.marks = (e->within_floor ? MARK_FLOOR : 0u) | (e->above_log_z ? MARK_ABOVE : 0u) |
-		  (e->above_unsure ? MARK_UNSURE : 0u);
+	c.marks = (e->within_floor ? MARK_FLOOR : 0u) | (e->below_floor ? MARK_BELOW : 0u) |
+		  (e->above_log_z ? MARK_ABOVE : 0u) | (e->above_unsure ? MARK_UNSURE : 0u);
 	if (e->missing) {
 		c.marks |= MARK_PARTIAL;
 		c.note = arena_printf(a, "%zu/%zu", e->seeds, row->ok);
@@ -353,7 +358,7 @@ struct table cost_table(const struct board *b, struct arena *a)
 {
 	static const char *const heads[] = { "network\nevaluations\na sample",
 		"target\nevaluations\na sample", "sampling\ns", "training\ns",
-		"training\nnetwork\nevaluations", "training\ntarget\nevaluations", "peak\nMB" };
+		"training\nnetwork\nevaluations", "training\ntarget\nevaluations" };
 	enum { N = sizeof(heads) / sizeof(heads[0]) };
 	struct table t = table_new(HEAD_COLS + N, b->n_rows, a);
 	const struct row *before = NULL;
@@ -369,7 +374,7 @@ struct table cost_table(const struct board *b, struct arena *a)
 		const struct row *row = &b->rows[i];
 		const double x[N] = { row->network_evaluations, row->target_evaluations,
 			row->sample_seconds, row->train_seconds, row->train_network_evaluations,
-			row->train_target_evaluations, row->peak_rss_mb };
+			row->train_target_evaluations };
 		struct table_cell *cells;
 
 		if (!row->selected || !row->ok)
@@ -486,10 +491,11 @@ static size_t metric_notes(const struct board *b, const char **lines, struct are
 			for (size_t f = 0; f < b->cells[i]->results[k].n_failures; f++) {
 				const struct record *c = b->cells[i];
 				const struct record_failure *x = &c->results[k].failures[f];
+				const char *pass = c->results[k].pass_title;
 
 				n = add_line(lines, n,
-					arena_printf(a, "† %s %s: %s: %s", method_name(c, a),
-						c->results[k].pass_title, x->metric, x->message));
+					arena_printf(a, "† %s%s%s: %s: %s", method_name(c, a),
+						*pass ? " " : "", pass, x->metric, x->message));
 			}
 	return n;
 }
@@ -541,7 +547,8 @@ void leaderboard_markdown(const struct board *b, FILE *out, struct arena *a)
 
 void leaderboard_latex(const struct board *b, FILE *out, struct arena *a)
 {
-	fputs("% Needs \\usepackage{booktabs}. $\\sim$: within the noise floor; $\\triangle$: "
+	fputs("% Needs \\usepackage{booktabs}. $\\sim$: within the noise floor; $\\langle$: "
+	      "below it, not comparable;\n% $\\triangle$: "
 	      "above "
 	      "log Z, no bound;\n% $\\dagger$: failed seeds; $\\ddagger$: timed beside other "
 	      "cells; bold: best or tied with it.\n",
@@ -569,12 +576,20 @@ static void csv_text(const char *text, FILE *out)
 	csv_field(text, out);
 }
 
+/* Empty without a step axis. */
+static void csv_steps(size_t steps, FILE *out)
+{
+	fputc(',', out);
+	if (steps)
+		fprintf(out, "%zu", steps);
+}
+
 void leaderboard_csv(const struct board *b, FILE *out, struct arena *a)
 {
 	(void)a;
 	fputs("target,method,variant,pass,steps,seeds_ok,seeds,metric,version,unit,n,seeds_used,"
 	      "mean,"
-	      "se,se_from,best,within_floor,above_log_z,floor_mean,floor_q95,log_z\n",
+	      "se,se_from,best,within_floor,below_floor,above_log_z,floor_mean,floor_q95,log_z\n",
 		out);
 	for (size_t i = 0; i < b->n_rows; i++)
 		for (size_t c = 0; c < b->n_columns; c++) {
@@ -588,7 +603,8 @@ void leaderboard_csv(const struct board *b, FILE *out, struct arena *a)
 			csv_text(row->series->method, out);
 			csv_text(row->series->variant, out);
 			csv_text(row->series->pass ? row->series->pass : "", out);
-			fprintf(out, ",%zu,%zu,%zu", row->steps, row->ok, row->total);
+			csv_steps(row->steps, out);
+			fprintf(out, ",%zu,%zu", row->ok, row->total);
 			csv_text(col->name, out);
 			fprintf(out, ",%d", col->version);
 			csv_text(col->unit, out);
@@ -596,7 +612,7 @@ void leaderboard_csv(const struct board *b, FILE *out, struct arena *a)
 			csv_number(e->mean, out);
 			csv_number(e->se, out);
 			csv_text(isnan(e->se) ? "" : e->seeds > 1 ? "seeds" : "run", out);
-			fprintf(out, ",%d,%d,%s", e->best, e->within_floor,
+			fprintf(out, ",%d,%d,%d,%s", e->best, e->within_floor, e->below_floor,
 				e->above_unsure  ? "?"
 				: e->above_log_z ? "1"
 						 : "0");
@@ -632,7 +648,8 @@ static void long_row(const struct record *c, const char *options, const struct r
 	csv_text(c->state, out);
 	if (r) {
 		csv_text(r->pass, out);
-		fprintf(out, ",%zu,%zu,%zu", r->steps, r->repeat, r->n);
+		csv_steps(r->steps, out);
+		fprintf(out, ",%zu,%zu", r->repeat, r->n);
 		csv_text(metric, out);
 		fprintf(out, ",%d,%.17g", version, value);
 		csv_number(se, out);

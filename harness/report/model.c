@@ -12,8 +12,13 @@ static const double tie_level = 0.05;
 static const double above_limit = 3, rounding = 1e-6;
 /* Mass on each side outside the floor's band. */
 static const double floor_tail = 0.05;
+/* Of fewer draws the band is from the smallest to the largest. */
+enum { FEW_DRAWS = 3 };
 /* Half-width in standard deviations of the band that holds 90 % of a normal. */
 static const double normal_90 = 1.6448536269514722;
+
+/* And of an interval that holds 95 %. */
+static const double normal_95 = 1.959963984540054;
 
 /* The order of columns; other metrics follow by name. Headlines first. */
 static const char *const column_order[] = { "sinkhorn_osds", "sinkhorn", "mmd_osds", "mmd_u", "emc",
@@ -88,8 +93,12 @@ static void find_floor(struct column *c, const struct board *b, struct arena *a)
 		c->floor_low = v->mean - normal_90 * v->sd;
 		c->floor_high = v->q95;
 		if (v->n_values) {
+			const double tail = v->n_values < FEW_DRAWS ? 0 : floor_tail;
+
 			memcpy(sorted, v->values, v->n_values * sizeof(*sorted));
-			c->floor_low = stats_quantile(sorted, v->n_values, floor_tail);
+			c->floor_low = stats_quantile(sorted, v->n_values, tail);
+			if (v->n_values < FEW_DRAWS)
+				c->floor_high = stats_quantile(sorted, v->n_values, 1);
 		}
 	}
 }
@@ -334,10 +343,12 @@ static void mark_floor(struct estimate *e, const struct column *c)
 		return;
 	switch (c->better) {
 	case BETTER_LOWER:
-		e->within_floor = e->mean <= c->floor_high;
+		e->below_floor = e->mean < c->floor_low;
+		e->within_floor = e->mean <= c->floor_high && !e->below_floor;
 		break;
 	case BETTER_HIGHER:
-		e->within_floor = e->mean >= c->floor_low;
+		e->below_floor = e->mean > c->floor_high;
+		e->within_floor = e->mean >= c->floor_low && !e->below_floor;
 		break;
 	case BETTER_ZERO:
 		e->within_floor = fabs(e->mean) <= fmax(fabs(c->floor_low), fabs(c->floor_high));
@@ -382,7 +393,7 @@ static bool ranked(const struct row *row, const struct estimate *e, const struct
 {
 	return !row->series->oracle && row->selected && row->ok == row->total &&
 	       e->seeds == row->ok && !e->missing && !e->above_log_z && !e->above_unsure &&
-	       isfinite(badness(e, c));
+	       !e->below_floor && isfinite(badness(e, c));
 }
 
 /* Values of either sign are as good as their distance from 0. */
@@ -405,13 +416,14 @@ static bool tied(const struct estimate *e, const struct estimate *best, const st
 	if (e->seeds > 1 && best->seeds > 1)
 		return welch_p(towards_better(e, c, a), e->seeds, towards_better(best, c, a),
 			       best->seeds) >= tie_level;
-	return isnan(joint) ? difference == 0 : difference <= joint;
+	return isnan(joint) ? difference == 0 : difference <= normal_95 * joint;
 }
 
 static void mark_best(struct board *b, size_t col, struct arena *a)
 {
 	const struct column *c = &b->columns[col];
 	const struct estimate *best = NULL;
+	bool beaten = false;
 
 	for (size_t i = 0; i < b->n_rows; i++) {
 		const struct estimate *e = &b->rows[i].values[col];
@@ -419,11 +431,19 @@ static void mark_best(struct board *b, size_t col, struct arena *a)
 		if (ranked(&b->rows[i], e, c) && (!best || badness(e, c) < badness(best, c)))
 			best = e;
 	}
-	for (size_t i = 0; best && i < b->n_rows; i++) {
+	if (!best)
+		return;
+	for (size_t i = 0; i < b->n_rows; i++) {
 		struct estimate *e = &b->rows[i].values[col];
 
-		e->best = ranked(&b->rows[i], e, c) && (e == best || tied(e, best, c, a));
+		if (!ranked(&b->rows[i], e, c))
+			continue;
+		e->best = e == best || tied(e, best, c, a);
+		beaten |= !e->best;
 	}
+	/* What is best of nothing, or tied with all, does not stand out. */
+	for (size_t i = 0; i < b->n_rows; i++)
+		b->rows[i].values[col].best &= beaten;
 }
 
 /* --- rows ------------------------------------------------------------------------------------ */
@@ -450,7 +470,7 @@ static double average_of(const struct average *m)
 static void row_costs(struct row *row, const struct board *b)
 {
 	struct average network = { 0 }, target = { 0 }, sample = { 0 }, train = { 0 };
-	struct average train_network = { 0 }, train_target = { 0 }, rss = { 0 };
+	struct average train_network = { 0 }, train_target = { 0 };
 
 	for (size_t i = 0; i < b->n_cells; i++) {
 		const struct record *c = b->cells[i];
@@ -469,7 +489,6 @@ static void row_costs(struct row *row, const struct board *b)
 		average_add(&train, c->cost.train_seconds);
 		average_add(&train_network, c->cost.train_network_evaluations);
 		average_add(&train_target, c->cost.train_target_evaluations);
-		average_add(&rss, c->cost.peak_rss_mb);
 		row->concurrent |= c->cost.concurrent;
 	}
 	row->network_evaluations = average_of(&network);
@@ -478,7 +497,6 @@ static void row_costs(struct row *row, const struct board *b)
 	row->train_seconds = average_of(&train);
 	row->train_network_evaluations = average_of(&train_network);
 	row->train_target_evaluations = average_of(&train_target);
-	row->peak_rss_mb = average_of(&rss);
 }
 
 static void row_seeds(struct row *row, const struct board *b)

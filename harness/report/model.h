@@ -30,7 +30,7 @@ struct column {
 	enum column_group group;
 	const struct metric *about;      /* NULL: this program does not know the metric */
 	const struct floor_value *floor; /* NULL: none, or made for another n */
-	double floor_low, floor_high;    /* the band that holds 90 % of it */
+	double floor_low, floor_high;    /* the band that holds 90 % of it; of few draws, all */
 };
 
 struct estimate {
@@ -38,10 +38,11 @@ struct estimate {
 	size_t missing;    /* seeds whose cell is ok but the metric failed or is not a number */
 	double *seed_mean; /* [seeds] */
 	double mean;
-	double se;     /* over seeds; with one seed that run's own; NaN: not known */
-	double own_se; /* from within the runs alone; NaN: not known */
-	bool best;     /* best of its column, or tied with it */
-	bool within_floor;
+	double se;         /* over seeds; with one seed that run's own; NaN: not known */
+	double own_se;     /* from within the runs alone; NaN: not known */
+	bool best;         /* best of its column, or tied with it */
+	bool within_floor; /* between the 5 % and the 95 % quantile of the floor */
+	bool below_floor;  /* "better" than exact samples: no quality, and not ranked */
 	bool above_log_z;  /* a lower bound that exceeds log Z by > 3 joint standard errors */
 	bool above_unsure; /* it lies above log Z, and its own error is not known */
 	double joint_se;   /* of that comparison; NaN when unsure */
@@ -54,7 +55,7 @@ struct row {
 	struct estimate *values; /* [columns]; seeds = 0: empty */
 	/* Means over seeds; NaN: not recorded. Evaluations are for one sample. */
 	double network_evaluations, target_evaluations, sample_seconds;
-	double train_seconds, train_network_evaluations, train_target_evaluations, peak_rss_mb;
+	double train_seconds, train_network_evaluations, train_target_evaluations;
 	bool concurrent; /* some of it was timed beside other cells */
 	bool selected;   /* shown in tables: every step count goes to the CSV and the figures */
 	const struct record *shown; /* the cell of the smallest ok seed; NULL: none */

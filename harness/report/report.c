@@ -164,7 +164,8 @@ int report_summary(const char *dir, FILE *out)
 		table_write(&t, FORMAT_TEXT, out);
 	}
 	if (code == OK)
-		fputs("\n* best or tied   ~ within the noise floor   ▲ above log Z: no bound"
+		fputs("\n* best or tied   ~ within the noise floor   ‹ below it: not comparable   "
+		      "▲ above log Z: no bound"
 		      "   △ so, error unknown   † failed seeds\n",
 			out);
 	arena_free(a);

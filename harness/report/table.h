@@ -19,6 +19,7 @@ enum mark {
 	MARK_PARTIAL = 4, /* a dagger */
 	MARK_SHARED = 8,  /* a double dagger */
 	MARK_UNSURE = 16, /* an open triangle */
+	MARK_BELOW = 32,  /* a single angle */
 };
 
 struct table_cell {
