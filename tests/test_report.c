@@ -879,10 +879,11 @@ static void test_without_gnuplot(void **state)
 static void test_failing_script(void **state)
 {
 	const struct folder *f = *state;
+	size_t size, undrawn = 0;
 	struct report_options o = { .metrics = known,
+		.undrawn = &undrawn,
 		.scripts = arena_strdup(texts, in_folder(f, "plots")) };
 	char *log = NULL, *page;
-	size_t size;
 
 	if (!have_gnuplot())
 		skip();
@@ -895,11 +896,53 @@ static void test_failing_script(void **state)
 	write_file(f, "plots/cost.gp", "x = 1\n");
 	assert_int_equal(report_write(f->path, &o), OK);
 	fclose(o.log);
+	assert_int_equal(undrawn, 1);
 	assert_non_null(strstr(log, "stride: figure curves-toy: gnuplot: "));
 	free(log);
 	page = read_file(in_folder(f, "report/REPORT.md"));
 	assert_null(strstr(page, "curves-toy.png"));
 	assert_non_null(strstr(page, "samples-toy.png"));
+	free(page);
+}
+
+/* Values that differ by less than the data files tell leave gnuplot a range. */
+static void test_nearly_equal_values(void **state)
+{
+	const struct folder *f = *state;
+	size_t undrawn = 9;
+	const struct report_options o = { .metrics = known, .undrawn = &undrawn };
+
+	if (!have_gnuplot())
+		skip();
+	put_cell(f, &(struct spec){ .key = "1",
+			    .method = "a",
+			    .title = "A",
+			    .results = join(result("p", 1, 0, value("dist", 1, -1)),
+				    result("p", 8, 0, value("dist", 1 + 1e-12, -1))) });
+	assert_int_equal(report_write(f->path, &o), OK);
+	assert_int_equal(undrawn, 0);
+	assert_true(exists(in_folder(f, "report/figures/steps-toy-samples.png")));
+}
+
+/* Stopped while figures are drawn: the pages stay as they were. */
+static void test_interrupted(void **state)
+{
+	const struct folder *f = *state;
+	int status;
+	pid_t child;
+
+	put_toy(f);
+	mkdir(in_folder(f, "report"), 0777);
+	write_file(f, "report/REPORT.md", "old");
+	child = fork(); /* there is no way back from a stop */
+	if (child == 0) {
+		parallel_stop();
+		_exit(write_report(f, NULL, true) == ERR_INTERRUPTED ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	char *page = read_file(in_folder(f, "report/REPORT.md"));
+	assert_string_equal(page, "old");
 	free(page);
 }
 
@@ -1039,6 +1082,8 @@ int main(void)
 		TEST(test_figures),
 		TEST(test_without_gnuplot),
 		TEST(test_failing_script),
+		TEST(test_nearly_equal_values),
+		TEST(test_interrupted),
 		TEST(test_top_page),
 		TEST(test_nothing_there),
 		TEST(test_malformed_records),

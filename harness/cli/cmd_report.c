@@ -9,7 +9,8 @@ int cmd_report(int argc, char **argv)
 		"Make tables, figures and pages of a results directory anew, from its records "
 		"alone",
 		1, 1 };
-	struct report_options o = { 0 };
+	size_t undrawn = 0;
+	struct report_options o = { .undrawn = &undrawn };
 	const struct flag flags[] = {
 		{ "top", 0, FLAG_TEXT, &o.top, "FILE", "write the report as this file too" },
 		{ "no-figures", 0, FLAG_BOOL, &o.no_figures, NULL, "tables and pages only" },
@@ -25,7 +26,9 @@ int cmd_report(int argc, char **argv)
 	else if (code == OK)
 		code = cli_report(words.items[0], &o);
 	arena_free(a);
-	return code == OK ? EXIT_DONE : cli_fail();
+	if (code != OK)
+		return cli_fail();
+	return undrawn ? EXIT_CELLS : EXIT_DONE;
 }
 
 int cli_report(const char *dir, const struct report_options *o)

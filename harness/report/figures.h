@@ -27,8 +27,9 @@ int figures_prepare(const struct model *m, const char *folder, struct figures *o
 	struct arena *a);
 
 /** Run gnuplot on all of them, some at a time. What cannot be drawn is told to o->log and stays
- *  undrawn: gnuplot missing once, a failure for each figure. */
-void figures_draw(struct figures *f, const char *folder, const struct report_options *o,
+ *  undrawn: gnuplot missing once, a failure for each figure; the failures are counted too.
+ *  ERR_INTERRUPTED: parallel_stop was called meanwhile. */
+int figures_draw(struct figures *f, const char *folder, const struct report_options *o,
 	struct arena *a);
 
 #endif

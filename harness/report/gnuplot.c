@@ -107,6 +107,8 @@ static bool finish(struct figure *f, pid_t pid, const char *folder, FILE *log, s
 			unlink(path);
 			return false;
 		}
+		if (parallel_stopping())
+			return true;
 		fprintf(log, "stride: figure %s: gnuplot: %s; all it said is in %s\n", f->name,
 			line[0] ? line : "failed", path);
 		return true;
@@ -126,7 +128,7 @@ static const char *find_scripts(const struct report_options *o, struct arena *a)
 	return arena_printf(a, "%.*s", (int)(strrchr(style, '/') - style), style);
 }
 
-void figures_draw(struct figures *f, const char *folder, const struct report_options *o,
+int figures_draw(struct figures *f, const char *folder, const struct report_options *o,
 	struct arena *a)
 {
 	FILE *log = o->log ? o->log : stderr;
@@ -134,7 +136,7 @@ void figures_draw(struct figures *f, const char *folder, const struct report_opt
 	char **environment = child_environment(a);
 	const size_t at_once = parallel_threads();
 	pid_t *pid = ARENA_NEW(a, f->n, pid_t);
-	size_t begun = 0;
+	size_t begun = 0, failed = 0;
 	bool found = true;
 
 	/* A queue: the oldest is waited for, so that no more than at_once run. */
@@ -147,9 +149,16 @@ void figures_draw(struct figures *f, const char *folder, const struct report_opt
 		if (done == begun)
 			break;
 		found &= finish(&f->list[done], pid[done], folder, log, a);
+		failed += found && !f->list[done].drawn;
 	}
+	if (o->undrawn)
+		*o->undrawn = failed;
+	if (parallel_stopping())
+		return fail(ERR_INTERRUPTED, "interrupted: the report was not finished; `stride "
+					     "report` makes it from the records");
 	if (!found)
 		fputs("stride: no figures: gnuplot cannot be started; on Debian and Ubuntu: "
 		      "apt install gnuplot-nox\n",
 			log);
+	return OK;
 }

@@ -174,7 +174,9 @@ void plot_axis(struct plot *p, size_t panel, struct span *s, bool may_log, struc
 		low = asinh(low / unit);
 		high = asinh(high / unit);
 	} else {
-		pad = high > low ? 0.08 * (high - low) : fmax(0.1 * fabs(high), 1e-3);
+		/* Values that are equal at the digits written here must not give an empty range. */
+		pad = high > low ? fmax(0.08 * (high - low), 1e-6 * fmax(1, fabs(high)))
+				 : fmax(0.1 * fabs(high), 1e-3);
 		low -= pad;
 		high += pad;
 	}

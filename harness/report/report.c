@@ -131,7 +131,7 @@ static int write_all(struct job *j, const char *dir)
 		TRY(folder_make(arena_printf(a, "%s/data", j->folder)));
 		TRY(folder_make(arena_printf(a, "%s/figures", j->folder)));
 		TRY(figures_prepare(&j->model, j->folder, &j->figures, a));
-		figures_draw(&j->figures, j->folder, j->options, a);
+		TRY(figures_draw(&j->figures, j->folder, j->options, a));
 	}
 	return write_pages(j);
 }
