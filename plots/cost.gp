@@ -8,10 +8,13 @@ load ARG0[1:strlen(ARG0) - strlen("cost.gp")]."style.gp"
 load ARG1.".par"
 data = ARG1.".dat"
 
-key_rows = (series + key_columns - 1) / key_columns
-width = 10.6
+# Two entries beside the series: the front and the floor.
+key_rows = (series + 2 + key_columns - 1) / key_columns
+columns = panels < 2 ? 1 : 2
+rows = (panels + columns - 1) / columns
+width = 8.6
 top = 0.42 + 0.2 * key_rows
-height = 3.0 + top
+height = 3.0 * rows + top
 
 block(p, s) = sprintf("index \"p%d s%d points;\"", p, s)
 look(s) = sprintf("lc rgb \"%s\" pt %d ps 0.8 lw 1.2", color_of(series_place[s]), shape_of(series_place[s]))
@@ -22,9 +25,9 @@ label_place(s) = s % 3 == 1 ? "left offset 0.6,0.5" : s % 3 == 2 ? "left offset 
 do for [format in formats] {
 	eval terminal_for(format, width, height)
 	set output ARG2.".".format
-	set multiplot layout 1, panels \
+	set multiplot layout rows, columns \
 		margins screen 0.95 / width, 1 - 0.2 / width, 0.6 / height, 1 - top / height - 0.1 / height \
-		spacing screen 0.75 / width, 0.1
+		spacing screen 0.75 / width, 0.65 / height
 	set label 1 title at screen 0.5, 1 - 0.2 / height center font ",11"
 	set logscale x
 	set format x "%g"
@@ -32,7 +35,7 @@ do for [format in formats] {
 		eval y_axis(p)
 		set xrange [panel_left[p]:panel_right[p]]
 		set xlabel panel_title[p] offset 0, 0.3
-		if (p == 1) { set label 2 y_title at screen 0.17 / width, screen 0.6 / height + 0.5 * (1 - (top + 0.7) / height) center rotate }
+		if (p == 1) { set label 2 y_title at screen 0.17 / width, screen 0.5 - 0.5 * (top - 0.5) / height center rotate }
 		set key off
 		if (p == 1) {
 			eval key_above(1 - 0.36 / height, key_rows)
@@ -47,6 +50,12 @@ do for [format in formats] {
 			command = command.", data ".block(p, s)." using 1:2:3:4 with yerrorbars ".look(s)." notitle"
 			if (p == 1) {
 				command = command.", keyentry with linespoints dt ".dash_of(series_place[s])." ".look(s)." title series_title[".s."]"
+			}
+		}
+		if (p == 1) {
+			command = command.", keyentry with lines lw 3 lc rgb front_color title \"Pareto front\""
+			if (floor_high == floor_high) {
+				command = command.", keyentry with lines lw 8 lc rgb floor_color title \"noise floor\""
 			}
 		}
 		do for [s = 1:series] {

@@ -241,7 +241,7 @@ static void put_toy(const struct folder *f)
 	write_file(f, "perf.json",
 		"{\"sgemm_gflops\": {\"1\": 100}, \"workloads\": [{\"workload\": \"a/b/train\", "
 		"\"threads\": 1, \"ms\": 12.5, \"flops\": 1e9, \"efficiency\": 0.8, "
-		"\"peak_rss_mb\": 90}], \"ratios\": {\"graph\": 1.1}}");
+		"\"peak_rss_mb\": 90}], \"graph_over_hand_loop\": {\"1\": 1.1}}");
 }
 
 static int write_report(const struct folder *f, FILE *log, bool figures)
@@ -327,7 +327,8 @@ static void test_numbers_as_text(void **state)
 		{ -1234567, 1000, false, "(-1.2346 ± 0.0010)e+06" },
 		{ 3.2e-7, nan_, false, "3.200e-07" },
 		{ 2, 0, false, "2.000 ± 0" },
-		{ -0.121121, 2e-17, true, "-0.1211210 (2e-17)" },
+		{ -0.121121, 2e-17, true, "-0.1211210 (<0.0000001)" },
+		{ -37447100, 1, true, "(-3.744710 (<0.000001))e+07" },
 		{ inf, nan_, false, "inf" },
 		{ -inf, nan_, false, "-inf" },
 		{ nan_, 1, false, "nan" },
@@ -970,7 +971,8 @@ static void test_top_page(void **state)
 	assert_int_equal(report_write(deep.path, &o), OK);
 	page = read_file(other);
 	assert_non_null(strstr(page, "](../results/q/report/long.csv)"));
-	assert_non_null(strstr(page, "a/b/train")); /* the perf table */
+	assert_non_null(strstr(page, "a/b/train"));    /* the perf table */
+	assert_non_null(strstr(page, "| 1 | 1.10 |")); /* the graph against the hand-written loop */
 	assert_non_null(strstr(page, "methods: [a, b]"));
 	free(page);
 }

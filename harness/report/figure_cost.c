@@ -3,13 +3,15 @@
 
 #include <stdlib.h>
 
-enum cost_kind { COST_EVALUATIONS, COST_SAMPLING, COST_TOTAL, COST_KINDS };
+enum cost_kind { COST_NETWORK, COST_TARGET, COST_SAMPLING, COST_TOTAL, COST_KINDS };
 
 static double cost_of(const struct row *row, enum cost_kind kind)
 {
 	switch (kind) {
-	case COST_EVALUATIONS:
-		return row->network_evaluations + row->target_evaluations;
+	case COST_NETWORK:
+		return row->network_evaluations;
+	case COST_TARGET:
+		return row->target_evaluations;
 	case COST_SAMPLING:
 		return row->sample_seconds;
 	case COST_TOTAL:
@@ -72,11 +74,11 @@ static bool is_end(const struct board *b, size_t i)
 }
 
 static size_t put_costs(struct plot *p, const struct board *b, const struct series *s, size_t place,
-	size_t column, enum cost_kind kind, struct cost_point *points, struct span *y)
+	size_t column, enum cost_kind kind, size_t panel, struct cost_point *points, struct span *y)
 {
 	size_t n = 0;
 
-	plot_block(p, "p%d s%zu points", (int)kind + 1, place + 1);
+	plot_block(p, "p%zu s%zu points", panel + 1, place + 1);
 	for (size_t i = 0; i < b->n_rows; i++) {
 		const struct row *row = &b->rows[i];
 		const struct estimate *e = &row->values[column];
@@ -96,6 +98,25 @@ static size_t put_costs(struct plot *p, const struct board *b, const struct seri
 	return n;
 }
 
+static bool any_cost(const struct row *row, size_t column)
+{
+	bool any = false;
+
+	for (int kind = 0; kind < COST_KINDS; kind++)
+		any |= has_cost(row, column, (enum cost_kind)kind);
+	return any;
+}
+
+/* Has any row this cost? SMC, say, has no network. */
+static bool kind_occurs(const struct board *b, size_t column, enum cost_kind kind)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < b->n_rows; i++)
+		any |= has_cost(&b->rows[i], column, kind);
+	return any;
+}
+
 /* The series that have points to show; how many points in all. */
 static size_t pick_series(const struct model *m, const struct board *b, size_t column,
 	const struct series **series, size_t *n_series)
@@ -107,8 +128,7 @@ static size_t pick_series(const struct model *m, const struct board *b, size_t c
 		size_t n = 0;
 
 		for (size_t i = 0; i < b->n_rows; i++)
-			n += b->rows[i].series == &m->series[s] &&
-			     has_cost(&b->rows[i], column, COST_EVALUATIONS);
+			n += b->rows[i].series == &m->series[s] && any_cost(&b->rows[i], column);
 		if (n)
 			series[(*n_series)++] = &m->series[s];
 		total += n;
@@ -117,17 +137,19 @@ static size_t pick_series(const struct model *m, const struct board *b, size_t c
 }
 
 static void write_panel(struct plot *p, const struct board *b, const struct column *c,
-	enum cost_kind kind, size_t n_series, const struct series *const *series, struct arena *a)
+	enum cost_kind kind, size_t panel, size_t n_series, const struct series *const *series,
+	struct arena *a)
 {
-	static const char *const titles[COST_KINDS] = { "network + target evaluations a sample",
-		"sampling time, training apart (s)", "training + sampling time (s)" };
+	static const char *const titles[COST_KINDS] = { "network evaluations a sample",
+		"target evaluations a sample", "sampling time, training apart (s)",
+		"training + sampling time (s)" };
 	struct cost_point *points = arena_alloc(a, b->n_rows, sizeof(*points));
 	struct span y = { 0, arena_alloc(a, 2 * b->n_rows + 1, sizeof(double)) };
-	const size_t panel = (size_t)kind;
 	size_t n = 0;
 
 	for (size_t s = 0; s < n_series; s++)
-		n += put_costs(p, b, series[s], s, (size_t)(c - b->columns), kind, points + n, &y);
+		n += put_costs(p, b, series[s], s, (size_t)(c - b->columns), kind, panel,
+			points + n, &y);
 	if (c->floor)
 		span_add(&y, c->floor_high);
 	put_front(p, panel, points, n); /* sorts them */
@@ -144,7 +166,7 @@ int figure_cost(const struct model *m, const struct board *b, const char *folder
 	const char *name = arena_printf(a, "cost-%s", b->slug);
 	const struct series **series = arena_alloc(a, m->n_series, sizeof(*series));
 	const char *quality_title;
-	size_t n_series;
+	size_t n_series, panels = 0;
 	struct plot p;
 
 	if (!c || pick_series(m, b, (size_t)(c - b->columns), series, &n_series) < 2)
@@ -156,11 +178,15 @@ int figure_cost(const struct model *m, const struct board *b, const char *folder
 	plot_number(&p, "floor_low", c->floor ? fmax(c->floor_low, 1e-12) : (double)NAN);
 	plot_number(&p, "floor_high", c->floor ? c->floor_high : (double)NAN);
 	plot_series(&p, n_series, series, a);
-	plot_axes(&p, COST_KINDS);
+	for (int kind = 0; kind < COST_KINDS; kind++)
+		panels += kind_occurs(b, (size_t)(c - b->columns), (enum cost_kind)kind);
+	plot_axes(&p, panels);
+	panels = 0;
 	plot_array(&p, "panel_left", COST_KINDS);
 	plot_array(&p, "panel_right", COST_KINDS);
 	for (int kind = 0; kind < COST_KINDS; kind++)
-		write_panel(&p, b, c, (enum cost_kind)kind, n_series, series, a);
+		if (kind_occurs(b, (size_t)(c - b->columns), (enum cost_kind)kind))
+			write_panel(&p, b, c, (enum cost_kind)kind, panels++, n_series, series, a);
 	figures_add(out, b, "cost.gp", name,
 		arena_printf(a,
 			"%s: %s against cost (seconds for n = %zu). Grey stairs: the Pareto "

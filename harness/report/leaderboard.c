@@ -211,6 +211,14 @@ static struct table pick_table(const struct board *b, const struct pick *p, enum
 	return t;
 }
 
+static bool one_seed(const struct board *b)
+{
+	for (size_t i = 0; i < b->n_rows; i++)
+		if (b->rows[i].total > 1)
+			return false;
+	return true;
+}
+
 struct table leaderboard_table(const struct board *b, enum column_group group, struct arena *a)
 {
 	static const char *const names[GROUP_COUNT] = { "samples", "evidence",
@@ -225,6 +233,8 @@ struct table leaderboard_table(const struct board *b, enum column_group group, s
 	t.caption = arena_printf(a, "%s: %s", b->title, names[group]);
 	if (b->n)
 		t.caption = arena_printf(a, "%s; n = %zu", t.caption, b->n);
+	if (one_seed(b))
+		t.caption = arena_printf(a, "%s; one seed: no error bars over seeds", t.caption);
 	t.label = arena_printf(a, "tab:%s-%d", b->slug, (int)group);
 	return t;
 }

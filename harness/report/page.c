@@ -394,7 +394,8 @@ static void write_perf(const struct page *p, const struct records *r)
 		}
 	}
 	table(p, &t);
-	numbers_table(p, "ratio", "value", r->n_ratios, r->ratios);
+	numbers_table(p, "graph over hand-written loop, threads", "time ratio", r->n_ratios,
+		r->ratios);
 }
 
 static void write_board(const struct page *p, const struct board *b, const struct figures *figures)

@@ -442,7 +442,7 @@ static int get_perf(const struct reader *r, const json_t *o, void *list, size_t 
 	if (!json_is_object(o))
 		return fail(ERR_PARSE, "%s: not an object", r->path);
 	TRY(get_named(r, o, "sgemm_gflops", &out->n_sgemm, &out->sgemm));
-	TRY(get_named(r, o, "ratios", &out->n_ratios, &out->ratios));
+	TRY(get_named(r, o, "graph_over_hand_loop", &out->n_ratios, &out->ratios));
 	TRY(get_part(r, o, "workloads", JSON_ARRAY, &workloads));
 	out->n_workloads = json_array_size(workloads);
 	out->workloads = ARENA_NEW(r->arena, out->n_workloads, struct perf_workload);

@@ -20,13 +20,13 @@ static int clamp_decimals(int d)
 	return d < 0 ? 0 : d > 8 ? 8 : d;
 }
 
-/* An error too small for the decimals is written by its size. */
+/* Of an error too small for the decimals a bound is written. */
 static const char *error_text_of(double se, int decimals, struct arena *a)
 {
 	if (se == 0)
 		return "0";
-	return arena_printf(a, se < pow(10, -decimals) ? "%.*e" : "%.*f",
-		se < pow(10, -decimals) ? 0 : decimals, se);
+	return arena_printf(a, se < pow(10, -decimals) ? "<%.*f" : "%.*f", decimals,
+		fmax(se, pow(10, -decimals)));
 }
 
 const char *number_text(double mean, double se, bool one_run, struct arena *a)
@@ -83,7 +83,7 @@ static const struct replacement latex_text[] = { { "\\", "\\textbackslash{}" }, 
 static const struct replacement latex_number[] = { { "±", "\\pm" }, { " (", "\\,(" },
 	{ "nan", "\\mathrm{nan}" }, { "inf", "\\infty" }, { NULL, NULL } };
 
-static const struct replacement html_number[] = { { "-", "−" }, { NULL, NULL } };
+static const struct replacement html_number[] = { { "-", "−" }, { "<", "&lt;" }, { NULL, NULL } };
 
 static const struct replacement plain_text[] = { { NULL, NULL } };
 
