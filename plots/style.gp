@@ -45,8 +45,10 @@ tick_step(length) = tick_unit(length) * (length / 4.0 < 2 * tick_unit(length) ? 
 # The y axis of panel p: linear, logarithmic, or symmetric logarithmic. The last is drawn as
 # asinh(y / unit) on a linear axis, whose labels and range the report has computed (as it has the
 # labels of a logarithmic axis of few decades); y_of is then to
-# be applied to every value.
+# be applied to every value. The range in between is one that either scale can have: the range of
+# the panel before may not.
 y_of(y) = panel_scale[p] eq "symlog" ? asinh(y / panel_unit[p]) : y
-y_axis(p) = (panel_scale[p] eq "log" ? "set logscale y; " : "unset logscale y; ") \
+y_axis(p) = "set yrange [1:10]; " \
+	.(panel_scale[p] eq "log" ? "set logscale y; " : "unset logscale y; ") \
 	.(panel_tics[p] ne "" ? "set ytics (".panel_tics[p].")" : "set ytics autofreq") \
 	.sprintf("; set yrange [%.9g:%.9g]", panel_low[p], panel_high[p])
