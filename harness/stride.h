@@ -2,7 +2,8 @@
 #define STRIDE_H
 
 /**
- * The plug-in API: the one header that a target, a method or a metric includes.
+ * The plug-in API: what a target, a method or a metric includes. What several of a kind share has a
+ * header beside it (run/controlled.h, score/).
  *
  * The folder is the registry: a line `const TARGET(id) = {` in a file of targets/ defines a target,
  * `const METHOD(id) = {` in methods/ a method, `const METRIC(id) = {` in metrics/ a metric; the build

@@ -350,6 +350,9 @@ static int check_steps(const void *state, size_t steps)
 {
 	const struct osds *o = state;
 
+	if ((o->steps & (o->steps - 1)) != 0)
+		return fail(ERR_RANGE, "option steps of osds is %ld; it takes a power of two",
+			o->steps);
 	if (steps == 0 || (size_t)o->steps % steps != 0)
 		return fail(ERR_RANGE, "steps %zu does not divide the %ld steps of training", steps,
 			o->steps);
@@ -361,8 +364,7 @@ static int init(void *state, struct cell *c)
 	struct osds *o = state;
 	size_t n = (size_t)o->batch;
 
-	if ((o->steps & (o->steps - 1)) != 0)
-		return fail(ERR_RANGE, "steps %ld is not a power of two", o->steps);
+	TRY(check_steps(o, (size_t)o->steps));
 	o->dim = c->dim;
 	control_net_layout(&o->net, o->dim, true, 1);
 	learner_init(&o->learner, o->net.n_params, c->arena);

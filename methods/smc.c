@@ -62,7 +62,9 @@ static const struct option options[] = {
 		"resample below this effective sample size as a fraction; 0: never, 1.1: always",
 		NULL },
 	{ "adapt", OPTION_CHOICE, AT(adapt), "auto", 0, 0, "",
-		"adapt step size and masses, with jitter; auto: for the adaptive ladder alone",
+		"adapt step size and masses, with jitter (weights are then exact for many "
+		"particles "
+		"only); auto: for the adaptive ladder alone",
 		adapt_choices },
 	{ "step_start", OPTION_REAL, AT(step_start), "0.2", 1e-9, 1e3, "",
 		"first adapted step size, in standard deviations of the particles", NULL },

@@ -53,6 +53,7 @@ static void bad_input_is_one_line_and_exit_2(void **state)
 		{ "info now", "\"now\" is too much" },
 		{ "draw gaussian", "give -n N" },
 		{ "draw gaussian -n x", "a whole number" },
+		{ "draw gaussian -n 99999999999999999", "it takes 1 to 100000000 in 2 dimensions" },
 		{ "draw ionosphere -n 2", "no exact sampler" },
 		{ "draw gaussian -n 2 --set dim", "OPTION=VALUE" },
 		{ "draw gaussian -n 2 --set dmi=3", "the nearest is \"dim\"" },

@@ -76,6 +76,7 @@ static void bad_files_are_refused(void **state)
 		{ GOOD "timeout_seconds: soon\n", ERR_PARSE, ":6: ", "a number" },
 		{ GOOD "seeds: []\n", ERR_PARSE, ":6: ", "empty" },
 		{ GOOD "seeds: 3\n", ERR_PARSE, ":6: ", "a list" },
+		{ GOOD "seeds: [0, 18446744073709551615]\n", ERR_RANGE, ":6: ", "0 to 9223372036854775807" },
 		{ GOOD "seeds:\n  - 0\n  - x\n", ERR_PARSE, ":8: ", "a whole number" },
 		{ GOOD "name: a/b\n", ERR_RANGE, ":6: ", "plain file name" },
 		{ GOOD "metrics: [mmd_osdss]\n", ERR_NAME, ":6: ", "\"mmd_osds\"" },

@@ -3,6 +3,7 @@
 #include "core/option.h"
 #include "core/version.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +55,15 @@ static int unknown_command(const char *name)
 	return cli_fail();
 }
 
+/* The command's exit status, unless what it printed got lost: a full disk, a closed pipe. */
+static int printed(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	(void)fail(ERR_IO, "standard output: %s", strerror(errno));
+	return status == EXIT_DONE ? cli_fail() : status;
+}
+
 int cli_main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -71,6 +81,6 @@ int cli_main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argc - 2, argv + 2);
+			return printed(commands[i].run(argc - 2, argv + 2));
 	return unknown_command(argv[1]);
 }

@@ -142,6 +142,9 @@ struct draw_request {
 	struct texts sets;
 };
 
+/* Numbers of one draw: 1.6 GB of them. */
+static const size_t DRAW_MAX = 200000000;
+
 static int draw(const struct texts *words, const struct draw_request *q, struct arena *a)
 {
 	struct density *d;
@@ -150,6 +153,9 @@ static int draw(const struct texts *words, const struct draw_request *q, struct 
 		return fail(ERR_PARSE, "stride draw: how many? give -n N");
 	TRY(open_target(&d, words->items[0], &q->sets, a));
 	size_t dim = density_dim(d);
+	if (q->n > DRAW_MAX / dim)
+		return fail(ERR_RANGE, "stride draw: -n %zu; it takes 1 to %zu in %zu dimensions",
+			q->n, DRAW_MAX / dim, dim);
 	double *x = arena_alloc(a, q->n * dim, sizeof(*x));
 	TRY(density_draw(d, (struct rng){ .seed = q->seed, .purpose = RNG_TARGET }, 0, q->n, x));
 	return csv_write(stdout, "standard output", csv_names("x", dim, a), q->n, dim, x);

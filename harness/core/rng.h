@@ -16,7 +16,7 @@ enum rng_purpose {
 	RNG_PRIOR,     /* initial states in training */
 	RNG_NOISE,     /* Brownian increments in training */
 	RNG_LEVEL,     /* random times, levels, step lengths */
-	RNG_PROBE,     /* Hutchinson probes */
+	RNG_PROBE,     /* Hutchinson probes, where a method has one kind of them */
 	RNG_TARGET,    /* exact samples of a target: the reference set */
 	RNG_FORWARD,   /* exact samples that start target-to-prior passes */
 	RNG_SAMPLE,    /* initial states in evaluation */

@@ -98,7 +98,8 @@ int particles_reweight(struct particles *p, double beta)
 	for (size_t i = 0; i < p->n; i++) {
 		if (!(p->log_w[i] > -HUGE_VAL))
 			continue; /* a weight of zero stays zero, and adds nothing to the mean */
-		mean += exp(p->log_w[i]) * delta * p->v[i];
+		double w = exp(p->log_w[i]);
+		mean += w > 0 ? w * delta * p->v[i] : 0; /* v may be -inf where w has underflowed */
 		p->log_w[i] += delta * p->v[i];
 	}
 	sum = weights_normalise(p->n, p->log_w);

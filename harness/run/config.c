@@ -149,6 +149,11 @@ static int take_numbers(const struct loading *l)
 	const struct raw *r = l->raw;
 	struct config *c = l->out;
 
+	for (size_t i = 0; i < r->seeds_count; i++)
+		if (r->seeds[i] > INT64_MAX)
+			return fail(ERR_RANGE, "%s: a seed of %llu; it takes 0 to %lld",
+				document_where(l->doc, node_at(l, "seeds", i, NULL)),
+				(unsigned long long)r->seeds[i], (long long)INT64_MAX);
 	c->seeds = sorted_set(r->seeds_count > 0 ? r->seeds : &first_seed,
 		r->seeds_count > 0 ? r->seeds_count : 1, &c->n_seeds, l->arena);
 	for (size_t i = 0; i < r->steps_count; i++)

@@ -40,7 +40,7 @@ struct controlled {
 			"largest element of the noise in training", NULL },                        \
 	{                                                                                          \
 		"published_forward", OPTION_BOOL, offsetof(type, base.published_forward), "false", \
-			0, 0, "", "target-to-prior pass with the released code's defects", NULL    \
+			0, 0, "", "released target-to-prior pass: its weights are not exact", NULL \
 	}
 
 /** The method's init(): lay out and initialise net and learner, record the loss. bias_init as in
