@@ -1,14 +1,15 @@
 # Quality against cost, one panel a kind of cost, both axes logarithmic where the data allow.
 #   gnuplot -c plots/cost.gp DATA OUT      reads DATA.par and DATA.dat, writes OUT.svg, .pdf, .png
 #
-# Grey stairs: the Pareto front. Grey band: the noise floor. Small numbers: step counts at the ends
-# of a series.
+# Grey stairs: the Pareto front. Grey band: the noise floor. Small numbers: the step count where a
+# series starts.
 
 load ARG0[1:strlen(ARG0) - strlen("cost.gp")]."style.gp"
 load ARG1.".par"
 data = ARG1.".dat"
 
 # Two entries beside the series: the front and the floor.
+key_columns = key_columns > 3 ? 3 : key_columns
 key_rows = (series + 2 + key_columns - 1) / key_columns
 columns = panels < 2 ? 1 : 2
 rows = (panels + columns - 1) / columns
@@ -19,7 +20,7 @@ height = 3.0 * rows + top
 block(p, s) = sprintf("index \"p%d s%d points;\"", p, s)
 look(s) = sprintf("lc rgb \"%s\" pt %d ps 0.8 lw 1.2", color_of(series_place[s]), shape_of(series_place[s]))
 
-# Series that end at the same place have their labels on different sides.
+# Series that start at the same place have their labels on different sides.
 label_place(s) = s % 3 == 1 ? "left offset 0.6,0.5" : s % 3 == 2 ? "left offset 0.6,-0.5" : "right offset -0.6,0.5"
 
 do for [format in formats] {

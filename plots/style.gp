@@ -38,9 +38,10 @@ set clip two
 # A legend above all panels: in columns, its top at screen height y.
 key_above(y, rows) = sprintf("set key at screen 0.5, screen %g center top vertical maxrows %d samplen 2.6 spacing 1.0 width 1", y, rows)
 
-# Ticks of an axis of this length: 1, 2 or 5 times a power of ten, four or five of them.
-tick_unit(length) = 10 ** floor(log10(length / 4.0))
-tick_step(length) = tick_unit(length) * (length / 4.0 < 2 * tick_unit(length) ? 1 : length / 4.0 < 5 * tick_unit(length) ? 2 : 5)
+# Ticks of an axis of this length: 1, 2, 5 or 10 times a power of ten, at most six of them.
+tick_unit(length) = 10 ** floor(log10(length / 5.0))
+tick_parts(length) = length / 5.0 / tick_unit(length)
+tick_step(length) = tick_unit(length) * (tick_parts(length) <= 1 ? 1 : tick_parts(length) <= 2 ? 2 : tick_parts(length) <= 5 ? 5 : 10)
 
 # The y axis of panel p: linear, logarithmic, or symmetric logarithmic. The last is drawn as
 # asinh(y / unit) on a linear axis, whose labels and range the report has computed (as it has the

@@ -67,10 +67,11 @@ static void put_front(struct plot *p, size_t panel, struct cost_point *points, s
 	plot_no_point(p);
 }
 
-/* The ends of a series along the step axis are labelled with their step counts. */
-static bool is_end(const struct board *b, size_t i)
+/* A series is labelled where it starts, with its smallest number of steps: where series end, at many
+ * steps, they crowd. */
+static bool is_start(const struct board *b, size_t i)
 {
-	return board_row_first(b, i) != board_row_last(b, i);
+	return board_row_first(b, i) && !board_row_last(b, i);
 }
 
 static size_t put_costs(struct plot *p, const struct board *b, const struct series *s, size_t place,
@@ -89,7 +90,7 @@ static size_t put_costs(struct plot *p, const struct board *b, const struct seri
 			continue;
 		points[n] = (struct cost_point){ cost_of(row, kind), mean };
 		fprintf(p->dat.stream, "%.9g %.9g %.9g %.9g %zu\n", points[n].x, mean, mean - se,
-			mean + se, kind != COST_TOTAL && is_end(b, i) ? row->steps : 0);
+			mean + se, kind != COST_TOTAL && is_start(b, i) ? row->steps : 0);
 		span_add(y, mean - se);
 		span_add(y, mean + se);
 		n++;
@@ -190,7 +191,8 @@ int figure_cost(const struct model *m, const struct board *b, const char *folder
 	figures_add(out, b, "cost.gp", name,
 		arena_printf(a,
 			"%s: %s against cost (seconds for n = %zu). Grey stairs: the Pareto "
-			"front, the best value that a budget buys; small numbers: steps%s.",
+			"front, the best value that a budget buys; small numbers: the steps where "
+			"a series starts%s.",
 			b->title, quality_title, b->n, c->floor ? "; grey band: noise floor" : ""));
 	return plot_finish(&p);
 }

@@ -55,12 +55,28 @@ static int add_samples(struct sample_panel *panels, size_t *n, const struct row 
 	return OK;
 }
 
-/* The oracle, every series at its most steps with points on record, then at its fewest where there
+/* The row after this one in order of steps, and among those with as many in the board's; NULL starts,
+ * and ends. Rows without a step axis are left out. */
+static const struct row *next_by_steps(const struct board *b, const struct row *after)
+{
+	const struct row *best = NULL;
+
+	for (size_t i = 0; i < b->n_rows; i++) {
+		const struct row *row = &b->rows[i];
+		bool later = after == NULL || row->steps > after->steps ||
+			     (row->steps == after->steps && row > after);
+
+		if (row->steps > 0 && later && (best == NULL || row->steps < best->steps))
+			best = row;
+	}
+	return best;
+}
+
+/* The oracle, every series at its most steps with points on record, then at the fewest where there
  * is room. exact: all exact points. */
 static int pick_samples(const struct board *b, struct sample_panel *panels, size_t *n,
 	struct sample_panel *exact, struct arena *a)
 {
-	const struct series *done = NULL;
 	size_t before;
 	double *xy;
 
@@ -81,16 +97,9 @@ static int pick_samples(const struct board *b, struct sample_panel *panels, size
 		for (size_t i = next; i > first && *n == before; i--)
 			TRY(add_samples(panels, n, &b->rows[i - 1], a));
 	}
-	for (size_t i = 0; i < b->n_rows; i++) {
-		const struct row *row = &b->rows[i];
-
-		if (row->series == done || has_panel(panels, *n, row))
-			continue;
-		before = *n;
-		TRY(add_samples(panels, n, row, a));
-		if (*n > before)
-			done = row->series;
-	}
+	for (const struct row *row = NULL; (row = next_by_steps(b, row)) != NULL;)
+		if (!has_panel(panels, *n, row))
+			TRY(add_samples(panels, n, row, a));
 	return OK;
 }
 
