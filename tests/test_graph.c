@@ -153,6 +153,11 @@ static struct var op_fourier(struct var z)
 	return mul(sum(z), sum(fourier(input(z.g, "c", 1), 0.5, 3, 0, phase)));
 }
 
+static struct var op_fourier_time(struct var z)
+{
+	return mul(z, sum(fourier(sum(z), 0.5, 3, 0, phase)));
+}
+
 static const struct op_case {
 	const char *name;
 	struct var (*make)(struct var z);
@@ -180,6 +185,7 @@ static const struct op_case {
 	{ "score", op_score, true, false, false },
 	{ "stop", op_stop, false, true, false },
 	{ "fourier", op_fourier, false, false, false },
+	{ "fourier of a time", op_fourier_time, false, false, false },
 };
 enum { N_CASES = sizeof(op_cases) / sizeof(op_cases[0]) };
 

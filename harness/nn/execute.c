@@ -401,7 +401,9 @@ static void backward_node(const struct spot *s, int id)
 		backward_linear(s, n, id);
 		break;
 	case OP_FOURIER:
-		invariant(!useful(s, a)); /* times never depend on parameters */
+		if (useful(s, a))
+			kernel_fourier_back_tau(n->slice.cols, n->first, n->last, value_at(s, id),
+				grad.p, sink_of(s, id, 0, a));
 		if (n->set == 0)
 			kernel_fourier_back(n->slice.cols, value_at(s, id), grad.p,
 				s->weights + s->run->p->places[id].weight);

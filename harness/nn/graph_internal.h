@@ -226,6 +226,9 @@ void kernel_linear_back_x(size_t in, size_t out, const real *dy, const real *w, 
 void kernel_linear_back_w(size_t in, size_t out, const real *x, const real *dy, real *dw);
 void kernel_fourier(size_t n, double first, double last, int order, struct tile tau,
 	const real *phase, real *out);
+/** The gradient of the one column tau, from the features themselves. */
+void kernel_fourier_back_tau(size_t n, double first, double last, const real *features,
+	const real *grad, struct sink to);
 /** dphase [n] += gradient, from the features themselves. */
 void kernel_fourier_back(size_t n, const real *features, const real *grad, real *dphase);
 void kernel_copy(size_t cols, struct tile from, real *out);

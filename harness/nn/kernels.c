@@ -391,6 +391,11 @@ static inline void sincos_real(double angle, real *s, real *c)
 #endif
 }
 
+static double frequency(size_t j, size_t n, double first, double last)
+{
+	return n > 1 ? first + (last - first) * (double)j / (double)(n - 1) : first;
+}
+
 void kernel_fourier(size_t n, double first, double last, int order, struct tile tau,
 	const real *phase, real *out)
 {
@@ -398,7 +403,7 @@ void kernel_fourier(size_t n, double first, double last, int order, struct tile 
 	const real *t = lanes(&tau, 0, buffer);
 
 	for (size_t j = 0; j < n; j++) {
-		double omega = n > 1 ? first + (last - first) * (double)j / (double)(n - 1) : first;
+		double omega = frequency(j, n, first, last);
 		/* The derivative of order m of sin(omega t) is omega^m sin(omega t + m pi / 2). */
 		double shift = (double)phase[j] + order * 1.5707963267948966;
 		real size = (real)pow(omega, order);
@@ -413,6 +418,22 @@ void kernel_fourier(size_t n, double first, double last, int order, struct tile 
 			c[i] *= size;
 		}
 	}
+}
+
+/* The derivative of a feature with respect to its angle is its partner: cos of sin, -sin of cos. */
+void kernel_fourier_back_tau(size_t n, double first, double last, const real *features,
+	const real *grad, struct sink to)
+{
+	real sum[GRAPH_CHUNK] = { 0 };
+
+	for (size_t j = 0; j < n; j++) {
+		const real *s = features + j * GRAPH_CHUNK, *c = features + (n + j) * GRAPH_CHUNK;
+		const real *gs = grad + j * GRAPH_CHUNK, *gc = grad + (n + j) * GRAPH_CHUNK;
+		real omega = (real)frequency(j, n, first, last);
+		EACH_LANE
+		sum[i] += omega * (gs[i] * c[i] - gc[i] * s[i]);
+	}
+	deposit(&to, 0, sum);
 }
 
 void kernel_fourier_back(size_t n, const real *features, const real *grad, real *dphase)
