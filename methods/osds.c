@@ -270,11 +270,11 @@ static struct graph *record_distillation(const struct osds *o, struct cell *c, s
 	struct var v1 = label(rademacher(g, PROBE_1, o->dim), "probe_1");
 	struct var v2 = label(rademacher(g, PROBE_2, o->dim), "probe_2");
 	struct var vj = label(rademacher(g, PROBE_JACOBIAN, o->dim), "probe_jacobian");
-	struct moment whole = { .t = t,
+	struct moment full = { .t = t,
 		.d = d,
 		.beta = input(g, "beta", 1),
 		.sigma = input(g, "sigma", 1) };
-	struct moment first = whole, last = { .t = sub(t, half),
+	struct moment first = full, last = { .t = sub(t, half),
 		.d = half,
 		.beta = input(g, "beta_half", 1),
 		.sigma = input(g, "sigma_half", 1) };
@@ -283,7 +283,7 @@ static struct graph *record_distillation(const struct osds *o, struct cell *c, s
 	first.d = half;
 	struct var x_mid = flow_step(o, 1, first, x, v1, &u, &volume_1);
 	struct var x_teacher = flow_step(o, 1, last, x_mid, v2, &u, &volume_2);
-	struct var x_student = flow_step(o, 0, whole, x, v1, &u, &volume);
+	struct var x_student = flow_step(o, 0, full, x, v1, &u, &volume);
 
 	double mean = 1 / (double)o->dim;
 	struct var away = sub(x_teacher, x_student);
@@ -315,11 +315,11 @@ static struct graph *record_points(const struct osds *o, struct cell *c, struct 
 		.beta = input(g, "beta", 1),
 		.sigma = input(g, "sigma", 1) };
 	struct var u = label(steer(o, 0, m, x, &feature), "u");
-	struct var whole = control(&o->net, 0, x, m.t, m.d, bridge_score(o, m, x));
+	struct var through = control(&o->net, 0, x, m.t, m.d, bridge_score(o, m, x));
 
 	label(feature, "feature");
 	label(jvp(u, x, v), "du");
-	label(jvp(add(x, drift(m, x, whole, 0.5)), x, v), "dx");
+	label(jvp(add(x, drift(m, x, through, 0.5)), x, v), "dx");
 	label(log_density(x), "log_rho");
 	return g;
 }
