@@ -150,8 +150,8 @@ static void entries_are_found_by_key(void **state)
 	assert_int_equal(e->iterations, 7);
 	assert_string_equal(e->code, "c0de");
 	assert_null(store_find(s, "00000000000000ac"));
-	assert_true(store_has_floor(s, "00000000000000ff"));
-	assert_false(store_has_floor(s, "00000000000000aa"));
+	assert_non_null(store_floor(s, "00000000000000ff"));
+	assert_null(store_floor(s, "00000000000000aa"));
 	store_close(s);
 }
 

@@ -92,7 +92,7 @@ static int dry_run(const struct plan *p, const char *dir, const struct grid_opti
 			words);
 	}
 	for (size_t i = 0; i < p->n_targets; i++)
-		floors += p->targets[i].floor && !store_has_floor(s, p->targets[i].floor_key);
+		floors += p->targets[i].floor && store_floor(s, p->targets[i].floor_key) == NULL;
 	printf("%zu cells; ", p->n_cells);
 	print_total(total, unknown, to_run);
 	if (floors > 0)

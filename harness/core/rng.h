@@ -9,7 +9,7 @@
 /**
  * Random numbers by counter: every number is a pure function of (seed, purpose, epoch, step, row,
  * column), by Random123's Philox4x32-10. So a result never depends on threads, chunks or order.
- * The generator has no state: nothing here needs locking.
+ * The generator has no state: nothing here needs locking. Seeds below 2^32 have streams of their own.
  */
 enum rng_purpose {
 	RNG_INIT,      /* network parameters */
@@ -41,7 +41,7 @@ struct rng {
 /**
  * Numbers for rows first_row .. first_row + n - 1 at step, coordinate-major: out[k * n + i] is
  * column k < cols of row first_row + i. Same (rng, step, row, column), same number, whatever n,
- * cols and first_row are.
+ * cols and first_row are. Rows below 2^32.
  */
 void rng_normal(struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols, real *out);
 void rng_rademacher(struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols,

@@ -51,6 +51,12 @@ bool grid_needs(const struct store_entry *entry, const struct grid_options *o)
 	return o->retry_failed && entry->state != CELL_OK && entry->state != CELL_SKIPPED;
 }
 
+/* code is that of the floor on record, NULL when there is none. */
+static bool needs_floor(const char *code, const struct grid_options *o)
+{
+	return code == NULL || o->force || (o->rerun_stale && strcmp(code, version.code) != 0);
+}
+
 /* --- the list of jobs ------------------------------------------------------------------------- */
 
 /* Longest first; what is not known comes before, by its iterations and dimension. */
@@ -109,7 +115,7 @@ static void list_jobs(struct grid *g)
 	}
 	for (size_t i = 0; i < p->n_targets; i++) {
 		const struct plan_target *t = &p->targets[i];
-		if (t->floor && (g->options->force || !store_has_floor(g->store, t->floor_key)))
+		if (t->floor && needs_floor(store_floor(g->store, t->floor_key), g->options))
 			add_job(g, (struct job){ NULL, t, (double)NAN, 0 });
 	}
 	qsort(g->jobs, g->n, sizeof(*g->jobs), compare_jobs);

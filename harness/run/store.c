@@ -16,7 +16,13 @@ struct store {
 	int lock, shard_lock; /* -1: not held */
 	size_t n, n_floors;
 	struct store_entry *entries; /* by key */
-	char (*floors)[KEY_SIZE];
+	struct floor_entry *floors;
+};
+
+/* A floor on record, and the hash of the sources that made it. */
+struct floor_entry {
+	char key[KEY_SIZE];
+	const char *code;
 };
 
 static int fail_io(const char *path, const char *what)
@@ -103,7 +109,9 @@ static int read_floor(struct store *s, const char *path, const char *key)
 	json_t *record;
 
 	TRY(load_record(path, "floor", &record));
-	memcpy(s->floors[s->n_floors++], key, KEY_SIZE);
+	struct floor_entry *e = &s->floors[s->n_floors++];
+	memcpy(e->key, key, KEY_SIZE);
+	e->code = text_of(record, "code", s->arena);
 	json_decref(record);
 	return OK;
 }
@@ -202,12 +210,12 @@ const struct store_entry *store_at(const struct store *s, size_t i)
 	return &s->entries[i];
 }
 
-bool store_has_floor(const struct store *s, const char *key)
+const char *store_floor(const struct store *s, const char *key)
 {
 	for (size_t i = 0; i < s->n_floors; i++)
-		if (strcmp(s->floors[i], key) == 0)
-			return true;
-	return false;
+		if (strcmp(s->floors[i].key, key) == 0)
+			return s->floors[i].code;
+	return NULL;
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */

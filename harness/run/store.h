@@ -49,8 +49,8 @@ const struct store_entry *store_find(const struct store *s, const char *key);
 size_t store_length(const struct store *s);
 const struct store_entry *store_at(const struct store *s, size_t i);
 
-/** Is there a floor of this key? */
-bool store_has_floor(const struct store *s, const char *key);
+/** The hash of the sources that made the floor of this key; NULL when there is none. */
+const char *store_floor(const struct store *s, const char *key);
 
 /** A file on its way into the store. */
 struct store_file {
