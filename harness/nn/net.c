@@ -30,7 +30,6 @@ void control_net_layout(struct control_net *net, size_t dim, bool step_condition
 	size_t embedding = 2 * FREQUENCIES * (step_conditioned ? 2 : 1), *n = &net->n_params;
 
 	*net = (struct control_net){ .dim = dim,
-		.hidden = HIDDEN,
 		.step_conditioned = step_conditioned,
 		.inner_clip = 100,
 		.outer_clip = 1e4,

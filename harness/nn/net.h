@@ -9,7 +9,7 @@
  * u = clip(trunk, outer_clip) + grad_net * clip(score feature, inner_clip).
  */
 struct control_net {
-	size_t dim, hidden;
+	size_t dim;
 	bool step_conditioned; /* embeds (t, d), both in (0, 1]; otherwise the raw time code alone
 				*/
 	double inner_clip, outer_clip;

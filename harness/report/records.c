@@ -1,6 +1,7 @@
 #include "report/records.h"
 
 #include "core/csv.h"
+#include "run/store.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -339,9 +340,9 @@ static int get_head(const struct reader *r, const json_t *o, const char *kind)
 	if (!json_is_object(o))
 		return fail(ERR_PARSE, "%s: not an object", r->path);
 	TRY(get_count(r, o, "schema", &schema));
-	if (schema != RECORD_SCHEMA)
+	if (schema != STORE_SCHEMA)
 		return fail(ERR_VERSION, "%s: schema %zu; this program reads %d", r->path, schema,
-			RECORD_SCHEMA);
+			STORE_SCHEMA);
 	TRY(get_text(r, o, "kind", NULL, &found));
 	return strcmp(found, kind) ? wrong(r, "kind", found) : OK;
 }

@@ -10,7 +10,6 @@
  * DIR/grid.json, written by `stride run`, only the cells and floors that it lists are read: the
  * directory may hold those of other configurations too.
  */
-enum { RECORD_SCHEMA = 1 };
 
 /** Options as text, sorted by key. */
 struct settings {
