@@ -8,6 +8,9 @@ size_t state_size; /* size of the private struct; the harness allocates it, zero
 		      options */
 const struct option *options; /* NULL: none */
 
+/** Sentences for `stride show`: what the published code omits, where codes differ. NULL: nothing. */
+const char *note;
+
 /** Dimension. Called after init. Required. */
 size_t (*dim)(const void *state);
 
@@ -27,7 +30,13 @@ void (*hvp)(const void *state, size_t n, const num *x, const num *v, num *hv);
  *  and row, columns and steps of your choice. NULL: no exact sampler is known. Pure. */
 void (*draw)(const void *state, struct rng r, uint64_t row, double *x);
 
-/** The log-normaliser with its kind and source. NULL: unknown. */
+/** A proposal for importance sampling whose tails are no lighter than rho's: one draw x [dim] from the
+ *  counter, returns its normalised log density. For targets that a multivariate t around their
+ *  mean does not cover; one of the two ways to a reference log Z. Optional. Pure. */
+double (*propose)(const void *state, struct rng r, uint64_t row, double *x);
+
+/** The log-normaliser with its kind and source, unless it has to be estimated: then NULL, and the
+ *  record of targets/references has it. */
 void (*log_z)(const void *state, struct log_z *out);
 
 /** Number of modes or components, 0 when the notion makes no sense here, and the mode to which a
@@ -36,10 +45,14 @@ size_t (*modes)(const void *state);
 size_t (*classify)(const void *state, const double *x);
 void (*mode_weights)(const void *state, double *weight);
 
-/** Mean and standard deviation of each coordinate (NaN where infinite or unknown); NULL: unknown. */
+/** Mean and standard deviation of each coordinate (infinite, or NaN where undefined or unknown);
+ *  NULL: unknown here, maybe estimated in the record of targets/references. */
 void (*moments)(const void *state, double *mean, double *sd);
 
-/** The window of plots: first and second coordinate. Required. */
+/** Distribution function of coordinate k at x, to 1e-9. Optional. Pure. */
+double (*cdf)(const void *state, size_t k, double x);
+
+/** The window of plots: first and second coordinate; in one dimension y is the density. Required. */
 void (*window)(const void *state, struct window *out);
 
 /** Flops of matrix products in one evaluation of value and gradient at one point; NULL: none. */

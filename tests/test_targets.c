@@ -1,48 +1,8 @@
 /* The contract of targets: every registered target is checked, none is listed here. Named ones
  * appear only where something more is known of them. */
-#include "stride.h"
+#include "targets.h"
 
-#include <cblas.h>
-#include <gsl/gsl_errno.h>
-#include <gsl/gsl_integration.h>
 #include <lapacke.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-enum { DRAWS = 20000 };
-
-static const struct rng stream = { 20, RNG_TEST, 0 };
-
-/* Deviations of a normal estimate: one in 1.7 million is larger, and some thousand are looked at. */
-static const double SIGMAS = 5;
-
-struct fixture {
-	struct arena *a;
-	const struct target *t;
-	struct density *d;
-	size_t dim;
-};
-
-static void fixture_open(struct fixture *f, const char *target, const struct setting *settings,
-	size_t n)
-{
-	f->a = arena_new();
-	f->t = target_find(target);
-	assert_non_null(f->t);
-	if (density_new(&f->d, target, settings, n, f->a) != OK)
-		fail_msg("%s", error_text());
-	f->dim = density_dim(f->d);
-}
-
-static double *block(const struct fixture *f, size_t n)
-{
-	return arena_alloc(f->a, f->dim * n, sizeof(double));
-}
 
 /* One test function over all targets; the name of the target is printed on failure. */
 static void each_target(void (*check)(struct fixture *f))
@@ -54,16 +14,6 @@ static void each_target(void (*check)(struct fixture *f))
 		arena_free(f.a);
 	}
 }
-
-#define check_that(f, condition, ...)                             \
-	do {                                                      \
-		if (!(condition)) {                               \
-			print_error("target %s: ", (f)->t->name); \
-			fail_msg(__VA_ARGS__);                    \
-		}                                                 \
-	} while (0)
-
-#define assert_near(a, b, tolerance) assert_true(fabs((a) - (b)) <= (tolerance))
 
 /* --- points ------------------------------------------------------------------------------ */
 
@@ -379,32 +329,6 @@ static void test_blocks(void **p)
 
 /* --- exact samples ----------------------------------------------------------------------- */
 
-/* Mean and its standard error of value[0], value[stride], ... */
-static void mean_of(const double *value, size_t n, size_t stride, double *mean, double *se)
-{
-	double sum = 0, square = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += value[i * stride];
-	*mean = sum / (double)n;
-	for (size_t i = 0; i < n; i++)
-		square += pow(value[i * stride] - *mean, 2);
-	*se = sqrt(square / (double)(n - 1) / (double)n);
-}
-
-/* Samples row-major, and the same coordinate-major. */
-static double *draws(const struct fixture *f, double **columns)
-{
-	double *x = block(f, DRAWS);
-
-	assert_int_equal(density_draw(f->d, stream, 0, DRAWS, x), OK);
-	*columns = block(f, DRAWS);
-	for (size_t i = 0; i < DRAWS; i++)
-		for (size_t k = 0; k < f->dim; k++)
-			(*columns)[k * DRAWS + i] = x[i * f->dim + k];
-	return x;
-}
-
 static void check_moments(const struct fixture *f, const double *columns)
 {
 	double *mean = block(f, 1), *sd = block(f, 1), *square = arena_alloc(f->a, DRAWS, 8);
@@ -666,107 +590,6 @@ static void test_log_z(void **p)
 	each_target(check_log_z);
 }
 
-/* An integrand along coordinate k through `at`, divided by rho(at). */
-struct line {
-	const struct fixture *f;
-	double *at;
-	size_t k;
-	double offset;
-};
-
-static double line_value(double x, void *p)
-{
-	struct line *l = p;
-	double log_rho, kept = l->at[l->k];
-
-	l->at[l->k] = x;
-	density_eval(l->f->d, 1, l->at, &log_rho, NULL);
-	l->at[l->k] = kept;
-	return exp(log_rho - l->offset);
-}
-
-static double integral(double (*function)(double, void *), void *context, double reach)
-{
-	gsl_integration_workspace *w = gsl_integration_workspace_alloc(1000);
-	gsl_function g = { function, context };
-	double value, error;
-
-	assert_int_equal(gsl_integration_qag(&g, -reach, reach, 0, 1e-12, 1000, GSL_INTEG_GAUSS31,
-				 w, &value, &error),
-		GSL_SUCCESS);
-	gsl_integration_workspace_free(w);
-	return value;
-}
-
-/* Through 0 every factor of a product is found on its own axis. */
-static void check_product(const char *name)
-{
-	struct fixture f;
-	struct log_z z;
-	double log_rho;
-
-	fixture_open(&f, name, NULL, 0);
-	double *at = ARENA_NEW(f.a, f.dim, double);
-	density_log_z(f.d, &z);
-	density_eval(f.d, 1, at, &log_rho, NULL);
-	double sum = log_rho;
-	for (size_t k = 0; k < f.dim; k++) {
-		struct line l = { &f, at, k, log_rho };
-		sum += log(integral(line_value, &l, 12));
-	}
-	check_that(&f, fabs(sum - z.value) <= 1e-11 * (1 + fabs(sum)),
-		"log Z is %.15g by quadrature, %.15g by log_z", sum, z.value);
-	arena_free(f.a);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* The first five coordinates are independent wells: the distribution of their samples against the
- * integral of the well, by Kolmogorov and Smirnov. Exact samples exceed the limit once in 10^6. */
-static void check_wells(const char *name)
-{
-	enum { WELLS = 5, N = WELLS * DRAWS };
-	const double low = -4, step = 1e-4, limit = sqrt(log(2e6) / 2 / N);
-	struct fixture f;
-	double *columns, mass = 0, total, worst = 0;
-
-	fixture_open(&f, name, NULL, 0);
-	double *at = ARENA_NEW(f.a, f.dim, double);
-	struct line l = { &f, at, 0, 0 };
-	(void)draws(&f, &columns);
-	qsort(columns, N, sizeof(*columns), by_value);
-	density_eval(f.d, 1, at, &l.offset, NULL);
-	total = integral(line_value, &l, 12);
-	double x = low + step / 2;
-	for (size_t i = 0; i < N; i++) {
-		for (; x < columns[i]; x += step)
-			mass += step * line_value(x, &l) / total;
-		worst = fmax(worst, fabs(mass - (double)i / N));
-	}
-	check_that(&f, worst <= limit, "wells differ by %g from their distribution, at most %g",
-		worst, limit);
-	arena_free(f.a);
-}
-
-static void test_many_well_draws(void **p)
-{
-	(void)p;
-	check_wells("many_well_5");
-	check_wells("many_well_50");
-}
-
-static void test_many_well_log_z(void **p)
-{
-	(void)p;
-	check_product("many_well_5");
-	check_product("many_well_50");
-}
-
 /* Given x_1 the other nine coordinates of the funnel are alike and independent. */
 static double funnel_slice(double v, void *p)
 {
@@ -871,40 +694,6 @@ static void test_funnel_clip(void **p)
 	arena_free(g.a);
 }
 
-/* At the centre of a far-off component the others do not count. */
-static void test_gmm40_centres(void **p)
-{
-	struct fixture f;
-	double mean[50], sd[50], log_rho;
-
-	(void)p;
-	fixture_open(&f, "gmm40_50d", NULL, 0);
-	double *x = block(&f, DRAWS), *centre = ARENA_NEW(f.a, 40 * f.dim, double);
-	double count[40] = { 0 };
-	assert_int_equal(density_draw(f.d, stream, 0, DRAWS, x), OK);
-	for (size_t i = 0; i < DRAWS; i++) {
-		size_t mode = f.t->classify(density_state(f.d), x + i * f.dim);
-		count[mode]++;
-		for (size_t k = 0; k < f.dim; k++)
-			centre[mode * f.dim + k] += x[i * f.dim + k];
-	}
-	/* log rho at the mean of count exact samples of a component is below its top by half a
-	 * chi-square with 50 degrees of freedom over count: at most 1/8 at count 400. */
-	for (size_t mode = 0; mode < 40; mode++) {
-		for (size_t k = 0; k < f.dim; k++)
-			centre[mode * f.dim + k] /= count[mode];
-		density_eval(f.d, 1, centre + mode * f.dim, &log_rho, NULL);
-		double top = -log(40.0) - 25 * LOG_2PI;
-		assert_true(count[mode] > 400 && log_rho <= top && log_rho > top - 0.125);
-		assert_int_equal(f.t->classify(density_state(f.d), centre + mode * f.dim), mode);
-	}
-	/* Published moments of the first coordinate. */
-	f.t->moments(density_state(f.d), mean, sd);
-	assert_near(mean[0], -0.8292136669158936, 1e-12);
-	assert_near(sd[0], 21.332871635757257, 1e-12);
-	arena_free(f.a);
-}
-
 /* $STRIDE_DATA comes before the program's own data; a path with a slash, or a name found nowhere, is
  * taken as it is. */
 static void test_data_path(void **p)
@@ -933,84 +722,6 @@ static void test_data_path(void **p)
 	arena_free(a);
 }
 
-static int with_table(const char *text, struct density **d, struct arena *a)
-{
-	char path[] = "/tmp/stride_targets_XXXXXX";
-	FILE *file = fdopen(mkstemp(path), "w");
-	const struct setting data = { "data", path };
-
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-	int status = density_new(d, "ionosphere", &data, 1, a);
-	unlink(path);
-	return status;
-}
-
-static void test_bad_tables(void **p)
-{
-	static const struct {
-		const char *text, *place, *what;
-	} bad[] = {
-		{ "", ":1:", "no numbers" },
-		{ "V1,label\n", ":1:", "no numbers" },
-		{ "V1,V2,label\n1,2,1\n1,2\n", ":3:", "2 fields" },
-		{ "V1,V2,label\n1,2,1\n1,2,3,0\n", ":3:", "4 fields" },
-		{ "V1,label\n0.5,1\n,0\n", ":3:", "missing" },
-		{ "V1,label\n0.5,1\n?,0\n", ":3:", "\"?\"" },
-		{ "V1,label\n0.5,1\n# remark\n0.1,g\n", ":4:", "\"g\"" },
-		{ "V1,label\n0.5,1\nnan,0\n", ":3:", "finite" },
-		{ "V1,label\n0.5,1\n0.1,2\n", ":3:", "label" },
-		{ "V1,label\n0.5,1\n0.1,0.5\n", ":3:", "label" },
-		{ "V1,label\n0.5,-1\n", ":2:", "label" },
-		{ "label\n1\n0\n", ":2:", "one field" },
-	};
-	struct arena *a = arena_new();
-	struct density *d;
-
-	(void)p;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_equal(with_table(bad[i].text, &d, a), ERR_PARSE);
-		if (strstr(error_text(), bad[i].place) == NULL ||
-			strstr(error_text(), bad[i].what) == NULL)
-			fail_msg("\"%s\" gave \"%s\"", bad[i].text, error_text());
-	}
-	const struct setting none = { "data", "/nonexistent/table.csv" };
-	assert_int_equal(density_new(&d, "ionosphere", &none, 1, a), ERR_IO);
-	assert_non_null(strstr(error_text(), "/nonexistent/table.csv"));
-	arena_free(a);
-}
-
-/* A user's table: two points, one feature. The posterior is written out by hand. */
-static void test_own_table(void **p)
-{
-	struct arena *a = arena_new();
-	struct density *d;
-	struct log_z z;
-	const double w[2] = { 0.3, -0.7 };
-	double log_rho, grad[2];
-
-	(void)p;
-	assert_int_equal(with_table("# mine\n5,1\n3,0\n", &d, a), OK);
-	assert_int_equal(density_dim(d), 2);
-	density_log_z(d, &z);
-	assert_int_equal(z.kind, LOG_Z_UNKNOWN);
-	density_eval(d, 1, w, &log_rho, grad);
-	/* Standardised, the feature is 1 and -1: margins are w1 + w2 for label 1, w1 - w2 for 0. */
-	double one = w[0] + w[1], zero = w[0] - w[1];
-	assert_near(log_rho,
-		-log1p(exp(-one)) - log1p(exp(zero)) - (w[0] * w[0] + w[1] * w[1]) / 2 - LOG_2PI,
-		1e-14);
-	double r1 = 1 / (1 + exp(one)), r0 = 1 / (1 + exp(-zero));
-	assert_near(grad[0], r1 - r0 - w[0], 1e-14);
-	assert_near(grad[1], r1 + r0 - w[1], 1e-14);
-	/* A column that is constant up to rounding carries nothing: w_2 keeps its prior. */
-	assert_int_equal(with_table("0.1,1\n0.1,0\n0.1,0\n", &d, a), OK);
-	density_eval(d, 1, w, NULL, grad);
-	assert_near(grad[1], -w[1], 1e-14);
-	arena_free(a);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1023,19 +734,12 @@ int main(void)
 		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_draw),
 		cmocka_unit_test(test_log_z),
-		cmocka_unit_test(test_many_well_draws),
-		cmocka_unit_test(test_many_well_log_z),
 		cmocka_unit_test(test_funnel_log_z),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_gaussian_options),
 		cmocka_unit_test(test_funnel_clip),
-		cmocka_unit_test(test_gmm40_centres),
 		cmocka_unit_test(test_data_path),
-		cmocka_unit_test(test_bad_tables),
-		cmocka_unit_test(test_own_table),
 	};
 
-	openblas_set_num_threads(1);
-	gsl_set_error_handler_off();
-	return cmocka_run_group_tests_name("targets", tests, NULL, NULL);
+	return run_target_tests("targets", tests);
 }
