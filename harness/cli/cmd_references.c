@@ -12,7 +12,7 @@ int cmd_references(int argc, char **argv)
 		"several\n"
 		"runs each, into records; goes on from the runs that are on record",
 		0, 100 };
-	struct reference_request q = { .repeats = 10, .folder = "targets/references" };
+	struct reference_request q = { .repeats = 10, .effort = 1, .folder = "targets/references" };
 	size_t jobs = 0;
 	const struct flag flags[] = {
 		{ "repeats", 0, FLAG_SIZE, &q.repeats, "N", "runs of each way, 10 by default" },

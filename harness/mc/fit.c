@@ -10,13 +10,22 @@
 enum { NEWTON_STEPS = 200, HALVINGS = 40 };
 
 /* cov [dim][dim] becomes its lower Cholesky factor, the rest 0. */
-static int factorise(struct fit *f, double *cov, double widen)
+static int factorise(struct fit *f, double *cov, double widen, struct arena *a)
 {
 	const size_t dim = f->dim;
+	double *variance = ARENA_NEW(a, dim, double);
+
+	bool good;
 
 	for (size_t j = 0; j < dim * dim; j++)
 		cov[j] *= widen;
-	if (LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', (int)dim, cov, (int)dim) != 0)
+	for (size_t j = 0; j < dim; j++)
+		variance[j] = cov[j * dim + j];
+	good = LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', (int)dim, cov, (int)dim) == 0;
+	/* What the others leave of a coordinate's variance is more than rounding. */
+	for (size_t j = 0; j < dim; j++)
+		good = good && pow(cov[j * dim + j], 2) > 1e-13 * (double)dim * variance[j];
+	if (!good)
 		return fail(ERR_NUMERIC,
 			"the covariance of a fit in %zu dimensions is not positive "
 			"definite",
@@ -128,7 +137,7 @@ int fit_laplace(struct fit *out, const struct density *d, const double *start, d
 		for (size_t k = j + 1; k < dim; k++)
 			h[j * dim + k] = h[k * dim + j];
 	*out = (struct fit){ .dim = dim, .mean = x };
-	return factorise(out, h, widen);
+	return factorise(out, h, widen, a);
 }
 
 /* --- points ----------------------------------------------------------------------------------- */
@@ -183,7 +192,7 @@ int fit_points(struct fit *out, size_t n, size_t dim, const double *x, const dou
 		(int)dim);
 	arena_free(scratch);
 	*out = (struct fit){ .dim = dim, .mean = mean };
-	return factorise(out, cov, widen);
+	return factorise(out, cov, widen, a);
 }
 
 /* --- the multivariate t ----------------------------------------------------------------------- */

@@ -235,8 +235,8 @@ static void runnings_at(struct reader *r, const json_t *object, const char *key,
 
 static void read_way(struct reader *in, struct reference *r, const json_t *o, struct arena *a)
 {
-	struct reference_way *w =
-		add_way(r, text_at(in, o, "name", a), text_at(in, o, "what", a), a);
+	const char *name = text_at(in, o, "name", a), *what = text_at(in, o, "what", a);
+	struct reference_way *w = add_way(r, name, what, a);
 	size_t runs = json_array_size(json_object_get(o, "run_log_z"));
 
 	if (runs == 0 || runs > RUNS_MAX) {

@@ -30,6 +30,7 @@ struct work {
 	struct fit prior; /* likewise */
 	struct reference *record;
 	const char *name, *path;
+	double effort;
 	struct arena *arena;
 };
 
@@ -42,9 +43,9 @@ struct outcome_run {
 /* --- sequential Monte Carlo ------------------------------------------------------------------- */
 
 /* Options of the method smc by the target's dimension, and its number of particles. */
-static size_t smc_particles(size_t dim)
+static size_t smc_particles(const struct work *w)
 {
-	return dim > DIM_LARGE ? 1024 : 32768;
+	return (size_t)(w->effort * (w->dim > DIM_LARGE ? 1024 : 32768));
 }
 
 static const struct setting *smc_settings(size_t dim)
@@ -99,7 +100,7 @@ static int smc_run(const struct work *w, const struct fit *start, uint64_t seed,
 static int run_smc(const struct work *w, const struct fit *start, uint64_t seed,
 	struct outcome_run *out, struct arena *a)
 {
-	size_t n = smc_particles(w->dim);
+	size_t n = smc_particles(w);
 	double *x = arena_alloc(a, n * w->dim, sizeof(*x));
 
 	TRY(smc_run(w, start, seed, n, x, &out->log_z, a));
@@ -155,7 +156,7 @@ static struct importance importance_draw(const struct work *w, uint64_t seed, si
 static int run_importance(const struct work *w, uint64_t seed, struct outcome_run *out,
 	struct arena *a)
 {
-	struct importance job = importance_draw(w, seed, DRAWS, a);
+	struct importance job = importance_draw(w, seed, (size_t)(w->effort * DRAWS), a);
 	struct weight_stats s;
 
 	stats_weights(job.log_w, job.n, 1, &s);
@@ -186,12 +187,13 @@ static int make_fit(struct work *w)
 	int code = OK;
 
 	if (density_target(w->d)->propose != NULL) {
-		struct importance job = importance_draw(w, SEED_FIT, DRAWS_FIT, scratch);
+		struct importance job =
+			importance_draw(w, SEED_FIT, (size_t)(w->effort * DRAWS_FIT), scratch);
 		code = fit_points(&w->fit, job.n, w->dim, job.x, job.log_w, WIDEN, w->arena);
 	} else {
 		code = fit_laplace(&w->fit, w->d, NULL, WIDEN, w->arena);
 		if (code == OK && w->dim <= DIM_LARGE) {
-			size_t n = smc_particles(w->dim);
+			size_t n = smc_particles(w);
 			double *x = arena_alloc(scratch, n * w->dim, sizeof(*x)), log_z;
 			code = smc_run(w, &w->fit, SEED_FIT, n, x, &log_z, scratch);
 			if (code == OK)
@@ -278,10 +280,12 @@ static int one_run(const struct job *j)
 	return code;
 }
 
-static int open_work(struct work *w, const char *target, const char *folder, struct arena *a)
+static int open_work(struct work *w, const char *target, const struct reference_request *q,
+	struct arena *a)
 {
 	*w = (struct work){ .name = target,
-		.path = arena_printf(a, "%s/%s.json", folder, target),
+		.path = arena_printf(a, "%s/%s.json", q->folder, target),
+		.effort = q->effort,
 		.arena = a };
 	TRY(density_new(&w->d, target, NULL, 0, a));
 	w->dim = density_dim(w->d);
@@ -306,7 +310,7 @@ static int open_all(const struct reference_request *q, struct work **works, size
 	*n = 0;
 	for (size_t i = 0; i < all; i++) {
 		const char *name = q->n > 0 ? q->targets[i] : targets[i]->name;
-		int code = open_work(&(*works)[*n], name, q->folder, a);
+		int code = open_work(&(*works)[*n], name, q, a);
 		if (code == OK)
 			(*n)++;
 		else if (q->n > 0 || code != ERR_RANGE)

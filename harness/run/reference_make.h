@@ -20,6 +20,7 @@ struct reference_request {
 	size_t n;
 	const char *const *targets; /* n = 0: all whose log Z has to be estimated */
 	size_t repeats;             /* runs of each way */
+	double effort;              /* particles and draws of a run, 1: as many as records have */
 	const char *folder;         /* of the records */
 };
 
