@@ -18,6 +18,7 @@ static const struct entry {
 	{ "info", "compiler, commit, CPU, BLAS, optional parts", cmd_info },
 	{ "logp", "log density at points, gradient, Hessian-vector product", cmd_logp },
 	{ "draw", "exact samples of a target", cmd_draw },
+	{ "references", "estimate log Z and moments that are not known", cmd_references },
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 
@@ -36,7 +37,7 @@ static void print_help(FILE *out)
 	fprintf(out, "stride COMMAND ...\n"
 		     "A benchmark harness for samplers of unnormalised densities.\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
 	fprintf(out,
 		"\nstride COMMAND --help says more. Exit codes: 0 done; 1 some cells failed or "
 		"diverged;\n2 bad input; 130 interrupted, what finished is kept.\n");

@@ -29,5 +29,6 @@ int cmd_show(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_logp(int argc, char **argv);
 int cmd_draw(int argc, char **argv);
+int cmd_references(int argc, char **argv);
 
 #endif
