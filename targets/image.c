@@ -510,6 +510,7 @@ const TARGET(PLUGIN) = {
 		"outside of [-3.5, 3.5]^2 the gradient does not point back. "
 		"The published sampler draws from a slightly different law (pixels centred where "
 		"cells begin); sampler=published is that one, moments and cdf are the density's.",
+	.jumps = true,
 	.state_size = sizeof(struct image),
 	.options = options,
 	.dim = dim,

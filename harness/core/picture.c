@@ -30,27 +30,26 @@ struct pgm {
 	size_t line;
 };
 
+/* A character of the header or of numbers in decimal. A remark reads as the end of its line. */
 static int next_char(struct pgm *g)
 {
 	int c = getc(g->f);
 
+	if (c == '#')
+		while (c != '\n' && c != EOF)
+			c = getc(g->f);
 	g->line += c == '\n';
 	return c;
 }
 
-/* A number in decimal after blanks and comments. The character behind it is read as well: in a P5
- * header it is the one blank before the pixels. */
+/* A number in decimal. The character behind it is read as well: in a P5 header it is the one blank
+ * before the pixels. */
 static int next_number(struct pgm *g, const char *what, unsigned long most, unsigned long *value)
 {
 	int c = next_char(g);
 
-	while (c == '#' || isspace(c)) {
-		if (c == '#')
-			while (c != '\n' && c != EOF)
-				c = next_char(g);
-		else
-			c = next_char(g);
-	}
+	while (isspace(c))
+		c = next_char(g);
 	if (c == EOF)
 		return fail(ERR_PARSE, "%s:%zu: the file ends; %s is missing", g->path, g->line,
 			what);
