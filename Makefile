@@ -101,6 +101,11 @@ references: all ## estimate log Z and moments of targets where not known (hours;
 report: all ## make REPORT.md again from the committed records, results/quick
 	$(Q)$(BUILD)/stride report results/quick --top REPORT.md
 
+# The one target that needs the network.
+.PHONY: data
+data: ## derive the tables of targets/data from their packages (network), compare
+	$(Q)sh config/data.sh
+
 .PHONY: deps
 deps: ## install what is missing (apt), or say what it is
 	$(Q)CC="$(CC)" CPPFLAGS="$(ALL_CPPFLAGS)" sh config/deps.sh build
