@@ -103,13 +103,14 @@ static void shifted(const struct fixture *f, size_t n, const double *x, size_t k
 		y[k * n + i] += c * h[i];
 }
 
-/* Where rho jumps, a difference across the jump says nothing: a tenth of all may be such. */
+/* Where rho jumps, a difference across the jump is wrong: a tenth of all may be such. Where log rho is
+ * huge for the sake of other coordinates, a difference knows nothing: a quarter may be such. */
 static void check_gradient(struct fixture *f)
 {
 	enum { N = 24 };
 	double *x = block(f, N), *y = block(f, N), *grad = block(f, N);
 	double log_rho[4][N], h[N];
-	size_t across = 0;
+	size_t across = 0, unknown = 0;
 	static const double at[4] = { 1, -1, 0.5, -0.5 };
 
 	typical_points(f, N, x);
@@ -117,7 +118,7 @@ static void check_gradient(struct fixture *f)
 	for (size_t c = 0; c < looked_at(f); c++) {
 		const size_t k = coordinate(f, c);
 		for (size_t i = 0; i < N; i++)
-			h[i] = 1e-4 * fmax(0.1, fabs(x[k * N + i]));
+			h[i] = (f->t->jumps ? 1e-6 : 1e-4) * fmax(0.1, fabs(x[k * N + i]));
 		for (size_t s = 0; s < 4; s++) {
 			shifted(f, N, x, k, h, at[s], y);
 			density_eval(f->d, N, y, log_rho[s], NULL);
@@ -126,21 +127,17 @@ static void check_gradient(struct fixture *f)
 			struct difference d = extrapolate(log_rho[0][i], log_rho[1][i],
 				log_rho[2][i], log_rho[3][i], h[i], fabs(log_rho[0][i]));
 			double g = grad[k * N + i];
-			/* A difference that knows nothing proves nothing. */
-			bool known = d.error <= 1e-2 * (1 + fabs(g));
 			bool right = fabs(g - d.value) <= d.error + 1e-9 * fabs(g);
-			if (f->t->jumps && !(known && right)) {
-				across++;
-				continue;
-			}
-			check_that(f, right,
+			across += f->t->jumps && !right ? 1 : 0;
+			/* A difference that knows nothing proves nothing. */
+			unknown += d.error <= 1e-2 * (1 + fabs(g)) ? 0 : 1;
+			check_that(f, right || f->t->jumps,
 				"gradient %zu of point %zu is %.15g, by differences %.15g +- %.1g",
 				k + 1, i, g, d.value, d.error);
-			check_that(f, known, "difference %zu of point %zu is %g +- %g", k + 1, i,
-				d.value, d.error);
 		}
 	}
 	check_that(f, 10 * across <= N * looked_at(f), "%zu gradients differ", across);
+	check_that(f, 4 * unknown <= N * looked_at(f), "%zu differences are unknown", unknown);
 }
 
 static void check_hvp(struct fixture *f)
@@ -227,6 +224,7 @@ static void check_real(struct fixture *f)
 	enum { N = 100 };
 	const double tolerance = 4 * pow((double)REAL_EPS, 2.0 / 3);
 	double *x = block(f, N), *grad = block(f, N), log_rho[N], log_rho_real[N];
+	size_t compared = 0;
 	real *grad_real = arena_alloc(f->a, f->dim * N, sizeof(*grad_real));
 
 	typical_points(f, N, x);
@@ -239,6 +237,9 @@ static void check_real(struct fixture *f)
 			"log rho of point %zu: %.15g in double, %.15g in real", i, log_rho[i],
 			log_rho_real[i]);
 		double size = largest(grad, f->dim, N, i);
+		if (size > 1e30)
+			continue; /* float's range ends: targets clamp what is beyond */
+		compared++;
 		for (size_t k = 0; k < f->dim; k++) {
 			size_t j = k * N + i;
 			check_that(f,
@@ -247,6 +248,7 @@ static void check_real(struct fixture *f)
 				i, grad[j], (double)grad_real[j]);
 		}
 	}
+	check_that(f, compared >= N / 2, "%zu gradients compared", compared);
 	if (f->t->hvp == NULL)
 		return;
 	const struct field *field = density_field(f->d);
@@ -258,7 +260,8 @@ static void check_real(struct fixture *f)
 	field->hvp(field->context, N, xr, vr, grad_real);
 	for (size_t j = 0; j < f->dim * N; j++) {
 		double size = largest(hv, f->dim, N, j % N);
-		check_that(f, fabs(hv[j] - (double)grad_real[j]) <= tolerance * (1 + size),
+		check_that(f,
+			size > 1e30 || fabs(hv[j] - (double)grad_real[j]) <= tolerance * (1 + size),
 			"Hv %zu of point %zu: %.15g in double, %.15g in real", j / N + 1, j % N,
 			hv[j], (double)grad_real[j]);
 	}
