@@ -40,7 +40,8 @@ static size_t coordinate(const struct fixture *f, size_t i)
 /* --- points ------------------------------------------------------------------------------ */
 
 /* Coordinate-major points x [dim][n]: exact samples where there are any, otherwise normals, every
- * other point with noise of scale 10^0 .. 10^1.5 added. Full-digit numbers everywhere. */
+ * other point with noise added, of scale 1 to 30, or to 10 around normals. Full-digit numbers
+ * everywhere. */
 static void typical_points(const struct fixture *f, size_t n, double *x)
 {
 	double *row = arena_alloc(f->a, f->dim, sizeof(*row));
@@ -51,7 +52,8 @@ static void typical_points(const struct fixture *f, size_t n, double *x)
 		else
 			for (size_t k = 0; k < f->dim; k++)
 				row[k] = rng_gauss(stream, 1, i, (uint32_t)k);
-		double scale = i % 2 == 0 ? 0 : pow(10, 1.5 * (double)i / (double)n);
+		double most = f->t->draw != NULL ? 30 : 10;
+		double scale = i % 2 == 0 ? 0 : pow(most, (double)i / (double)n);
 		for (size_t k = 0; k < f->dim; k++)
 			x[k * n + i] = row[k] + scale * rng_gauss(stream, 2, i, (uint32_t)k);
 	}
