@@ -340,7 +340,7 @@ const TARGET(credit_prior) = {
 	"arXiv 2406.07423 (posterior)"
 
 static const struct kind cancer_kind = { "cancer.csv", 569, 31, false, -1,
-	"without a prior: a plane separates the labels, so the likelihood tends to 1 along a cone",
+	"a plane separates the labels, so that without a prior the likelihood tends to 1 in a cone",
 	{ -35, 15, -35, 15 } };
 
 static const struct option cancer_options[] = OPTIONS("cancer.csv", "0");
@@ -386,8 +386,7 @@ const TARGET(cancer_prior) = {
 #define IONOSPHERE_PAPER \
 	"Sigillito et al. 1989, Johns Hopkins APL Technical Digest 10, 262-266 (data); "
 
-#define IONOSPHERE_IMPROPER \
-	"without a prior: column V2 is constant, so that w_3 is not bound by anything"
+#define IONOSPHERE_IMPROPER "column V2 is constant, so that without a prior w_3 is free"
 
 /* Column V2 is constant, so w_3 is standard normal a posteriori. */
 static const struct kind ionosphere_kind = { "ionosphere.csv", 351, 35, true, 1,
@@ -437,7 +436,7 @@ const TARGET(ionosphere_noprior) = {
 /* --- sonar ------------------------------------------------------------------------------- */
 
 static const struct kind sonar_kind = { "sonar.csv", 208, 61, true, 1,
-	"without a prior: a plane separates the labels, so the likelihood tends to 1 along a cone",
+	"a plane separates the labels, so that without a prior the likelihood tends to 1 in a cone",
 	{ -2.5, 0.75, -3, 1 } };
 
 static const struct option sonar_options[] = OPTIONS("sonar.csv", "1");
