@@ -1,6 +1,8 @@
-/* What is known of the targets made of wells beyond the contract: all that they hold of constants is
- * found again by quadrature of their own log densities. */
+/* What is known of wells and of Rosenbrock's chain beyond the contract: all that they hold of numbers
+ * is found again by quadrature. */
 #include "targets.h"
+
+#include <gsl/gsl_chebyshev.h>
 
 static const struct {
 	const char *name;
@@ -165,6 +167,184 @@ static void check_modes(const char *name, size_t wells, size_t stride)
 	arena_free(f.a);
 }
 
+/* --- Rosenbrock -------------------------------------------------------------------------- */
+
+enum { ROSENBROCK = 15 };
+
+/* What lies ahead of x_i = x, by other means than the target's: adaptive quadrature over x_{i+1}, with
+ * what lies ahead of that as a Chebyshev series on [-REACH, REACH] and nothing outside. */
+static const double REACH = 4.5;
+
+struct ahead {
+	const gsl_cheb_series *next; /* NULL: 1 */
+	double square;
+	gsl_integration_workspace *w;
+};
+
+static double ahead_integrand(double y, void *p)
+{
+	const struct ahead *s = p;
+	double r = y - s->square;
+
+	return exp(-10 * r * r - (1 - y) * (1 - y) / 10) *
+	       (s->next == NULL ? 1 : gsl_cheb_eval(s->next, y));
+}
+
+static double ahead_value(double x, void *p)
+{
+	struct ahead *s = p;
+	gsl_function g = { ahead_integrand, p };
+	double low, high, value, error;
+
+	s->square = x * x;
+	low = s->square - 2;
+	high = s->square + 2;
+	if (s->next != NULL) {
+		low = fmin(REACH, fmax(-REACH, low));
+		high = fmin(REACH, high);
+	}
+	assert_int_equal(gsl_integration_qag(&g, low, high, 1e-15, 1e-12, 1000, GSL_INTEG_GAUSS61,
+				 s->w, &value, &error),
+		GSL_SUCCESS);
+	return value;
+}
+
+static double first_value(double x, void *p)
+{
+	return exp(-(1 - x) * (1 - x) / 10) * gsl_cheb_eval(p, x);
+}
+
+/* log Z, and the distribution of x_1. */
+static void test_rosenbrock_chain(void **p)
+{
+	enum { ORDER = 400 };
+	gsl_cheb_series *series[2] = { gsl_cheb_alloc(ORDER), gsl_cheb_alloc(ORDER) };
+	struct ahead s = { NULL, 0, gsl_integration_workspace_alloc(1000) };
+	gsl_function value = { ahead_value, &s };
+	struct fixture f;
+	struct log_z z;
+	double sum, part, error;
+
+	(void)p;
+	fixture_open(&f, "rosenbrock", NULL, 0);
+	for (size_t i = ROSENBROCK - 2; i >= 1; i--) {
+		gsl_cheb_init(series[i % 2], &value, -REACH, REACH);
+		s.next = series[i % 2];
+	}
+	gsl_function first = { first_value, series[1] };
+	assert_int_equal(gsl_integration_qag(&first, -REACH, REACH, 0, 1e-12, 1000,
+				 GSL_INTEG_GAUSS61, s.w, &sum, &error),
+		GSL_SUCCESS);
+	/* The integral over the last coordinate is the same for all that is before it. */
+	double log_z = log(1e5) + log(sum) + log(sqrt(acos(-1) / 10));
+	density_log_z(f.d, &z);
+	check_that(&f, fabs(log_z - z.value) <= 1e-11, "log Z is %.15g by series, %.15g by log_z",
+		log_z, z.value);
+	for (double x = -1.9; x < 2; x += 0.17) {
+		assert_int_equal(gsl_integration_qag(&first, -REACH, x, 1e-13, 1e-11, 1000,
+					 GSL_INTEG_GAUSS61, s.w, &part, &error),
+			GSL_SUCCESS);
+		double got = f.t->cdf(density_state(f.d), 0, x);
+		check_that(&f, fabs(got - part / sum) <= 1e-10,
+			"x_1 is below %g with %.15g by series, %.15g by cdf", x, part / sum, got);
+	}
+	gsl_integration_workspace_free(s.w);
+	gsl_cheb_free(series[0]);
+	gsl_cheb_free(series[1]);
+	arena_free(f.a);
+}
+
+/* log Z by simulation of the chain without what lies ahead, and weights for that: no table, no grid.
+ * c(x) is the integral over x_{i+1} of the factors of x_i and x_{i+1} that are Gaussian in it. */
+static void test_rosenbrock_simulation(void **p)
+{
+	enum { N = 300000 };
+	struct fixture f;
+	struct log_z z;
+	double mean, se;
+
+	(void)p;
+	fixture_open(&f, "rosenbrock", NULL, 0);
+	density_log_z(f.d, &z);
+	double *w = arena_alloc(f.a, N, sizeof(*w));
+	for (size_t i = 0; i < N; i++) {
+		double x = 1 + sqrt(5) * rng_gauss(stream, 0, i, 0), log_w = 0;
+		for (uint32_t k = 1; k < ROSENBROCK - 1 && log_w > -60; k++) {
+			log_w += log(acos(-1) / 10.1) / 2 - pow(x * x - 1, 2) / 10.1;
+			x = (10 * x * x + 0.1) / 10.1 + rng_gauss(stream, 0, i, k) / sqrt(20.2);
+		}
+		w[i] = exp(log_w);
+	}
+	mean_of(w, N, 1, &mean, &se);
+	double constant = log(1e5) + log(10 * acos(-1)) / 2 + log(acos(-1) / 10) / 2;
+	check_that(&f,
+		se < 0.02 * mean && fabs(constant + log(mean) - z.value) <= SIGMAS * se / mean,
+		"log Z is %g +- %g by simulation, %g by log_z", constant + log(mean), se / mean,
+		z.value);
+	arena_free(f.a);
+}
+
+/* Samples against the distribution function (exact ones exceed the limit once in 10^6), and the mean
+ * of that against moments: E x = integral over x > 0 of 1 - F minus that over x < 0 of F. */
+struct distribution {
+	const struct fixture *f;
+	size_t k;
+	int power;
+};
+
+static double distribution_value(double x, void *p)
+{
+	const struct distribution *d = p;
+	double below = d->f->t->cdf(density_state(d->f->d), d->k, x);
+
+	return (d->power == 2 ? 2 * x : 1) * (x < 0 ? -below : 1 - below);
+}
+
+static void test_rosenbrock_distribution(void **p)
+{
+	const double limit = sqrt(log(2e6) / 2 / DRAWS);
+	struct fixture f;
+	double *columns;
+
+	(void)p;
+	fixture_open(&f, "rosenbrock", NULL, 0);
+	double *mean = block(&f, 1), *sd = block(&f, 1);
+	(void)draws(&f, &columns);
+	f.t->moments(density_state(f.d), mean, sd);
+	for (size_t k = 0; k < f.dim; k++) {
+		double *x = columns + k * DRAWS, worst = 0;
+		qsort(x, DRAWS, sizeof(*x), by_value);
+		for (size_t i = 0; i < DRAWS; i++) {
+			double below = f.t->cdf(density_state(f.d), k, x[i]);
+			worst = fmax(worst, fmax(fabs(below - (double)i / DRAWS),
+						    fabs(below - (double)(i + 1) / DRAWS)));
+		}
+		check_that(&f, worst <= limit,
+			"coordinate %zu differs by %g from its distribution, at most %g", k + 1,
+			worst, limit);
+		/* The tail of x_D ends at 400. */
+		for (int power = 1; power <= 2; power++) {
+			struct distribution d = { &f, k, power };
+			double high = k + 2 < f.dim ? 5 : k + 1 < f.dim ? 21 : 400, got = 0;
+			const double piece = 0.5;
+			for (double low = -3; low < high; low += piece) {
+				double error, absolute, deviation, part;
+				gsl_function g = { distribution_value, &d };
+				gsl_integration_qk31(&g, low, low + piece, &part, &error, &absolute,
+					&deviation);
+				got += part;
+			}
+			double want = power == 1 ? mean[k] : sd[k] * sd[k] + mean[k] * mean[k];
+			check_that(&f, fabs(got - want) <= 1e-9 * fmax(1, want),
+				"E x_%zu^%d is %.15g by cdf, %.15g by moments", k + 1, power, got,
+				want);
+		}
+	}
+	arena_free(f.a);
+}
+
+/* --- all of it --------------------------------------------------------------------------- */
+
 static void test_draws(void **p)
 {
 	(void)p;
@@ -200,6 +380,9 @@ int main(void)
 		cmocka_unit_test(test_log_z),
 		cmocka_unit_test(test_coordinates),
 		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_rosenbrock_chain),
+		cmocka_unit_test(test_rosenbrock_simulation),
+		cmocka_unit_test(test_rosenbrock_distribution),
 	};
 
 	return run_target_tests("wells", tests);
