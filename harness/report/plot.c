@@ -98,9 +98,17 @@ void plot_points(struct plot *p, size_t n, const double *xy)
 		fprintf(p->dat.stream, "%.5g %.5g\n", xy[2 * i], xy[2 * i + 1]);
 }
 
+/* Digits of places on an axis: more than five where it is short and far from 0. */
+static int axis_digits(double low, double high)
+{
+	return 5 + (int)fmax(0, ceil(log10(fmax(fabs(low), fabs(high)) / (high - low))));
+}
+
 void plot_contours(struct plot *p, const struct grid *g, struct arena *a)
 {
 	const struct window *w = &g->window;
+	const int x_digits = axis_digits(w->x_min, w->x_max);
+	const int y_digits = axis_digits(w->y_min, w->y_max);
 
 	plot_number(p, "x_low", w->x_min);
 	plot_number(p, "x_high", w->x_max);
@@ -115,8 +123,8 @@ void plot_contours(struct plot *p, const struct grid *g, struct arena *a)
 	plot_block(p, "grid");
 	for (size_t j = 0; j < g->side; j++, fputc('\n', p->dat.stream))
 		for (size_t i = 0; i < g->side; i++)
-			fprintf(p->dat.stream, "%.7g %.7g %.4g\n", grid_x(g, i), grid_y(g, j),
-				g->density[j * g->side + i]);
+			fprintf(p->dat.stream, "%.*g %.*g %.4g\n", x_digits, grid_x(g, i), y_digits,
+				grid_y(g, j), g->density[j * g->side + i]);
 }
 
 /* --- axes ------------------------------------------------------------------------------------ */
