@@ -93,6 +93,10 @@ golden: deps ## compare with every fixture set below GOLDEN=DIR; STRICT=1: unkno
 	$(Q)$(AGAIN) golden-programs VARIANT=release
 	$(Q)GOLDEN="$(GOLDEN)" STRICT="$(STRICT)" sh tests/golden.sh
 
+.PHONY: references
+references: all ## estimate log Z and moments of targets where not known (hours; resumable)
+	$(Q)$(BUILD)/stride references
+
 .PHONY: report
 report: all ## make REPORT.md again from the committed records, results/quick
 	$(Q)$(BUILD)/stride report results/quick --top REPORT.md

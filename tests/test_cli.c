@@ -402,7 +402,8 @@ static void show_has_what_is_known_of_a_target(void **state)
 		{ "show funnel", "plot window    x1 -10 to 5, x2 -5 to 5\n" },
 		{ "show funnel", "  clip  0  " },
 		{ "show funnel --set funnel.clip=30", "  clip  30  " },
-		{ "show funnel --set funnel.clip=30", "x10                   0          unknown\n" },
+		{ "show funnel --set funnel.clip=30",
+			"x10                   0          unknown\n" },
 		{ "show gaussian --set gaussian.dim=3", "dimension      3\n" },
 		{ "show gaussian --set gaussian.dim=11", "(6 more: --all)\n" },
 		{ "show gaussian --set gaussian.dim=11 --all", "               x11  " },
@@ -520,7 +521,7 @@ static void everything_listed_can_be_shown(void **state)
 static void help_is_there_for_each_command(void **state)
 {
 	static const char *const commands[] = { "run", "report", "list", "show", "info", "logp",
-		"draw", "plot-target" };
+		"draw", "plot-target", "references" };
 	const struct folder *f = *state;
 
 	assert_int_equal(stride(f, "--help"), EXIT_DONE);

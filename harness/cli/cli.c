@@ -19,6 +19,7 @@ static const struct entry {
 	{ "logp", "log density at points, gradient, Hessian-vector product", cmd_logp },
 	{ "draw", "exact samples of a target", cmd_draw },
 	{ "plot-target", "density contours of a target with exact samples", cmd_plot_target },
+	{ "references", "estimate log Z and moments that are not known", cmd_references },
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 

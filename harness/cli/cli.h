@@ -54,5 +54,6 @@ int cmd_info(int argc, char **argv);
 int cmd_logp(int argc, char **argv);
 int cmd_draw(int argc, char **argv);
 int cmd_plot_target(int argc, char **argv);
+int cmd_references(int argc, char **argv);
 
 #endif

@@ -1,7 +1,6 @@
 /* stride show: one plug-in, everything that is known of it. */
 #include "cli/cli.h"
 #include "report/log_z.h"
-#include "report/target.h"
 #include "core/text.h"
 #include "stride.h"
 
@@ -110,7 +109,7 @@ static void show_moments(const struct density *d, bool all, struct arena *a)
 	const size_t dim = density_dim(d), n = shown(dim, all);
 	double *mean = arena_alloc(a, dim, sizeof(*mean)), *sd = arena_alloc(a, dim, sizeof(*sd));
 
-	if (!target_moments(d, mean, sd)) {
+	if (!density_moments(d, mean, sd)) {
 		show_line("moments", "unknown", a);
 		return;
 	}

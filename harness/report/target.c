@@ -6,14 +6,6 @@
 #include "report/plot.h"
 #include "core/text.h"
 
-bool target_moments(const struct density *d, double *mean, double *sd)
-{
-	if (density_target(d)->moments == NULL)
-		return false;
-	density_target(d)->moments(density_state(d), mean, sd);
-	return true;
-}
-
 /* What the three kinds of picture share. caption grows by a sentence each. */
 struct picture {
 	const struct density *density;
@@ -142,7 +134,7 @@ static const char *slice_centre(const struct picture *p, double *at)
 {
 	const size_t dim = density_dim(p->density);
 	double *sd = arena_alloc(p->arena, dim, sizeof(*sd));
-	bool finite = target_moments(p->density, at, sd);
+	bool finite = density_moments(p->density, at, sd);
 
 	for (size_t k = 0; k < dim && finite; k++)
 		finite = isfinite(at[k]);

@@ -3,10 +3,6 @@
 
 #include "stride.h"
 
-/** Mean and standard deviation of each coordinate [dim] where they are known: false leaves them
- *  undefined. */
-bool target_moments(const struct density *d, double *mean, double *sd);
-
 /** What a picture of a target shows. */
 struct target_plot {
 	size_t n;             /* exact samples shown; 0: 1000, in one dimension 10000 */

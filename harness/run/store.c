@@ -346,11 +346,11 @@ int store_open_to_write(struct store **out, const char *dir, size_t k, size_t n)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-int store_create(const struct store *s, const char *name, struct store_file *f)
+/* The file at f->path, which becomes f's. */
+static int create(struct store_file *f)
 {
 	char ending[32];
 
-	invariant(asprintf(&f->path, "%s/%s", s->dir, name) > 0);
 	invariant(asprintf(&f->temporary, "%s%s", f->path, own_ending(ending)) > 0);
 	f->stream = fopen(f->temporary, "w");
 	if (f->stream != NULL)
@@ -358,6 +358,12 @@ int store_create(const struct store *s, const char *name, struct store_file *f)
 	int code = fail_io(f->temporary, "cannot be written");
 	store_discard(f);
 	return code;
+}
+
+int store_create(const struct store *s, const char *name, struct store_file *f)
+{
+	invariant(asprintf(&f->path, "%s/%s", s->dir, name) > 0);
+	return create(f);
 }
 
 void store_discard(struct store_file *f)
@@ -411,14 +417,28 @@ void store_remove(const struct store *s, const char *name)
 	free(path);
 }
 
+static int save(struct store_file *f, const json_t *document)
+{
+	(void)json_dumpf(document, f->stream, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+	fputc('\n', f->stream);
+	return store_commit(f);
+}
+
 int store_save(const struct store *s, const char *name, const json_t *document)
 {
 	struct store_file f;
 
 	TRY(store_create(s, name, &f));
-	(void)json_dumpf(document, f.stream, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-	fputc('\n', f.stream);
-	return store_commit(&f);
+	return save(&f, document);
+}
+
+int store_save_at(const char *path, const json_t *document)
+{
+	struct store_file f;
+
+	invariant(asprintf(&f.path, "%s", path) > 0);
+	TRY(create(&f));
+	return save(&f, document);
 }
 
 int store_save_text(const struct store *s, const char *name, const char *text)
