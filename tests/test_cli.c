@@ -343,7 +343,6 @@ static void targets_are_listed_in_columns(void **state)
 	}
 	assert_null(targets[i]);
 	assert_true(output_has(f, "out", "0 exact"));
-	assert_true(output_has(f, "out", " ± "));
 	free(text);
 }
 
@@ -411,7 +410,6 @@ static void show_has_what_is_known_of_a_target(void **state)
 		{ "show gmm40_50d", "(35 more: --all)\n" },
 		{ "show ionosphere", "ionosphere.csv (option data)\n" },
 		{ "show ionosphere", "licence CC BY 4.0" },
-		{ "show ionosphere", "standard error 0.002\n" },
 		{ "show many_well_5", "quadrature, error" },
 	};
 	const struct folder *f = *state;
@@ -479,7 +477,7 @@ static void plot_target_draws_three_files(void **state)
 		}
 		snprintf(path, sizeof(path), "a/b/data/%s.par", cases[i].name);
 		assert_true(output_has(f, path, cases[i].caption));
-		assert_true(output_has(f, path, "log Z = "));
+		assert_true(output_has(f, path, "-D. log Z "));
 	}
 }
 

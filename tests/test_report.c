@@ -3,6 +3,7 @@
 
 #include "report/compare.h"
 #include "report/contour.h"
+#include "report/log_z.h"
 #include "report/model.h"
 #include "report/report.h"
 #include "report/table.h"
@@ -814,6 +815,34 @@ static void test_same_records_same_bytes(void **state)
 
 /* --- figures --------------------------------------------------------------------------------- */
 
+static void test_log_z_as_text(void **state)
+{
+	static const struct {
+		struct log_z z;
+		const char *brief, *sentence;
+	} cases[] = {
+		{ { LOG_Z_EXACT, 0, 0, "normalised" }, "0 exact",
+			"log Z = 0 (exact: normalised)." },
+		{ { LOG_Z_QUADRATURE, -0.541055512879454, 1e-14, "wells" },
+			"-0.54105551 quadrature",
+			"log Z = -0.5410555129 ± 1e-14 (quadrature: wells)." },
+		{ { LOG_Z_ESTIMATE, -73.4048, 0.002, "SMC" }, "-73.4048 ± 0.0020 estimate",
+			"log Z = -73.4048 ± 0.002 (estimate: SMC)." },
+		{ { LOG_Z_INFINITE, (double)INFINITY, 0, "no prior" }, "infinite (improper)",
+			"log Z is infinite: the density is improper: no prior." },
+		{ { LOG_Z_UNKNOWN, (double)NAN, (double)NAN, "" }, "unknown",
+			"log Z is not known." },
+	};
+	struct arena *a = arena_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_string_equal(log_z_short(&cases[i].z, a), cases[i].brief);
+		assert_string_equal(log_z_text(&cases[i].z, a), cases[i].sentence);
+	}
+	arena_free(a);
+}
+
 /* A standard Gaussian with contours that hold a share s has density 1 - s there, relative to its top. */
 static void test_contours_hold_their_mass(void **state)
 {
@@ -859,6 +888,11 @@ static void test_slice_finds_the_density(void **state)
 	(void)state;
 	assert_int_equal(density_new(&d, "gaussian", settings, 1, a), OK);
 	contour_slice(&g, d, at, a);
+	/* From outside: a window that cuts the density off grows. */
+	struct grid small = { .window = { 0, 3, -3, 0 }, .side = 61 };
+	contour_slice(&small, d, at, a);
+	assert_true(small.window.x_min < -2.9 && small.window.x_max > edge - 1e-9);
+	assert_true(small.window.y_min < -edge + 1e-9 && small.window.y_max > 2.9);
 	const double bounds[] = { -g.window.x_min, g.window.x_max, -g.window.y_min,
 		g.window.y_max };
 	for (size_t k = 0; k < 4; k++)
@@ -1141,6 +1175,7 @@ int main(void)
 		TEST(test_latex),
 		TEST(test_summary),
 		TEST(test_same_records_same_bytes),
+		cmocka_unit_test(test_log_z_as_text),
 		cmocka_unit_test(test_contours_hold_their_mass),
 		cmocka_unit_test(test_slice_finds_the_density),
 		TEST(test_figures),

@@ -112,45 +112,56 @@ void contour_exact(struct grid *g, const struct density *d, struct arena *a)
 	find_levels(g, a);
 }
 
-/* Shrink the window to the cells where log rho is at most this far below its largest value, and one
- * more on each side. */
+/* Below its largest value by this much, log rho is outside of what a slice shows. */
 static const double slice_depth = 12;
 
-static bool shrink(struct grid *g)
+/* Move each bound of the window out where the density goes on beyond it, but not over limit, and in
+ * to a cell from the density where it does not. A thin ridge falls between the points of a wide
+ * grid, so that what is cut off at one scale shows at the next. False: it fits already. */
+static bool fit(struct grid *g, const struct window *limit)
 {
 	const size_t n = g->side;
-	const struct window old = g->window;
+	const double *z = g->density;
+	const double wider = 0.3, still = 0.9;
+	struct window w = g->window;
+	const double width = w.x_max - w.x_min, height = w.y_max - w.y_min;
 	size_t i_min = n, i_max = 0, j_min = n, j_max = 0;
-	struct window w;
 
 	for (size_t j = 0; j < n; j++)
 		for (size_t i = 0; i < n; i++)
-			if (g->density[j * n + i] > -slice_depth) {
+			if (z[j * n + i] > -slice_depth) {
 				i_min = i < i_min ? i : i_min;
 				i_max = i > i_max ? i : i_max;
 				j_min = j < j_min ? j : j_min;
 				j_max = j > j_max ? j : j_max;
 			}
-	w.x_min = grid_x(g, i_min > 0 ? i_min - 1 : 0);
-	w.x_max = grid_x(g, i_max + 1 < n ? i_max + 1 : n - 1);
-	w.y_min = grid_y(g, j_min > 0 ? j_min - 1 : 0);
-	w.y_max = grid_y(g, j_max + 1 < n ? j_max + 1 : n - 1);
+	w.x_min = i_min > 0 ? grid_x(g, i_min - 1) : fmax(limit->x_min, w.x_min - wider * width);
+	w.x_max =
+		i_max + 1 < n ? grid_x(g, i_max + 1) : fmin(limit->x_max, w.x_max + wider * width);
+	w.y_min = j_min > 0 ? grid_y(g, j_min - 1) : fmax(limit->y_min, w.y_min - wider * height);
+	w.y_max =
+		j_max + 1 < n ? grid_y(g, j_max + 1) : fmin(limit->y_max, w.y_max + wider * height);
+	const bool wide = w.x_min < g->window.x_min || w.x_max > g->window.x_max ||
+			  w.y_min < g->window.y_min || w.y_max > g->window.y_max;
 	g->window = w;
-	return (w.x_max - w.x_min) * (w.y_max - w.y_min) <
-	       0.9 * (old.x_max - old.x_min) * (old.y_max - old.y_min);
+	return wide || (w.x_max - w.x_min) * (w.y_max - w.y_min) < still * width * height;
 }
 
 void contour_slice(struct grid *g, const struct density *d, const double *at, struct arena *a)
 {
-	enum { COARSE = 40, ROUNDS = 8 };
+	enum { COARSE = 60, ROUNDS = 12 };
+	const struct window w = g->window;
+	const double width = w.x_max - w.x_min, height = w.y_max - w.y_min;
+	const struct window limit = { w.x_min - width, w.x_max + width, w.y_min - height,
+		w.y_max + height };
 	const size_t side = g->side;
-	bool defined, smaller = true;
+	bool defined, moved = true;
 
 	start(g, LEVELS, a);
 	g->side = side < COARSE ? side : COARSE;
-	for (int round = 0; round < ROUNDS && smaller; round++) {
+	for (int round = 0; round < ROUNDS && moved; round++) {
 		defined = evaluate(g, d, at, a);
-		smaller = defined && shrink(g);
+		moved = defined && fit(g, &limit);
 	}
 	g->side = side;
 	defined = evaluate(g, d, at, a);

@@ -27,9 +27,10 @@ void contour_exact(struct grid *g, const struct density *d, struct arena *a);
 /** A kernel estimate from points xy [n][2]. */
 void contour_points(struct grid *g, size_t n, const double *xy, struct arena *a);
 
-/** log rho above its largest value on the slice through the point at [dim]; first the window shrinks
- *  to where it is within 12 of that. Levels 1/2, 2, 9/2 and 8 below: where a Gaussian is
- *  1, 2, 3, 4 standard deviations from its mean. Empty as above. */
+/** log rho above its largest value on the slice through the point at [dim]. First the window is
+ *  fitted to where it is within 12 of that, inside of the window three times as wide. Levels 1/2, 2,
+ *  9/2 and 8 below: where a Gaussian is 1, 2, 3, 4 standard deviations from its mean. Empty as
+ *  above. */
 void contour_slice(struct grid *g, const struct density *d, const double *at, struct arena *a);
 
 /** The grid of a board: the target's own density for dim = 2, a kernel estimate from exact points

@@ -149,7 +149,8 @@ static void make_slice(struct picture *p, struct grid *g)
 	double *at = arena_alloc(p->arena, density_dim(p->density), sizeof(*at));
 	const char *where = slice_centre(p, at);
 
-	g->side = 120;
+	/* A point of a thousand dimensions takes a thousand times as long. */
+	g->side = density_dim(p->density) > 200 ? 121 : g->side;
 	contour_slice(g, p->density, at, p->arena);
 	say(p, "No exact sampler is known.");
 	say(p, arena_printf(p->arena,
