@@ -6,6 +6,8 @@
 
 enum { SETTINGS_MAX = 16 };
 
+static const char *const keys[] = { "fixture", "target", "options", "tol_logp", "tol_grad" };
+
 /* "key=value key=value" (or separated by ;). Cuts the text. */
 static size_t split_settings(char *text, struct setting *settings)
 {
@@ -96,8 +98,6 @@ static void compare_fixture(struct golden *g, const char *dir, const char *file,
 /* One row of the index, for every set that has the fixture. */
 static void one_fixture(struct golden *g, const char *dir, const struct csv *index, size_t row)
 {
-	static const char *const keys[] = { "fixture", "target", "options", "tol_logp",
-		"tol_grad" };
 	const char *value[5];
 	struct arena *a = golden_arena(g);
 
@@ -119,27 +119,44 @@ static void one_fixture(struct golden *g, const char *dir, const struct csv *ind
 	}
 }
 
-/* The folder's index, or the project's own for a folder that has fixtures alone. */
-static bool read_index(struct golden *g, const char *dir, struct csv *index)
+static bool is_index(struct golden *g, const struct csv *index)
 {
-	return golden_csv_text(g, golden_exists(g, dir, "INDEX.csv") ? dir : "tests/golden/targets",
-		"INDEX.csv", index);
+	for (size_t k = 0; k < 5; k++)
+		if (csv_column(index, keys[k]) == index->cols) {
+			golden_failed(g, "%s: not an index of fixtures", index->path);
+			return false;
+		}
+	return true;
 }
 
+static bool lists(const struct csv *index, const char *fixture)
+{
+	size_t column = csv_column(index, "fixture");
+
+	for (size_t row = 0; row < index->rows; row++)
+		if (strcmp(index->cell[row * index->cols + column], fixture) == 0)
+			return true;
+	return false;
+}
+
+/* The folder's index, and for fixtures that it does not list, or a folder without one, the project's. */
 void golden_targets(struct golden *g, const char *dir)
 {
-	struct csv index;
+	const char *const folders[] = { dir, "tests/golden/targets" };
+	const struct csv none = { 0 };
+	struct csv index[2] = { none, none };
 
-	if (!read_index(g, dir, &index))
-		return;
-	if (csv_column(&index, "fixture") == index.cols ||
-		csv_column(&index, "target") == index.cols ||
-		csv_column(&index, "options") == index.cols ||
-		csv_column(&index, "tol_logp") == index.cols ||
-		csv_column(&index, "tol_grad") == index.cols) {
-		golden_failed(g, "%s: not an index of fixtures", index.path);
-		return;
+	for (size_t i = 0; i < 2; i++) {
+		if (i == 0 && !golden_exists(g, dir, "INDEX.csv"))
+			continue;
+		if (!golden_csv_text(g, folders[i], "INDEX.csv", &index[i]) ||
+			!is_index(g, &index[i]))
+			return;
 	}
-	for (size_t row = 0; row < index.rows; row++)
-		one_fixture(g, dir, &index, row);
+	for (size_t i = 0; i < 2; i++)
+		for (size_t row = 0; row < index[i].rows; row++) {
+			size_t at = row * index[i].cols + csv_column(&index[i], "fixture");
+			if (i == 0 || index[0].rows == 0 || !lists(&index[0], index[i].cell[at]))
+				one_fixture(g, dir, &index[i], row);
+		}
 }
