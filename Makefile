@@ -93,9 +93,18 @@ golden: deps ## compare with every fixture set below GOLDEN=DIR; STRICT=1: unkno
 	$(Q)$(AGAIN) golden-programs VARIANT=release
 	$(Q)GOLDEN="$(GOLDEN)" STRICT="$(STRICT)" sh tests/golden.sh
 
+.PHONY: references
+references: all ## estimate log Z and moments of targets where not known (hours; resumable)
+	$(Q)$(BUILD)/stride references
+
 .PHONY: report
 report: all ## make REPORT.md again from the committed records, results/quick
 	$(Q)$(BUILD)/stride report results/quick --top REPORT.md
+
+# The one target that needs the network.
+.PHONY: data
+data: ## derive the tables of targets/data from their packages (network), compare
+	$(Q)sh config/data.sh
 
 .PHONY: deps
 deps: ## install what is missing (apt), or say what it is

@@ -19,6 +19,7 @@ cyaml/cyaml.h libcyaml-dev
 yaml.h libyaml-dev
 jansson.h libjansson-dev
 cmocka.h libcmocka-dev
+png.h libpng-dev
 omp.h libomp-dev'
 
 commands_build='gnuplot gnuplot-nox'

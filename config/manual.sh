@@ -6,7 +6,7 @@ program=$1
 
 # commands: their names, from the lines "  NAME  SUMMARY" of --help.
 commands() {
-	"$program" --help | sed -n 's/^  \([a-z][a-z]*\)  *[^ ].*/\1/p'
+	"$program" --help | sed -n 's/^  \([a-z][a-z-]*\)  *[^ ].*/\1/p'
 }
 
 # entry COMMAND: its --help (usage, summary, empty line, options) as mdoc.

@@ -107,7 +107,19 @@ int density_new(struct density **out, const char *target, const struct setting *
 const struct target *density_target(const struct density *d);
 const void *density_state(const struct density *d); /* the target's state in double */
 size_t density_dim(const struct density *d);
+
+/** The log-normaliser: the target's own, or the estimate on record in targets/references. */
 void density_log_z(const struct density *d, struct log_z *out);
+
+/** Mean and standard deviation [dim] of each coordinate: the target's own or those on record; false
+ *  where there are neither. NaN or infinite where a target says so. */
+bool density_moments(const struct density *d, double *mean, double *sd);
+
+/** The density of y where x = mean + factor y has density d: the same log-normaliser. factor is
+ *  row-major [dim][dim], triangular, and like mean borrowed. It has no Hessian, no sampler and no
+ *  moments. ERR_NUMERIC when the factor is singular. */
+int density_whiten(struct density **out, const struct density *d, const double *mean,
+	const double *factor, struct arena *a);
 
 /** As the target's eval and hvp, in double, and in float or double (real). */
 void density_eval(const struct density *d, size_t n, const double *x, double *log_rho,

@@ -11,6 +11,10 @@ const struct option *options; /* NULL: none */
 /** Sentences for `stride show`: what the published code omits, where codes differ. NULL: nothing. */
 const char *note;
 
+/** rho is not continuous: what lies across a jump is not in its gradient, and identities that
+ *  integrate by parts do not hold. */
+bool jumps;
+
 /** Dimension. Called after init. Required. */
 size_t (*dim)(const void *state);
 
@@ -34,6 +38,11 @@ void (*draw)(const void *state, struct rng r, uint64_t row, double *x);
  *  counter, returns its normalised log density. For targets that a multivariate t around their
  *  mean does not cover; one of the two ways to a reference log Z. Optional. Pure. */
 double (*propose)(const void *state, struct rng r, uint64_t row, double *x);
+
+/** A Gaussian prior N(mean, factor factor') that rho contains, mean [dim], factor row-major [dim][dim]
+ *  and lower triangular: where annealing may start when dim is too large for importance sampling
+ *  from a fit. Optional. */
+void (*prior)(const void *state, double *mean, double *factor);
 
 /** The log-normaliser with its kind and source, unless it has to be estimated: then NULL, and the
  *  record of targets/references has it. */

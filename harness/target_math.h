@@ -31,6 +31,16 @@ static inline num num_log(num x)
 #endif
 }
 
+/** |x|, likewise. */
+static inline num num_abs(num x)
+{
+#ifdef STRIDE_TARGET_F32
+	return fabsf(x);
+#else
+	return fabs(x);
+#endif
+}
+
 /** Bounds that keep NaN, unlike fmin and fmax. */
 static inline num num_clamp(num x, num low, num high)
 {

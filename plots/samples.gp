@@ -1,9 +1,11 @@
 # Samples of each method over contours of the target, the oracle first, all with the same axes.
 #   gnuplot -c plots/samples.gp DATA OUT    reads DATA.par and DATA.dat, writes OUT.svg, .pdf, .png
 
-load ARG0[1:strlen(ARG0) - strlen("samples.gp")]."style.gp"
+folder = ARG0[1:strlen(ARG0) - strlen("samples.gp")]
+load folder."style.gp"
 load ARG1.".par"
 data = ARG1.".dat"
+load folder."contour.gp"
 
 columns = panels < 4 ? panels : 4
 rows = (panels + columns - 1) / columns
@@ -15,19 +17,6 @@ gap_y = 0.5
 top = 0.8
 width = left + columns * side + (columns - 1) * gap_x + 0.15
 height = bottom + rows * side + (rows - 1) * gap_y + top
-
-if (contours > 0) {
-	set contour base
-	unset surface
-	levels = ""
-	do for [k = 1:contours] { levels = levels.sprintf("%s%.12g", k > 1 ? "," : "", level[k]) }
-	eval "set cntrparam levels discrete ".levels
-	set table $contour
-	splot data index "grid;" using 1:2:3 with lines
-	unset table
-	unset contour
-	set surface
-}
 
 do for [format in formats] {
 	eval terminal_for(format, width, height)

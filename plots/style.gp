@@ -13,6 +13,7 @@ floor_color = "#DDDDDD"
 contour_color = "#A8A8A8"
 front_color = "#AAAAAA"
 reference_color = "#000000"
+histogram_color = "#D5D5D5"
 
 # Formats in the order they are made; width and height in inches.
 formats = "svg pdf png"

@@ -355,6 +355,26 @@ static double flops_whitened(const void *state)
 
 /* --- what is known ----------------------------------------------------------------------- */
 
+/* Eq. 1. */
+static void prior(const void *state, double *mean, double *factor)
+{
+	double log_det;
+
+	(void)state;
+	invariant(factorise(factor, &log_det) == OK);
+	for (size_t m = 0; m < CELLS; m++)
+		mean[m] = mean_of_field();
+}
+
+static void prior_whitened(const void *state, double *mean, double *factor)
+{
+	(void)state;
+	memset(mean, 0, CELLS * sizeof(*mean));
+	memset(factor, 0, (size_t)CELLS * CELLS * sizeof(*factor));
+	for (size_t m = 0; m < CELLS; m++)
+		factor[m * CELLS + m] = 1;
+}
+
 static void window(const void *state, struct window *out)
 {
 	(void)state;
@@ -384,6 +404,7 @@ const TARGET(lgcp) = {
 	.init = init,
 	.eval = eval,
 	.hvp = hvp,
+	.prior = prior,
 	.window = window,
 	.flops = flops,
 	LGCP,
@@ -397,6 +418,7 @@ const TARGET(lgcp_whitened) = {
 	.init = init_whitened,
 	.eval = eval_whitened,
 	.hvp = hvp_whitened,
+	.prior = prior_whitened,
 	.window = window_whitened,
 	.flops = flops_whitened,
 	LGCP,

@@ -1,14 +1,16 @@
 /*
- * Bayesian logistic regression on a table of features and a label 0 or 1. With features
- * standardised (population mean and deviation), a leading column of ones, and rows signed by the
- * label, a_i = (2 y_i - 1) (1, z_i), the posterior of the weights w under a normal prior N(0, s^2)
- * is
+ * Bayesian logistic regression on a table of features and a label 0 or 1. Each feature is divided by
+ * its standard deviation over the table, in some posteriors after its mean was taken off; a leading
+ * 1 makes w_1 the intercept. Where a label 1 has probability sigmoid(c w.(1, z_i)), c = 1 or -1, rows
+ * are signed, a_i = c (2 y_i - 1) (1, z_i), and the posterior of the weights w under a normal prior
+ * N(0, s^2) is
  *
  *     log rho(w) = sum_i log sigmoid(a_i.w) - |w|^2 / (2 s^2) - dim (log s + log(2 pi) / 2),   (1)
  *     gradient   = sum_i sigmoid(-a_i.w) a_i - w / s^2,                                        (2)
- *     Hessian v  = - sum_i sigmoid(a_i.w) sigmoid(-a_i.w) (a_i.v) a_i - v / s^2.               (3)
+ *     Hessian v  = - sum_i sigmoid(a_i.w) sigmoid(-a_i.w) (a_i.v) a_i - v / s^2,               (3)
  *
- * w_1 is the intercept.
+ * without the terms of s where there is no prior. Then Z is infinite if some w has a_i.w >= 0 for all i:
+ * log rho rises, or stays, all the way along it.
  */
 #include "stride.h"
 #include "core/csv.h"
@@ -16,27 +18,37 @@
 /* Rows of the table that are worked on at a time: their products with a block stay in the cache. */
 enum { ROWS = 128, GROUP = 64 };
 
-/* What is known about a posterior, for the table that comes with the program. */
-struct known {
+/* Features up to the one and priors down to the other keep all sums well within float, for |w| up to
+ * 1e6. */
+#define LARGEST 1e12
+#define NARROWEST 1e-6
+
+/* What an id fixes. The last three are of the table that comes with the program. */
+struct kind {
 	const char *file;
 	size_t rows, dim;
-	struct log_z log_z;
+	bool centred;
+	int sign;             /* c above */
+	const char *improper; /* why Z is infinite without a prior; NULL: it is not */
 	struct window window;
 };
 
 struct logistic {
 	const char *data;
-	const struct known *known; /* NULL for a user's table */
+	double prior_std, scale_eps;
+	const struct kind *kind;
+	bool own; /* the program's table, not a user's */
 	size_t rows, dim;
-	double prior_precision;
-	num *a; /* [rows][dim], eq. 1 */
+	double prior_precision; /* 0: no prior */
+	num *a;                 /* [rows][dim], eq. 1 */
 };
 
 /* --- preparation ------------------------------------------------------------------------- */
 
-/* A column in place to mean 0 and deviation 1. A constant column becomes 0: its deviation is zero
- * up to rounding. */
-static void standardise(double *x, size_t rows, size_t stride)
+/* A column x[0], x[stride], ... in place: divided by its deviation (that of the population) plus eps,
+ * its mean taken off first if it is to be centred. A column that is constant, up to rounding, has no
+ * deviation to divide by. False: too large to work with. */
+static bool standardise(double *x, size_t rows, size_t stride, bool centred, double eps)
 {
 	double sum = 0, square = 0;
 
@@ -46,41 +58,58 @@ static void standardise(double *x, size_t rows, size_t stride)
 	for (size_t i = 0; i < rows; i++)
 		square += (x[i * stride] - mean) * (x[i * stride] - mean);
 	double sd = sqrt(square / (double)rows);
-	for (size_t i = 0; i < rows; i++)
-		x[i * stride] = (x[i * stride] - mean) / (sd > 1e-12 * fabs(mean) ? sd : 1);
+	if (!isfinite(sd))
+		return false;
+	double scale = sd > 1e-12 * fabs(mean) ? sd + eps : 1, centre = centred ? mean : 0;
+	for (size_t i = 0; i < rows; i++) {
+		x[i * stride] = (x[i * stride] - centre) / scale;
+		if (fabs(x[i * stride]) > LARGEST)
+			return false;
+	}
+	return true;
 }
 
-static int load(struct logistic *l, double prior_std, const struct known *known, struct arena *a)
+static int check_labels(const struct csv *t)
+{
+	if (t->cols < 2)
+		return fail(ERR_PARSE, "%s:%zu: one field; features and a label are needed",
+			t->path, t->line[0]);
+	for (size_t i = 0; i < t->rows; i++) {
+		double y = t->x[(i + 1) * t->cols - 1];
+		if (y != 0 && y != 1)
+			return fail(ERR_PARSE,
+				"%s:%zu: the label (last field) is %s; 0 or 1 is needed", t->path,
+				t->line[i], t->cell[(i + 1) * t->cols - 1]);
+	}
+	return OK;
+}
+
+static int load(struct logistic *l, const struct kind *kind, struct arena *a)
 {
 	struct csv t;
 
+	if (l->prior_std > 0 && l->prior_std < NARROWEST)
+		return fail(ERR_RANGE, "prior_std = %g; 0 (no prior) or at least %g is possible",
+			l->prior_std, NARROWEST);
 	TRY(csv_read(&t, data_path(l->data, a), CSV_FINITE, a));
-	if (t.cols < 2)
-		return fail(ERR_PARSE, "%s:%zu: one field; features and a label are needed", t.path,
-			t.line[0]);
-	for (size_t i = 0; i < t.rows; i++) {
-		double y = t.x[(i + 1) * t.cols - 1];
-		if (y != 0 && y != 1)
-			return fail(ERR_PARSE,
-				"%s:%zu: the label (last field) is %s; 0 or 1 is needed", t.path,
-				t.line[i], t.cell[(i + 1) * t.cols - 1]);
-	}
+	TRY(check_labels(&t));
 	for (size_t k = 0; k + 1 < t.cols; k++)
-		standardise(t.x + k, t.rows, t.cols);
+		if (!standardise(t.x + k, t.rows, t.cols, kind->centred, l->scale_eps))
+			return fail(ERR_RANGE, "%s: the numbers in column %zu are too large",
+				t.path, k + 1);
+	l->kind = kind;
 	l->rows = t.rows;
 	l->dim = t.cols;
-	l->prior_precision = 1 / (prior_std * prior_std);
+	l->own = strcmp(l->data, kind->file) == 0 && l->rows == kind->rows && l->dim == kind->dim;
+	l->prior_precision = l->prior_std > 0 ? 1 / (l->prior_std * l->prior_std) : 0;
 	l->a = arena_alloc(a, l->rows * l->dim, sizeof(*l->a));
 	for (size_t i = 0; i < l->rows; i++) {
 		const double *row = t.x + i * t.cols;
-		num sign = row[t.cols - 1] > 0 ? 1 : -1;
-		l->a[i * l->dim] = sign;
+		double sign = row[t.cols - 1] > 0 ? kind->sign : -kind->sign;
+		l->a[i * l->dim] = (num)sign;
 		for (size_t k = 1; k < l->dim; k++)
-			l->a[i * l->dim + k] = sign * (num)row[k - 1];
+			l->a[i * l->dim + k] = (num)(sign * row[k - 1]);
 	}
-	bool own =
-		strcmp(l->data, known->file) == 0 && l->rows == known->rows && l->dim == known->dim;
-	l->known = own ? known : NULL;
 	return OK;
 }
 
@@ -110,10 +139,13 @@ static void add_rows(const struct logistic *l, size_t first, size_t rows, size_t
 }
 
 /*
- * log sigmoid(z) = min(z, 0) - log(1 + e^-|z|) added to log_rho. The logarithms are taken of
- * products of GROUP factors between 1 and 2, which no precision overflows: one log for many.
+ * Adds log sigmoid(z) = min(z, 0) - log(1 + e^-|z|) over the rows to log_rho and turns z into
+ * sigmoid(-z), both from one exponential. The logarithms are taken of products of GROUP factors
+ * between 1 and 2, which no precision overflows: one log for many. |w| up to 1e6 gives |z| up to
+ * 1e6 |a|_1, far within float. Both results are always made, so that either is the same number
+ * whatever else was asked for.
  */
-static void add_log_likelihood(size_t rows, size_t count, num z[][TARGET_BLOCK], double *log_rho)
+static void likelihood(size_t rows, size_t count, num z[][TARGET_BLOCK], double *log_rho)
 {
 	for (size_t first = 0; first < rows; first += GROUP) {
 		num sum[TARGET_BLOCK] = { 0 }, product[TARGET_BLOCK];
@@ -122,27 +154,15 @@ static void add_log_likelihood(size_t rows, size_t count, num z[][TARGET_BLOCK],
 		for (size_t r = first; r < rows && r < first + GROUP; r++) {
 #pragma omp simd
 			for (size_t i = 0; i < count; i++) {
-				num s = z[r][i];
+				num s = z[r][i], e = num_exp(-num_abs(s)), t = 1 + e;
 				sum[i] += s < 0 ? s : 0;
-				product[i] *= 1 + num_exp(s < 0 ? s : -s);
+				product[i] *= t;
+				z[r][i] = (s < 0 ? 1 : e) / t;
 			}
 		}
 #pragma omp simd
 		for (size_t i = 0; i < count; i++)
 			log_rho[i] += (double)sum[i] - (double)num_log(product[i]);
-	}
-}
-
-/* z becomes sigmoid(-z). |w| up to 1e6 gives |z| up to 1e6 |a|_1, far within float; the exponential
- * is taken of -|z| only. */
-static void residuals(size_t rows, size_t count, num z[][TARGET_BLOCK])
-{
-	for (size_t r = 0; r < rows; r++) {
-#pragma omp simd
-		for (size_t i = 0; i < count; i++) {
-			num e = num_exp(z[r][i] < 0 ? z[r][i] : -z[r][i]);
-			z[r][i] = (z[r][i] < 0 ? 1 : e) / (1 + e);
-		}
 	}
 }
 
@@ -160,11 +180,12 @@ static void log_prior(const struct logistic *l, size_t n, size_t count, const nu
 	double *log_rho)
 {
 	const double half = l->prior_precision / 2;
-	const double constant = (double)l->dim * (log(l->prior_precision) - LOG_2PI) / 2;
+	const double constant =
+		half > 0 ? (double)l->dim * (log(l->prior_precision) - LOG_2PI) / 2 : 0;
 
 	for (size_t i = 0; i < count; i++)
 		log_rho[i] = constant;
-	for (size_t k = 0; k < l->dim; k++) {
+	for (size_t k = 0; half > 0 && k < l->dim; k++) {
 #pragma omp simd
 		for (size_t i = 0; i < count; i++)
 			log_rho[i] -= half * (double)(w[k * n + i] * w[k * n + i]);
@@ -176,20 +197,17 @@ static void eval_block(const void *state, size_t n, size_t count, const num *w, 
 {
 	const struct logistic *l = state;
 	num z[ROWS][TARGET_BLOCK];
+	double unwanted[TARGET_BLOCK], *value = log_rho != NULL ? log_rho : unwanted;
 
-	if (log_rho != NULL)
-		log_prior(l, n, count, w, log_rho);
+	log_prior(l, n, count, w, value);
 	if (grad != NULL)
 		scale_block(l->dim, n, count, (num)-l->prior_precision, w, grad);
 	for (size_t first = 0; first < l->rows; first += ROWS) {
 		size_t rows = l->rows - first < ROWS ? l->rows - first : ROWS;
 		margins(l, first, rows, n, count, w, z[0]);
-		if (log_rho != NULL)
-			add_log_likelihood(rows, count, z, log_rho);
-		if (grad != NULL) {
-			residuals(rows, count, z);
+		likelihood(rows, count, z, value);
+		if (grad != NULL)
 			add_rows(l, first, rows, n, count, z[0], grad);
-		}
 	}
 }
 
@@ -209,11 +227,12 @@ static void hvp_block(const void *state, size_t n, size_t count, const num *w, c
 		size_t rows = l->rows - first < ROWS ? l->rows - first : ROWS;
 		margins(l, first, rows, n, count, w, z[0]);
 		margins(l, first, rows, n, count, v, slope[0]);
-		residuals(rows, count, z);
-		for (size_t r = 0; r < rows; r++) { /* eq. 3 */
+		for (size_t r = 0; r < rows; r++) { /* eq. 3, no digits lost where z is large */
 #pragma omp simd
-			for (size_t i = 0; i < count; i++)
-				slope[r][i] *= -z[r][i] * (1 - z[r][i]);
+			for (size_t i = 0; i < count; i++) {
+				num e = num_exp(-num_abs(z[r][i])), t = 1 + e;
+				slope[r][i] *= -e / (t * t);
+			}
 		}
 		add_rows(l, first, rows, n, count, slope[0], hv);
 	}
@@ -230,15 +249,15 @@ static void log_z(const void *state, struct log_z *out)
 {
 	const struct logistic *l = state;
 
-	if (l->known != NULL)
-		*out = l->known->log_z;
+	if (l->own && !(l->prior_std > 0) && l->kind->improper != NULL)
+		*out = (struct log_z){ LOG_Z_INFINITE, HUGE_VAL, 0, l->kind->improper };
 }
 
 static void window(const void *state, struct window *out)
 {
 	const struct logistic *l = state;
 
-	*out = l->known != NULL ? l->known->window : (struct window){ -4, 4, -4, 4 };
+	*out = l->own ? l->kind->window : (struct window){ -4, 4, -4, 4 };
 }
 
 /* Margins and gradient: two products of a point with the table. */
@@ -253,31 +272,190 @@ static double flops(const void *state)
 	.state_size = sizeof(struct logistic), .dim = dim, .eval = eval, .hvp = hvp, \
 	.log_z = log_z, .window = window, .flops = flops
 
-#define DATA(file)                                                                                 \
-	{                                                                                          \
-		"data", OPTION_TEXT, offsetof(struct logistic, data), file, 0, 0, "",              \
-			"CSV of features and, last, a label 0 or 1; a header and lines of #", NULL \
+#define OPTIONS(file, prior)                                                                      \
+	{                                                                                         \
+		{ "data", OPTION_TEXT, offsetof(struct logistic, data), file, 0, 0, "",           \
+			"CSV of features and, last, a label 0 or 1; a header and lines of #",     \
+			NULL },                                                                   \
+			{ "prior_std", OPTION_REAL, offsetof(struct logistic, prior_std), prior,  \
+				0, 1e6, "",                                                       \
+				"standard deviation of the weights' normal prior; 0: no prior",   \
+				NULL },                                                           \
+			{ "scale_eps", OPTION_REAL, offsetof(struct logistic, scale_eps), "0", 0, \
+				1, "",                                                            \
+				"added to the features' standard deviations; 1e-8 in the code "   \
+				"of sde_sampler and SCDS",                                        \
+				NULL },                                                           \
+			{ 0 },                                                                    \
 	}
 
-/* Column V2 is constant, so w_3 is standard normal a posteriori. */
-static const struct known ionosphere = { "ionosphere.csv", 351, 35,
-	{ LOG_Z_ESTIMATE, -111.610, 0.002,
-		"SMC with HMC moves (10 runs of 4096 particles) and importance sampling, "
-		"combined" },
-	{ -1.5, 1.5, 0, 6 } };
+/* --- German credit ----------------------------------------------------------------------- */
 
-static const struct option ionosphere_options[] = { DATA("ionosphere.csv"), { 0 } };
+#define CREDIT_PAPER                                                                           \
+	"Hofmann 1994, Statlog (German Credit Data), UCI Machine Learning Repository (data); " \
+	"Blessing et al. 2024, arXiv 2406.07423 (posterior)"
+
+static const struct kind credit_kind = { "credit.csv", 1000, 25, false, -1, NULL,
+	{ -8, 1, 0.4, 1.1 } };
+
+static const struct option credit_options[] = OPTIONS("credit.csv", "0");
+static const struct option credit_prior_options[] = OPTIONS("credit.csv", "10");
+
+static int init_credit(void *state, struct arena *a)
+{
+	return load(state, &credit_kind, a);
+}
+
+const TARGET(credit) = {
+	.name = "credit",
+	.title = "Credit",
+	.paper = CREDIT_PAPER,
+	.note = "The published codes of Beyond ELBOs, OSDS and SCDS leave out the prior N(0, 10^2) "
+		"that the model has: prior_std = 10 is the model, and the target credit_prior. "
+		"Without "
+		"it the posterior is still proper, and its log Z is larger by 80.6: the two are "
+		"easily mixed up. Features are scaled but not centred; a label 1 (a bad risk) has "
+		"probability sigmoid(-w.x), so weights have the opposite of the usual sign. "
+		"scale_eps = 1e-8 scales as SCDS does.",
+	.options = credit_options,
+	.init = init_credit,
+	LOGISTIC,
+};
+
+const TARGET(credit_prior) = {
+	.name = "credit_prior",
+	.title = "Credit with prior",
+	.paper = CREDIT_PAPER,
+	.note = "The target credit with the prior N(0, 10^2) of the weights, which the published "
+		"codes leave out; prior_std = 0 is the target credit.",
+	.options = credit_prior_options,
+	.init = init_credit,
+	LOGISTIC,
+};
+
+/* --- breast cancer ----------------------------------------------------------------------- */
+
+#define CANCER_PAPER                                                                           \
+	"Street, Wolberg and Mangasarian 1993, Proc. SPIE 1905 (data); Blessing et al. 2024, " \
+	"arXiv 2406.07423 (posterior)"
+
+static const struct kind cancer_kind = { "cancer.csv", 569, 31, false, -1,
+	"a plane separates the labels, so that without a prior the likelihood tends to 1 in a cone",
+	{ -35, 15, -35, 15 } };
+
+static const struct option cancer_options[] = OPTIONS("cancer.csv", "0");
+static const struct option cancer_prior_options[] = OPTIONS("cancer.csv", "10");
+
+static int init_cancer(void *state, struct arena *a)
+{
+	return load(state, &cancer_kind, a);
+}
+
+const TARGET(cancer) = {
+	.name = "cancer",
+	.title = "Cancer",
+	.paper = CANCER_PAPER,
+	.note = "IMPROPER: the published codes of Beyond ELBOs, OSDS and SCDS leave out the prior "
+		"N(0, 10^2), and the labels can be separated by a plane. So Z is infinite, there "
+		"are no posterior moments, and an ELBO only says how far a sampler went. "
+		"prior_std = 10 is the model as meant, with a finite Z: the target cancer_prior. "
+		"The "
+		"reference values that come with Beyond ELBOs have the prior; its training "
+		"target has not. Features are scaled but not centred; a label 1 (benign) has "
+		"probability "
+		"sigmoid(-w.x). scale_eps = 1e-8 scales as SCDS does.",
+	.options = cancer_options,
+	.init = init_cancer,
+	LOGISTIC,
+};
+
+const TARGET(cancer_prior) = {
+	.name = "cancer_prior",
+	.title = "Cancer with prior",
+	.paper = CANCER_PAPER,
+	.note = "The target cancer with the prior N(0, 10^2) of the weights, which the published "
+		"codes "
+		"leave out; prior_std = 0 is the target cancer, which is improper.",
+	.options = cancer_prior_options,
+	.init = init_cancer,
+	LOGISTIC,
+};
+
+/* --- ionosphere -------------------------------------------------------------------------- */
+
+#define IONOSPHERE_PAPER \
+	"Sigillito et al. 1989, Johns Hopkins APL Technical Digest 10, 262-266 (data); "
+
+#define IONOSPHERE_IMPROPER "column V2 is constant, so that without a prior w_3 is free"
+
+/* Column V2 is constant, so w_3 is standard normal a posteriori. */
+static const struct kind ionosphere_kind = { "ionosphere.csv", 351, 35, true, 1,
+	IONOSPHERE_IMPROPER, { -1.5, 1.5, 0, 6 } };
+static const struct kind ionosphere_noprior_kind = { "ionosphere.csv", 351, 35, true, -1,
+	IONOSPHERE_IMPROPER, { -1.5, 1.5, -6, 0 } };
+
+static const struct option ionosphere_options[] = OPTIONS("ionosphere.csv", "1");
+static const struct option ionosphere_noprior_options[] = OPTIONS("ionosphere.csv", "0");
 
 static int init_ionosphere(void *state, struct arena *a)
 {
-	return load(state, 1, &ionosphere, a);
+	return load(state, &ionosphere_kind, a);
+}
+
+static int init_ionosphere_noprior(void *state, struct arena *a)
+{
+	return load(state, &ionosphere_noprior_kind, a);
 }
 
 const TARGET(ionosphere) = {
 	.name = "ionosphere",
 	.title = "Ionosphere",
-	.paper = "Sigillito et al. 1989 (data); arXiv 2406.07423 (posterior)",
+	.paper = IONOSPHERE_PAPER "Blessing et al. 2024, arXiv 2406.07423 (posterior)",
+	.note = "Column V2 is constant, so w_3 keeps its prior N(0, 1). SCDS has another density "
+		"under this name: ionosphere_noprior.",
 	.options = ionosphere_options,
 	.init = init_ionosphere,
+	LOGISTIC,
+};
+
+const TARGET(ionosphere_noprior) = {
+	.name = "ionosphere_noprior",
+	.title = "Ionosphere without prior",
+	.paper = IONOSPHERE_PAPER "arXiv 2502.07579 (posterior)",
+	.note = "IMPROPER: the published code of SCDS has the likelihood alone, and column V2 is "
+		"constant, so that one weight is free: Z is infinite and there are no posterior "
+		"moments. A label 1 (good) has probability sigmoid(-w.x) here, sigmoid(w.x) in the "
+		"target ionosphere. prior_std = 10 gives a finite Z; with prior_std = 1 it is the "
+		"target "
+		"ionosphere at -w.",
+	.options = ionosphere_noprior_options,
+	.init = init_ionosphere_noprior,
+	LOGISTIC,
+};
+
+/* --- sonar ------------------------------------------------------------------------------- */
+
+static const struct kind sonar_kind = { "sonar.csv", 208, 61, true, 1,
+	"a plane separates the labels, so that without a prior the likelihood tends to 1 in a cone",
+	{ -2.5, 0.75, -3, 1 } };
+
+static const struct option sonar_options[] = OPTIONS("sonar.csv", "1");
+
+static int init_sonar(void *state, struct arena *a)
+{
+	return load(state, &sonar_kind, a);
+}
+
+const TARGET(sonar) = {
+	.name = "sonar",
+	.title = "Sonar",
+	.paper =
+		"Gorman and Sejnowski 1988, Neural Networks 1, 75-89 (data); Blessing et al. 2024, "
+		"arXiv 2406.07423 (posterior)",
+	.note = "A label 1 is a rock. With prior_std = 0 the posterior is improper: a plane "
+		"separates the labels. "
+		"The published code of SCDS lists this target but cannot run it.",
+	.options = sonar_options,
+	.init = init_sonar,
 	LOGISTIC,
 };

@@ -12,7 +12,14 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { TIMES_MAX = 10000, TIMES_MIN = 5, GEMM = 512, POINTS = 2000, METRIC_DIM = 10 };
+enum {
+	TIMES_MAX = 10000,
+	TIMES_MIN = 5,
+	GEMM = 512,
+	POINTS = 2000,
+	METRIC_DIM = 10,
+	EVALUATED = 1024
+};
 static const double SECONDS_MIN = 0.5;
 
 static double now(void)
@@ -114,19 +121,21 @@ struct report {
 
 static void report_line(struct report *r, const char *workload, double seconds, double flops)
 {
-	double efficiency = flops / (seconds * r->rate * 1e9), mb = peak_mb();
+	double gflops = 1e-9 * flops / seconds, efficiency = gflops / r->rate, mb = peak_mb();
 	json_t *w = json_pack("{s:s, s:i, s:f, s:f}", "workload", workload, "threads",
 		(int)r->threads, "ms", 1e3 * seconds, "flops", flops);
 
-	if (flops > 0)
+	if (flops > 0) {
+		json_object_set_new(w, "gflops", json_real(gflops));
 		json_object_set_new(w, "efficiency", json_real(efficiency));
+	}
 	json_object_set_new(w, "peak_rss_mb", isnan(mb) ? json_null() : json_real(mb));
 	json_array_append_new(r->workloads, w);
-	printf("%-28s %7zu %10.2f %12.3f ", workload, r->threads, 1e3 * seconds, 1e-9 * flops);
+	printf("%-30s %7zu %10.3f %12.3f ", workload, r->threads, 1e3 * seconds, 1e-9 * flops);
 	if (flops > 0)
-		printf("%10.2f", efficiency);
+		printf("%8.1f %10.2f", gflops, efficiency);
 	else
-		printf("%10s", "");
+		printf("%8s %10s", "", "");
 	printf(" %9.0f\n", mb);
 	fflush(stdout);
 }
@@ -264,7 +273,7 @@ static void time_generality(struct report *r, json_t *ratios)
 	struct control_net net;
 	struct duel d = { .n = 0 };
 	struct job j;
-	char key[16];
+	char key[24];
 
 	job_open(&j, "osds", "funnel", a);
 	control_net_layout(&net, j.cell.dim, true, 1);
@@ -279,6 +288,42 @@ static void time_generality(struct report *r, json_t *ratios)
 		1e3 * by_graph, 1e3 * by_loop, by_graph / by_loop);
 	snprintf(key, sizeof(key), "%zu", r->threads);
 	json_object_set_new(ratios, key, json_real(by_graph / by_loop));
+	arena_free(a);
+}
+
+/* --- targets ---------------------------------------------------------------------------------- */
+
+struct evaluation {
+	const struct density *d;
+	real *x, *grad; /* [dim][EVALUATED] */
+	double *log_rho;
+};
+
+static void evaluate_once(void *context)
+{
+	struct evaluation *e = context;
+
+	density_eval_real(e->d, EVALUATED, e->x, e->log_rho, e->grad);
+}
+
+/* Value and gradient at EVALUATED normal points, on one thread: a chunk of the engine is evaluated like
+ * this. */
+static void time_target(struct report *r, const char *target)
+{
+	struct arena *a = arena_new();
+	struct density *d;
+	char name[64];
+
+	reset_peak();
+	invariant(density_new(&d, target, NULL, 0, a) == OK);
+	const struct target *t = density_target(d);
+	const size_t dim = density_dim(d);
+	struct evaluation e = { d, ARENA_NEW(a, dim * EVALUATED, real),
+		ARENA_NEW(a, dim * EVALUATED, real), ARENA_NEW(a, EVALUATED, double) };
+	rng_normal((struct rng){ .purpose = RNG_TEST }, 0, 0, EVALUATED, dim, e.x);
+	snprintf(name, sizeof(name), "target/%s", target);
+	report_line(r, name, perf_median(evaluate_once, &e),
+		t->flops != NULL ? EVALUATED * t->flops(density_state(d)) : 0);
 	arena_free(a);
 }
 
@@ -328,8 +373,10 @@ static void run_all(struct report *r)
 	const char *const methods_timed[] = { "osds", "pis", "dds" };
 	const char *const targets_timed[] = { "funnel", "gmm40_50d", "ionosphere" };
 
-	printf("%-28s %7s %10s %12s %10s %9s\n", "workload", "threads", "ms", "GFLOP useful",
-		"efficiency", "peak MB");
+	printf("%-30s %7s %10s %12s %8s %10s %9s\n", "workload", "threads", "ms", "GFLOP useful",
+		"GFLOP/s", "efficiency", "peak MB");
+	for (size_t i = 0; r->threads == 1 && targets[i] != NULL; i++)
+		time_target(r, targets[i]->name);
 	for (size_t m = 0; m < 3; m++)
 		for (size_t t = 0; t < 3; t++)
 			time_training(r, methods_timed[m], targets_timed[t]);
@@ -352,7 +399,7 @@ int main(int argc, char **argv)
 	gsl_set_error_handler_off();
 	openblas_set_num_threads(1);
 	for (size_t threads = 1;; threads = all) {
-		char key[16];
+		char key[24];
 		r.threads = threads;
 		r.rate = sgemm_rate(threads, a);
 		printf("sgemm 512^3 on %zu thread%s: %.1f GFLOP/s\n", threads,

@@ -28,6 +28,8 @@ static const struct rng stream = { 20, RNG_TEST, 0 };
 
 /* Deviations of a normal estimate: one in 1.7 million is larger, and some thousand are looked at. */
 static const double SIGMAS = 5;
+/* Of pairs of coordinates there are ten thousand. */
+static const double SIGMAS_PAIRS = 6;
 
 struct fixture {
 	struct arena *a;
@@ -126,6 +128,27 @@ static inline int by_value(const void *a, const void *b)
 
 	return (x > y) - (x < y);
 }
+/* p-value of Kolmogorov and Smirnov's test of n samples against cdf(context, k, x), by the asymptotic
+ * distribution with Stephens' correction of n (1970). Sorts the samples. */
+static inline double kolmogorov(double *sample, size_t n, const void *context, size_t k,
+	double (*cdf)(const void *context, size_t k, double x))
+{
+	double worst = 0, p = 0, root = sqrt((double)n);
+
+	qsort(sample, n, sizeof(*sample), by_value);
+	for (size_t i = 0; i < n; i++) {
+		double c = cdf(context, k, sample[i]);
+		if (!(c >= -1e-9 && c <= 1 + 1e-9))
+			return 0;
+		worst = fmax(worst,
+			fmax(c - (double)i / (double)n, (double)(i + 1) / (double)n - c));
+	}
+	double t = (root + 0.12 + 0.11 / root) * worst;
+	for (int j = 1; j <= 100; j++)
+		p += (j % 2 == 1 ? 2 : -2) * exp(-2.0 * j * j * t * t);
+	return t < 0.2 ? 1 : fmin(1, fmax(0, p));
+}
+
 /* Run a group of tests as every test program of targets does. */
 #define run_target_tests(name, tests)                                    \
 	(openblas_set_num_threads(1), (void)gsl_set_error_handler_off(), \

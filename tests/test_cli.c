@@ -1,5 +1,7 @@
 #include "support.h"
 
+#include "stride.h"
+
 #include <sys/resource.h>
 
 static const char grid[] =
@@ -55,8 +57,24 @@ static void bad_input_is_one_line_and_exit_2(void **state)
 		{ "draw gaussian -n x", "a whole number" },
 		{ "draw gaussian -n 99999999999999999", "it takes 1 to 100000000 in 2 dimensions" },
 		{ "draw ionosphere -n 2", "no exact sampler" },
-		{ "draw gaussian -n 2 --set dim", "OPTION=VALUE" },
-		{ "draw gaussian -n 2 --set dmi=3", "the nearest is \"dim\"" },
+		{ "draw gaussian -n 2 --set dim", "--set dim: it takes TARGET.OPTION=VALUE" },
+		{ "draw gaussian -n 2 --set =3", "it takes TARGET.OPTION=VALUE" },
+		{ "draw gaussian -n 2 --set dim=3", "TARGET.OPTION=VALUE: --set gaussian.dim=3" },
+		{ "draw gaussian -n 2 --set gaussian.dmi=3", "the nearest is \"dim\"" },
+		{ "draw gaussian -n 2 --set gaussian.dim=x", "\"dim\" is \"x\"; it takes" },
+		{ "logp funnel --set clip=2.5 %s/two.csv", "--set funnel.clip=2.5" },
+		{ "logp funnel --set gmm9.clip=30 %s/two.csv",
+			"--set gmm9.clip=30: the target is funnel: --set funnel.clip=30" },
+		{ "logp gmm9 --set gmm9.clip=30 %s/two.csv", "has no option \"clip\"" },
+		{ "logp ionosphere --set ionosphere.data=%s/word.csv %s/two.csv", "word.csv:" },
+		{ "show funnel --set clip=30", "--set funnel.clip=30" },
+		{ "show osds --set osds.iterations=3", "osds is a method" },
+		{ "show elbo --set elbo.n=3", "elbo is a metric" },
+		{ "plot-target funel", "did you mean \"funnel\"" },
+		{ "plot-target", "takes TARGET" },
+		{ "plot-target gaussian --set dim=1", "--set gaussian.dim=1" },
+		{ "plot-target gaussian -n 20001", "it takes 1 to 20000" },
+		{ "plot-target gaussian --out %s/file", "the folder cannot be made" },
 		{ "logp funel %s/two.csv", "did you mean \"funnel\"" },
 		{ "logp funnel %s/two.csv", "two.csv:2: 2 columns; target funnel takes 10" },
 		{ "logp gaussian %s/none.csv", "none.csv: cannot be opened" },
@@ -290,6 +308,193 @@ static void draw_is_a_function_of_seed_and_row(void **state)
 	free(other);
 }
 
+/* Characters before a place of a line. */
+static size_t column_of(const char *line, const char *place)
+{
+	size_t n = 0;
+
+	for (; line < place; line++)
+		n += ((unsigned char)*line & 0xc0) != 0x80;
+	return n;
+}
+
+static void targets_are_listed_in_columns(void **state)
+{
+	const struct folder *f = *state;
+	size_t i = 0;
+
+	assert_int_equal(stride(f, "list targets"), EXIT_DONE);
+	char *text = read_file(in_folder(f, "out")), *rest = text;
+	char *head = strsep(&rest, "\n");
+	const size_t sampler = column_of(head, strstr(head, "sampler"));
+	assert_memory_equal(head, "id ", 3);
+	assert_non_null(strstr(head, "log Z"));
+	assert_non_null(strstr(head, "paper"));
+	for (char *line; (line = strsep(&rest, "\n")) != NULL && *line != '\0'; i++) {
+		char id[64];
+		size_t dim;
+		const char *said = strstr(line, targets[i]->draw != NULL ? "  yes " : "  no ");
+		assert_int_equal(sscanf(line, "%63s %zu", id, &dim), 2);
+		assert_string_equal(id, targets[i]->name);
+		assert_true(dim >= 1);
+		assert_non_null(said);
+		assert_int_equal(column_of(line, said + 2), sampler);
+		assert_in_range(column_of(line, line + strlen(line)), sampler, 110);
+	}
+	assert_null(targets[i]);
+	assert_true(output_has(f, "out", "0 exact"));
+	free(text);
+}
+
+/* At 0, in its dimension, and improper ones among them: a density needs no Z. */
+static void every_target_listed_has_a_density(void **state)
+{
+	const struct folder *f = *state;
+	size_t improper = 0;
+
+	assert_int_equal(stride(f, "list targets"), EXIT_DONE);
+	char *text = read_file(in_folder(f, "out")), *rest = text;
+	strsep(&rest, "\n");
+	for (char *line; (line = strsep(&rest, "\n")) != NULL && *line != '\0';) {
+		char id[64], words[128];
+		size_t dim, commas = 0;
+		assert_int_equal(sscanf(line, "%63s %zu", id, &dim), 2);
+		FILE *points = fopen(in_folder(f, "points.csv"), "w");
+		for (size_t k = 0; k < dim; k++)
+			fputs(k > 0 ? ",0" : "0", points);
+		fputc('\n', points);
+		fclose(points);
+		snprintf(words, sizeof(words), "logp %s --grad %%s/points.csv", id);
+		assert_int_equal(stride(f, words), EXIT_DONE);
+		char *out = read_file(in_folder(f, "out"));
+		assert_memory_equal(out, "logp,g1", 7);
+		for (const char *c = out; *c != '\0'; c++)
+			commas += *c == ',';
+		assert_int_equal(commas, 2 * dim);
+		free(out);
+		if (strstr(line, "infinite") == NULL)
+			continue;
+		improper++;
+		snprintf(words, sizeof(words), "show %s", id);
+		assert_int_equal(stride(f, words), EXIT_DONE);
+		assert_true(output_has(f, "out", "log Z          infinite (improper)\n"));
+		assert_true(output_has(f, "out", "log Z source"));
+	}
+	print_message("%zu improper targets\n", improper);
+	free(text);
+}
+
+static void show_has_what_is_known_of_a_target(void **state)
+{
+	static const struct {
+		const char *words, *line;
+	} cases[] = {
+		{ "show funnel", "target funnel: Funnel\n" },
+		{ "show funnel", "dimension      10\n" },
+		{ "show funnel", "log Z          0 exact\n" },
+		{ "show funnel", "exact sampler  yes\n" },
+		{ "show funnel", "Hessian v      yes\n" },
+		{ "show funnel", "proposal       " },
+		{ "show funnel", "cdf            " },
+		{ "show funnel", "modes          not defined\n" },
+		{ "show funnel", "               x10                   0      9.487735836\n" },
+		{ "show funnel", "plot window    x1 -10 to 5, x2 -5 to 5\n" },
+		{ "show funnel", "  clip  0  " },
+		{ "show funnel --set funnel.clip=30", "  clip  30  " },
+		{ "show funnel --set funnel.clip=30",
+			"x10                   0          unknown\n" },
+		{ "show gaussian --set gaussian.dim=3", "dimension      3\n" },
+		{ "show gaussian --set gaussian.dim=11", "(6 more: --all)\n" },
+		{ "show gaussian --set gaussian.dim=11 --all", "               x11  " },
+		{ "show gmm9", "modes          9\nmode weights   0.111111 0.111111" },
+		{ "show gmm40_50d", "(35 more: --all)\n" },
+		{ "show ionosphere", "ionosphere.csv (option data)\n" },
+		{ "show ionosphere", "licence CC BY 4.0" },
+		{ "show many_well_5", "quadrature, error" },
+	};
+	const struct folder *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(stride(f, cases[i].words), EXIT_DONE);
+		assert_true(output_has(f, "out", cases[i].line));
+	}
+	assert_int_equal(stride(f, "show gmm40_50d --all"), EXIT_DONE);
+	assert_false(output_has_quietly(f, "out", "more: --all"));
+	for (size_t i = 0; targets[i] != NULL; i++) {
+		char words[128];
+		if (targets[i]->note == NULL)
+			continue;
+		snprintf(words, sizeof(words), "show %s", targets[i]->name);
+		assert_int_equal(stride(f, words), EXIT_DONE);
+		snprintf(words, sizeof(words), "note           %.20s", targets[i]->note);
+		assert_true(output_has(f, "out", words));
+	}
+}
+
+/* The options reach the density: a Gaussian of standard deviation 2 in three dimensions. */
+static void sets_change_the_density(void **state)
+{
+	const struct folder *f = *state;
+	double v;
+
+	write_file(f, "points.csv", "2,-2,4\n");
+	assert_int_equal(
+		stride(f, "logp gaussian --set gaussian.std=2 --set gaussian.dim=3 %s/points.csv"),
+		EXIT_DONE);
+	char *text = read_file(in_folder(f, "out"));
+	assert_int_equal(sscanf(text, "logp\n%lf\n", &v), 1);
+	free(text);
+	/* A few roundings of numbers of size 10. */
+	assert_true(fabs(v - (-3 - 3 * log(2) - 1.5 * log(2 * acos(-1.0)))) < 1e-14);
+}
+
+static void plot_target_draws_three_files(void **state)
+{
+	static const struct {
+		const char *words, *name, *caption;
+	} cases[] = {
+		{ "plot-target gaussian --set gaussian.dim=1", "target-gaussian", "Bars: 10000" },
+		{ "plot-target gmm9 -n 50 --seed 3", "target-gmm9", "Points: 50 exact samples" },
+		{ "plot-target many_well_5 -n 50", "target-many_well_5", "kernel estimate" },
+		{ "plot-target ionosphere", "target-ionosphere", "No exact sampler is known." },
+	};
+	static const char *const endings[] = { "svg", "pdf", "png" };
+	const struct folder *f = *state;
+
+	if (system("gnuplot --version > /dev/null 2>&1") != 0)
+		skip();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char words[128], path[128];
+		snprintf(words, sizeof(words), "%s --out %%s/a/b", cases[i].words);
+		assert_int_equal(stride(f, words), EXIT_DONE);
+		char *said = read_file(in_folder(f, "err"));
+		assert_string_equal(said, ""); /* gnuplot has nothing to say */
+		free(said);
+		for (size_t k = 0; k < 3; k++) {
+			snprintf(path, sizeof(path), "a/b/%s.%s", cases[i].name, endings[k]);
+			assert_true(output_has(f, "out", path));
+			assert_true(exists(in_folder(f, path)));
+		}
+		snprintf(path, sizeof(path), "a/b/data/%s.par", cases[i].name);
+		assert_true(output_has(f, path, cases[i].caption));
+		assert_true(output_has(f, path, "-D. log Z "));
+	}
+}
+
+static void plot_target_needs_gnuplot(void **state)
+{
+	const struct folder *f = *state;
+	char *path = strdup(getenv("PATH"));
+
+	setenv("PATH", f->path, 1);
+	int code = stride(f, "plot-target gmm9 --out %s/plots");
+	setenv("PATH", path, 1);
+	free(path);
+	assert_int_equal(code, EXIT_INPUT);
+	assert_true(error_is_one_line(f));
+	assert_true(output_has(f, "err", "apt install gnuplot-nox"));
+}
+
 static void everything_listed_can_be_shown(void **state)
 {
 	const struct folder *f = *state;
@@ -314,7 +519,7 @@ static void everything_listed_can_be_shown(void **state)
 static void help_is_there_for_each_command(void **state)
 {
 	static const char *const commands[] = { "run", "report", "list", "show", "info", "logp",
-		"draw" };
+		"draw", "plot-target", "references" };
 	const struct folder *f = *state;
 
 	assert_int_equal(stride(f, "--help"), EXIT_DONE);
@@ -348,6 +553,12 @@ int main(void)
 		IN_FOLDER(cells_that_fail_give_exit_1),
 		IN_FOLDER(logp_prints_density_gradient_and_hessian),
 		IN_FOLDER(draw_is_a_function_of_seed_and_row),
+		IN_FOLDER(targets_are_listed_in_columns),
+		IN_FOLDER(every_target_listed_has_a_density),
+		IN_FOLDER(show_has_what_is_known_of_a_target),
+		IN_FOLDER(sets_change_the_density),
+		IN_FOLDER(plot_target_draws_three_files),
+		IN_FOLDER(plot_target_needs_gnuplot),
 		IN_FOLDER(everything_listed_can_be_shown),
 		IN_FOLDER(help_is_there_for_each_command),
 	};

@@ -167,7 +167,7 @@ static void printed_table_has_every_option(void **p)
 	(void)p;
 
 	FILE *out = open_memstream(&text, &size);
-	option_print(table, out);
+	option_print(table, NULL, out);
 	fclose(out);
 	for (const struct option *o = table; o->key != NULL; o++) {
 		assert_non_null(strstr(text, o->key));

@@ -2,6 +2,8 @@
 #include "support.h"
 
 #include "report/compare.h"
+#include "report/contour.h"
+#include "report/log_z.h"
 #include "report/model.h"
 #include "report/report.h"
 #include "report/table.h"
@@ -813,6 +815,98 @@ static void test_same_records_same_bytes(void **state)
 
 /* --- figures --------------------------------------------------------------------------------- */
 
+static void test_log_z_as_text(void **state)
+{
+	static const struct {
+		struct log_z z;
+		const char *brief, *sentence;
+	} cases[] = {
+		{ { LOG_Z_EXACT, 0, 0, "normalised" }, "0 exact",
+			"log Z = 0 (exact: normalised)." },
+		{ { LOG_Z_QUADRATURE, -0.541055512879454, 1e-14, "wells" },
+			"-0.54105551 quadrature",
+			"log Z = -0.5410555129 ± 1e-14 (quadrature: wells)." },
+		{ { LOG_Z_ESTIMATE, -73.4048, 0.002, "SMC" }, "-73.4048 ± 0.0020 estimate",
+			"log Z = -73.4048 ± 0.002 (estimate: SMC)." },
+		{ { LOG_Z_INFINITE, (double)INFINITY, 0, "no prior" }, "infinite (improper)",
+			"log Z is infinite: the density is improper: no prior." },
+		{ { LOG_Z_UNKNOWN, (double)NAN, (double)NAN, "" }, "unknown",
+			"log Z is not known." },
+	};
+	struct arena *a = arena_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_string_equal(log_z_short(&cases[i].z, a), cases[i].brief);
+		assert_string_equal(log_z_text(&cases[i].z, a), cases[i].sentence);
+	}
+	arena_free(a);
+}
+
+/* A standard Gaussian with contours that hold a share s has density 1 - s there, relative to its top. */
+static void test_contours_hold_their_mass(void **state)
+{
+	static const double shares[LEVELS] = { 0.25, 0.6, 0.9, 0.99 };
+	struct arena *a = arena_new();
+	struct grid g = { .window = { -6, 6, -6, 6 }, .side = 241 };
+	struct density *d;
+	double *xy;
+
+	(void)state;
+	assert_int_equal(density_new(&d, "gaussian", NULL, 0, a), OK);
+	contour_exact(&g, d, a);
+	/* Points of the grid are 0.05 apart: 6 of 100 in the area of the smallest contour are on its
+	 * rim, which is 0.015 of the mass; the mass falls off outwards. */
+	for (size_t k = 0; k < LEVELS; k++)
+		if (!(fabs(g.levels[k] - (1 - shares[k])) < 0.015))
+			fail_msg("share %g: level %g", shares[k], g.levels[k]);
+
+	/* An estimate is a little wider than its points: 5 % of the top at these numbers. */
+	xy = arena_alloc(a, 2 * 4000, sizeof(*xy));
+	assert_int_equal(
+		density_draw(d, (struct rng){ .seed = 7, .purpose = RNG_TEST }, 0, 4000, xy), OK);
+	contour_points(&g, 4000, xy, a);
+	assert_int_equal(g.n_levels, 3);
+	const double top = g.density[120 * 241 + 120];
+	for (size_t k = 0; k < 3; k++)
+		if (!(fabs(g.levels[k] / top - (1 - shares[k])) < 0.15))
+			fail_msg("share %g: level %g of an estimate", shares[k], g.levels[k] / top);
+	assert_true(window_outside(&g.window, 4000, xy) < 0.001);
+	arena_free(a);
+}
+
+/* The window shrinks to the density: |x| up to sqrt(24) where log rho is 12 below its top, and at most
+ * a cell of the coarse grid on each side; its values are those of the slice. */
+static void test_slice_finds_the_density(void **state)
+{
+	static const struct setting settings[] = { { "dim", "3" } };
+	const double at[] = { 0, 0, 1.5 }, edge = sqrt(24);
+	struct arena *a = arena_new();
+	struct grid g = { .window = { -100, 300, -200, 100 }, .side = 61 };
+	struct density *d;
+
+	(void)state;
+	assert_int_equal(density_new(&d, "gaussian", settings, 1, a), OK);
+	contour_slice(&g, d, at, a);
+	/* From outside: a window that cuts the density off grows. */
+	struct grid small = { .window = { 0, 3, -3, 0 }, .side = 61 };
+	contour_slice(&small, d, at, a);
+	assert_true(small.window.x_min < -2.9 && small.window.x_max > edge - 1e-9);
+	assert_true(small.window.y_min < -edge + 1e-9 && small.window.y_max > 2.9);
+	const double bounds[] = { -g.window.x_min, g.window.x_max, -g.window.y_min,
+		g.window.y_max };
+	for (size_t k = 0; k < 4; k++)
+		if (!(bounds[k] >= edge - 1e-9 && bounds[k] < edge + 0.7))
+			fail_msg("bound %zu is %g", k, bounds[k]);
+	const double x = grid_x(&g, 20), y = grid_y(&g, 40);
+	const double x0 = grid_x(&g, 30), y0 = grid_y(&g, 30);
+	/* Differences of log densities do not know of the constant, nor of the third coordinate. */
+	assert_true(fabs(g.density[40 * 61 + 20] - g.density[30 * 61 + 30] -
+			    (x0 * x0 + y0 * y0 - x * x - y * y) / 2) < 1e-10);
+	assert_true(g.levels[0] == -0.5 && g.levels[3] == -8);
+	arena_free(a);
+}
+
 static bool have_gnuplot(void)
 {
 	return system("gnuplot --version > /dev/null 2>&1") == 0;
@@ -1081,6 +1175,9 @@ int main(void)
 		TEST(test_latex),
 		TEST(test_summary),
 		TEST(test_same_records_same_bytes),
+		cmocka_unit_test(test_log_z_as_text),
+		cmocka_unit_test(test_contours_hold_their_mass),
+		cmocka_unit_test(test_slice_finds_the_density),
 		TEST(test_figures),
 		TEST(test_without_gnuplot),
 		TEST(test_failing_script),

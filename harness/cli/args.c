@@ -142,6 +142,6 @@ void args_help(const struct command *c, const struct flag *flags, FILE *out)
 		snprintf(left, sizeof(left), "%c%c%s--%s%s%s", f->letter != 0 ? '-' : ' ',
 			f->letter != 0 ? f->letter : ' ', f->letter != 0 ? ", " : "  ", f->name,
 			f->argument != NULL ? " " : "", f->argument != NULL ? f->argument : "");
-		fprintf(out, "  %-28s  %s\n", left, f->help);
+		fprintf(out, "  %-30s  %s\n", left, f->help);
 	}
 }

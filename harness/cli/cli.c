@@ -18,6 +18,8 @@ static const struct entry {
 	{ "info", "compiler, commit, CPU, BLAS, optional parts", cmd_info },
 	{ "logp", "log density at points, gradient, Hessian-vector product", cmd_logp },
 	{ "draw", "exact samples of a target", cmd_draw },
+	{ "plot-target", "density contours of a target with exact samples", cmd_plot_target },
+	{ "references", "estimate log Z and moments that are not known", cmd_references },
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 
@@ -31,12 +33,29 @@ int cli_fail(void)
 	return e.code == ERR_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_INPUT;
 }
 
+int command_run(const struct command *c, const struct flag *flags, int argc, char **argv,
+	command_body *body, void *request)
+{
+	struct arena *a = arena_new();
+	struct texts words;
+	bool help;
+	int status = EXIT_DONE;
+	int code = args_parse(c, flags, argc, argv, &words, &help, a);
+
+	if (code == OK && help)
+		args_help(c, flags, stdout);
+	else if (code == OK)
+		code = body(request, &words, &status, a);
+	arena_free(a);
+	return code == OK ? status : cli_fail();
+}
+
 static void print_help(FILE *out)
 {
 	fprintf(out, "stride COMMAND ...\n"
 		     "A benchmark harness for samplers of unnormalised densities.\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
 	fprintf(out,
 		"\nstride COMMAND --help says more. Exit codes: 0 done; 1 some cells failed or "
 		"diverged;\n2 bad input; 130 interrupted, what finished is kept.\n");

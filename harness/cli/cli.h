@@ -1,6 +1,8 @@
 #ifndef STRIDE_CLI_CLI_H
 #define STRIDE_CLI_CLI_H
 
+#include "cli/args.h"
+
 /** Exit codes of the program. */
 enum exit_code {
 	EXIT_DONE = 0,
@@ -16,6 +18,28 @@ int cli_main(int argc, char **argv);
 /** Print this thread's last error as "stride: ..." and return its exit code. */
 int cli_fail(void);
 
+/** What a command does with its words; request is the struct that its flags point into. *status is
+ *  EXIT_DONE, and the exit code when the body returns OK. Errors are printed by command_run. */
+typedef int command_body(void *request, const struct texts *words, int *status, struct arena *a);
+
+/** Run a command: parse its arguments, then --help or the body, whose arena is freed after it.
+ *  Returns the exit code. */
+int command_run(const struct command *c, const struct flag *flags, int argc, char **argv,
+	command_body *body, void *request);
+
+struct density;
+
+/** The target of that name with the options of --set TARGET.OPTION=VALUE. ERR_PARSE: a set that is
+ *  not of this form or of another target; errors of density_new. */
+int cli_density(struct density **d, const char *target, const struct texts *sets, struct arena *a);
+
+/** The flag for these sets. */
+#define TARGET_SET_FLAG(sets)                                           \
+	{                                                               \
+		"set", 0, FLAG_TEXTS, sets, "TARGET.OPTION=VALUE",      \
+			"an option of the target: --set funnel.clip=30" \
+	}
+
 struct report_options;
 
 /** Write the report of a results directory and say where it is. Errors of report_write. */
@@ -29,5 +53,7 @@ int cmd_show(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_logp(int argc, char **argv);
 int cmd_draw(int argc, char **argv);
+int cmd_plot_target(int argc, char **argv);
+int cmd_references(int argc, char **argv);
 
 #endif

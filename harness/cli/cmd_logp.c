@@ -1,27 +1,6 @@
-#include "cli/args.h"
 #include "cli/cli.h"
 #include "core/csv.h"
 #include "stride.h"
-
-/* --- shared by logp and draw ------------------------------------------------------------------ */
-
-/* A target by name, with the options of --set OPTION=VALUE. */
-static int open_target(struct density **d, const char *name, const struct texts *sets,
-	struct arena *a)
-{
-	struct setting *settings = ARENA_NEW(a, sets->n, struct setting);
-
-	for (size_t i = 0; i < sets->n; i++) {
-		char *key = arena_strdup(a, sets->items[i]);
-		char *equals = strchr(key, '=');
-		if (equals == NULL || equals == key)
-			return fail(ERR_PARSE, "--set %.80s: it takes OPTION=VALUE",
-				sets->items[i]);
-		*equals = '\0';
-		settings[i] = (struct setting){ key, equals + 1 };
-	}
-	return density_new(d, name, settings, sets->n, a);
-}
 
 /* The names PREFIX1 .. PREFIXdim into names from *n on. */
 static void add_names(const char **names, size_t *n, const char *prefix, size_t dim,
@@ -70,13 +49,15 @@ struct logp_request {
 	struct texts sets;
 };
 
-static int logp(const struct texts *words, const struct logp_request *q, struct arena *a)
+static int logp(void *request, const struct texts *words, int *status, struct arena *a)
 {
+	const struct logp_request *q = request;
 	const char *path = words->n > 1 ? words->items[1] : "-";
 	struct density *d;
 	struct csv points, vectors;
 
-	TRY(open_target(&d, words->items[0], &q->sets, a));
+	(void)status;
+	TRY(cli_density(&d, words->items[0], &q->sets, a));
 	size_t dim = density_dim(d), cols = 0;
 	TRY(read_points(path, dim, words->items[0], &points, a));
 	size_t n = points.rows;
@@ -118,20 +99,11 @@ int cmd_logp(int argc, char **argv)
 	const struct flag flags[] = {
 		{ "grad", 0, FLAG_BOOL, &q.grad, NULL, "the gradient too" },
 		{ "hvp", 0, FLAG_TEXT, &q.hvp, "FILE", "Hessian times the rows of this CSV file" },
-		{ "set", 0, FLAG_TEXTS, &q.sets, "OPTION=VALUE", "an option of the target" },
+		TARGET_SET_FLAG(&q.sets),
 		{ 0 },
 	};
-	struct arena *a = arena_new();
-	struct texts words;
-	bool help;
-	int code = args_parse(&c, flags, argc, argv, &words, &help, a);
 
-	if (code == OK && help)
-		args_help(&c, flags, stdout);
-	else if (code == OK)
-		code = logp(&words, &q, a);
-	arena_free(a);
-	return code == OK ? EXIT_DONE : cli_fail();
+	return command_run(&c, flags, argc, argv, logp, &q);
 }
 
 /* --- draw ------------------------------------------------------------------------------------- */
@@ -145,13 +117,15 @@ struct draw_request {
 /* Numbers of one draw: 1.6 GB of them. */
 static const size_t DRAW_MAX = 200000000;
 
-static int draw(const struct texts *words, const struct draw_request *q, struct arena *a)
+static int draw(void *request, const struct texts *words, int *status, struct arena *a)
 {
+	const struct draw_request *q = request;
 	struct density *d;
 
+	(void)status;
 	if (q->n == 0)
 		return fail(ERR_PARSE, "stride draw: how many? give -n N");
-	TRY(open_target(&d, words->items[0], &q->sets, a));
+	TRY(cli_density(&d, words->items[0], &q->sets, a));
 	size_t dim = density_dim(d);
 	if (q->n > DRAW_MAX / dim)
 		return fail(ERR_RANGE, "stride draw: -n %zu; it takes 1 to %zu in %zu dimensions",
@@ -170,18 +144,9 @@ int cmd_draw(int argc, char **argv)
 	const struct flag flags[] = {
 		{ "number", 'n', FLAG_SIZE, &q.n, "N", "how many" },
 		{ "seed", 0, FLAG_SEED, &q.seed, "S", "seed, 0 by default" },
-		{ "set", 0, FLAG_TEXTS, &q.sets, "OPTION=VALUE", "an option of the target" },
+		TARGET_SET_FLAG(&q.sets),
 		{ 0 },
 	};
-	struct arena *a = arena_new();
-	struct texts words;
-	bool help;
-	int code = args_parse(&c, flags, argc, argv, &words, &help, a);
 
-	if (code == OK && help)
-		args_help(&c, flags, stdout);
-	else if (code == OK)
-		code = draw(&words, &q, a);
-	arena_free(a);
-	return code == OK ? EXIT_DONE : cli_fail();
+	return command_run(&c, flags, argc, argv, draw, &q);
 }

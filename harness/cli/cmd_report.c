@@ -1,7 +1,16 @@
-#include "cli/args.h"
 #include "cli/cli.h"
 #include "core/error.h"
 #include "report/report.h"
+
+static int report(void *request, const struct texts *words, int *status, struct arena *a)
+{
+	const struct report_options *o = request;
+
+	(void)a;
+	TRY(cli_report(words->items[0], o));
+	*status = *o->undrawn ? EXIT_CELLS : EXIT_DONE;
+	return OK;
+}
 
 int cmd_report(int argc, char **argv)
 {
@@ -16,19 +25,8 @@ int cmd_report(int argc, char **argv)
 		{ "no-figures", 0, FLAG_BOOL, &o.no_figures, NULL, "tables and pages only" },
 		{ 0 },
 	};
-	struct arena *a = arena_new();
-	struct texts words;
-	bool help;
-	int code = args_parse(&c, flags, argc, argv, &words, &help, a);
 
-	if (code == OK && help)
-		args_help(&c, flags, stdout);
-	else if (code == OK)
-		code = cli_report(words.items[0], &o);
-	arena_free(a);
-	if (code != OK)
-		return cli_fail();
-	return undrawn ? EXIT_CELLS : EXIT_DONE;
+	return command_run(&c, flags, argc, argv, report, &o);
 }
 
 int cli_report(const char *dir, const struct report_options *o)

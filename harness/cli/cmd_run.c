@@ -1,4 +1,3 @@
-#include "cli/args.h"
 #include "cli/cli.h"
 #include "report/report.h"
 #include "run/estimate.h"
@@ -12,7 +11,7 @@
 enum { WORDS_MAX = 64 };
 
 struct run_request {
-	const char *config, *out, *shard;
+	const char *out, *shard;
 	struct texts sets, only;
 	size_t jobs, shard_k, shard_n;
 	bool dry_run, no_report;
@@ -193,13 +192,16 @@ static int run_grid(const struct plan *p, const struct plan *whole, const struct
 	return OK;
 }
 
-static int run(const struct run_request *q, struct arena *a, int *code)
+static int run(void *request, const struct texts *words, int *status, struct arena *a)
 {
+	struct run_request *q = request;
 	struct config config;
 	struct plan plan, whole;
 
-	*code = EXIT_DONE;
-	TRY(config_load(&config, q->config, q->sets.items, q->sets.n, a));
+	if (q->jobs > 0)
+		parallel_use(q->jobs);
+	TRY(parse_shard(q));
+	TRY(config_load(&config, words->items[0], q->sets.items, q->sets.n, a));
 	TRY(plan_make(&plan, &config, q->only.items, q->only.n, a));
 	whole = plan;
 	/* What --only leaves out may lack its data here: then the grid is what can be run. */
@@ -210,7 +212,7 @@ static int run(const struct run_request *q, struct arena *a, int *code)
 	const char *dir = q->out != NULL ? q->out : arena_printf(a, "results/%s", config.name);
 	if (q->dry_run)
 		return dry_run(&plan, dir, &q->grid);
-	return run_grid(&plan, &whole, q, dir, a, code);
+	return run_grid(&plan, &whole, q, dir, a, status);
 }
 
 int cmd_run(int argc, char **argv)
@@ -240,22 +242,6 @@ int cmd_run(int argc, char **argv)
 			"run cells again that another version of the code made" },
 		{ 0 },
 	};
-	struct arena *a = arena_new();
-	struct texts words;
-	bool help;
-	int status = EXIT_DONE;
-	int code = args_parse(&c, flags, argc, argv, &words, &help, a);
 
-	if (code == OK && help) {
-		args_help(&c, flags, stdout);
-	} else if (code == OK) {
-		q.config = words.items[0];
-		if (q.jobs > 0)
-			parallel_use(q.jobs);
-		code = parse_shard(&q);
-		if (code == OK)
-			code = run(&q, a, &status);
-	}
-	arena_free(a);
-	return code == OK ? status : cli_fail();
+	return command_run(&c, flags, argc, argv, run, &q);
 }

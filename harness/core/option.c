@@ -1,5 +1,6 @@
 #include "core/option.h"
 #include "core/error.h"
+#include "core/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { NAME_MAX_NEAR = 64, RANGE_MAX = 256 };
+enum { NAME_MAX_NEAR = 64, RANGE_MAX = 256, LINE_WIDTH = 100, LINE_MIN = 40 };
 
 static const char *const true_words[] = { "true", "yes", "on", "1", NULL };
 static const char *const false_words[] = { "false", "no", "off", "0", NULL };
@@ -196,22 +197,33 @@ const char *option_text(const struct option *o, const void *state, struct arena 
 	error_abort(__FILE__, __LINE__, "an option of unknown type");
 }
 
-void option_print(const struct option *table, FILE *out)
+void option_print(const struct option *table, const void *state, FILE *out)
 {
 	char right[RANGE_MAX];
 	int key_width = 0, value_width = 0;
+	struct arena *a = arena_new();
 
 	for (const struct option *o = table; o != NULL && o->key != NULL; o++) {
-		int key = (int)strlen(o->key), value = (int)strlen(o->value);
+		int key = (int)strlen(o->key);
+		int value = (int)strlen(state != NULL ? option_text(o, state, a) : o->value);
 		key_width = key > key_width ? key : key_width;
 		value_width = value > value_width ? value : value_width;
 	}
 	for (const struct option *o = table; o != NULL && o->key != NULL; o++) {
+		const char *value = state != NULL ? option_text(o, state, a) : o->value;
+		const char *other = strcmp(value, o->value) != 0
+					    ? arena_printf(a, "; default %s", o->value)
+					    : "";
+		const int left = key_width + value_width + 6;
 		describe(o, right);
-		fprintf(out, "  %-*s  %-*s  %s%s%s%s (%s)\n", key_width, o->key, value_width,
-			o->value, o->help, o->unit[0] != '\0' ? " [" : "", o->unit,
-			o->unit[0] != '\0' ? "]" : "", right);
+		fprintf(out, "  %-*s  %-*s  %s\n", key_width, o->key, value_width, value,
+			text_wrap(arena_printf(a, "%s%s%s%s (%s%s)", o->help,
+					  o->unit[0] != '\0' ? " [" : "", o->unit,
+					  o->unit[0] != '\0' ? "]" : "", right, other),
+				left + LINE_MIN < LINE_WIDTH ? LINE_WIDTH - (size_t)left : LINE_MIN,
+				arena_printf(a, "%*s", left, ""), a));
 	}
+	arena_free(a);
 }
 
 static size_t min_size(size_t a, size_t b)

@@ -42,8 +42,9 @@ int option_set(const struct option *table, void *state, const char *owner, const
 /** The current value as text, round-tripping (17 digits for numbers); in the arena. */
 const char *option_text(const struct option *o, const void *state, struct arena *a);
 
-/** Print key, default, range, unit, help: a table for `stride show`. */
-void option_print(const struct option *table, FILE *out);
+/** Print key, value, help, unit, range, and the default where it is another: a table for `stride show`.
+ *  state NULL: the defaults. */
+void option_print(const struct option *table, const void *state, FILE *out);
 
 /** The candidate nearest to name by edit distance, or NULL when none is near. candidates ends with
  *  NULL. */

@@ -10,19 +10,6 @@ struct sample_panel {
 	const double *xy;
 };
 
-/* Share of the points that the window does not show. */
-static double outside(const struct sample_panel *s, const struct window *w)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->n; i++) {
-		const double *x = &s->xy[2 * i];
-
-		n += x[0] < w->x_min || x[0] > w->x_max || x[1] < w->y_min || x[1] > w->y_max;
-	}
-	return s->n ? (double)n / (double)s->n : 0;
-}
-
 /* Has this row a panel? */
 static bool has_panel(const struct sample_panel *panels, size_t n, const struct row *row)
 {
@@ -103,19 +90,6 @@ static int pick_samples(const struct board *b, struct sample_panel *panels, size
 	return OK;
 }
 
-static void put_grid(struct plot *p, const struct grid *g)
-{
-	const struct window *w = &g->window;
-
-	plot_block(p, "grid");
-	for (size_t j = 0; j < GRID; j++, fputc('\n', p->dat.stream))
-		for (size_t i = 0; i < GRID; i++)
-			fprintf(p->dat.stream, "%.5g %.5g %.4g\n",
-				w->x_min + (w->x_max - w->x_min) * (double)i / (GRID - 1),
-				w->y_min + (w->y_max - w->y_min) * (double)j / (GRID - 1),
-				g->density[j * GRID + i]);
-}
-
 int figure_samples(const struct board *b, const char *folder, struct figures *out, struct arena *a)
 {
 	struct sample_panel panels[SAMPLE_PANELS + 1], exact;
@@ -127,22 +101,15 @@ int figure_samples(const struct board *b, const char *folder, struct figures *ou
 	TRY(pick_samples(b, panels, &n, &exact, a));
 	if (!n)
 		return OK;
-	grid_make(&g, b, exact.n, exact.xy, a);
+	contour_board(&g, b, exact.n, exact.xy, a);
 	TRY(plot_start(&p, folder, name, a));
 	plot_text(&p, "title", arena_printf(a, "%s: samples", b->title));
 	plot_number(&p, "panels", (double)n);
-	plot_number(&p, "x_low", g.window.x_min);
-	plot_number(&p, "x_high", g.window.x_max);
-	plot_number(&p, "y_low", g.window.y_min);
-	plot_number(&p, "y_high", g.window.y_max);
-	plot_number(&p, "contours", (double)g.n_levels);
-	plot_array(&p, "level", LEVELS);
-	for (size_t k = 0; k < g.n_levels; k++)
-		plot_number(&p, plot_element("level", k, a), g.levels[k]);
+	plot_contours(&p, &g, a);
 	plot_array(&p, "panel_title", n);
 	plot_array(&p, "panel_place", n);
 	for (size_t k = 0; k < n; k++) {
-		double share = outside(&panels[k], &g.window);
+		double share = window_outside(&g.window, panels[k].n, panels[k].xy);
 
 		plot_text(&p, plot_element("panel_title", k, a),
 			share > 0.005 ? arena_printf(a, "%s\n(%.0f %% outside)", panels[k].title,
@@ -150,12 +117,8 @@ int figure_samples(const struct board *b, const char *folder, struct figures *ou
 				      : panels[k].title);
 		plot_number(&p, plot_element("panel_place", k, a), (double)panels[k].place);
 		plot_block(&p, "p%zu", k + 1);
-		for (size_t i = 0; i < panels[k].n; i++)
-			fprintf(p.dat.stream, "%.5g %.5g\n", panels[k].xy[2 * i],
-				panels[k].xy[2 * i + 1]);
+		plot_points(&p, panels[k].n, panels[k].xy);
 	}
-	if (g.density)
-		put_grid(&p, &g);
 	figures_add(out, b, "samples.gp", name,
 		arena_printf(a, "%s: samples%s%s.", b->title,
 			b->dim > 2 ? " (first two coordinates)" : "",

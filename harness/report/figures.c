@@ -12,7 +12,7 @@ int figures_prepare(const struct model *m, const char *folder, struct figures *o
 {
 	enum { KINDS = 5 };
 
-	*out = (struct figures){ 0, ARENA_NEW(a, KINDS * m->n_boards, struct figure) };
+	*out = (struct figures){ .list = ARENA_NEW(a, KINDS * m->n_boards, struct figure) };
 	for (size_t i = 0; i < m->n_boards; i++) {
 		const struct board *b = &m->boards[i];
 

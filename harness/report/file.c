@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 int file_start(struct file *f, const char *path, struct arena *a)
@@ -33,11 +32,4 @@ void file_discard(struct file *f)
 {
 	fclose(f->stream);
 	unlink(f->temporary);
-}
-
-int folder_make(const char *path)
-{
-	if (mkdir(path, 0777) == 0 || errno == EEXIST)
-		return OK;
-	return fail(ERR_IO, "%s: cannot be made: %s", path, strerror(errno));
 }

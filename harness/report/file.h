@@ -21,7 +21,4 @@ int file_finish(struct file *f);
 /** Give it up: nothing appears. */
 void file_discard(struct file *f);
 
-/** Make a folder unless it is there. ERR_IO. */
-int folder_make(const char *path);
-
 #endif

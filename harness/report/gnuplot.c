@@ -28,12 +28,12 @@ static char **child_environment(struct arena *a)
 
 /* One gnuplot for one figure; its words go to FOLDER/data/NAME.log. Returns errno's code. */
 static int start(const struct figure *f, const char *scripts, const char *folder,
-	char **environment, pid_t *pid, struct arena *a)
+	const char *pictures, char **environment, pid_t *pid, struct arena *a)
 {
 	char *argv[] = { arena_strdup(a, "gnuplot"), arena_strdup(a, "-d"), arena_strdup(a, "-c"),
 		arena_printf(a, "%s/%s", scripts, f->script),
 		arena_printf(a, "%s/data/%s", folder, f->name),
-		arena_printf(a, "%s/figures/%s", folder, f->name), NULL };
+		arena_printf(a, "%s/%s", pictures, f->name), NULL };
 	const char *log = arena_printf(a, "%s/data/%s.log", folder, f->name);
 	posix_spawn_file_actions_t actions;
 	int code;
@@ -91,8 +91,12 @@ static void read_words(const char *path, char *line, int size)
 	line[strcspn(line, "\r\n")] = 0;
 }
 
+const char gnuplot_missing[] =
+	"gnuplot cannot be started; on Debian and Ubuntu: apt install gnuplot-nox";
+
 /* Wait for it. False: there is no gnuplot. */
-static bool finish(struct figure *f, pid_t pid, const char *folder, FILE *log, struct arena *a)
+static bool finish(struct figure *f, pid_t pid, const char *folder, const char *pictures,
+	struct arena *a)
 {
 	const char *path = arena_printf(a, "%s/data/%s.log", folder, f->name);
 	char line[256];
@@ -107,58 +111,49 @@ static bool finish(struct figure *f, pid_t pid, const char *folder, FILE *log, s
 			unlink(path);
 			return false;
 		}
-		if (parallel_stopping())
-			return true;
-		fprintf(log, "stride: figure %s: gnuplot: %s; all it said is in %s\n", f->name,
-			line[0] ? line : "failed", path);
+		f->problem = arena_printf(a, "figure %s: gnuplot: %s; all it said is in %s",
+			f->name, line[0] ? line : "failed", path);
 		return true;
 	}
 	unlink(path);
-	remove_date(arena_printf(a, "%s/figures/%s.pdf", folder, f->name), a);
+	remove_date(arena_printf(a, "%s/%s.pdf", pictures, f->name), a);
 	return true;
 }
 
 /* The folder of the scripts. */
-static const char *find_scripts(const struct report_options *o, struct arena *a)
+static const char *find_scripts(const char *given, struct arena *a)
 {
 	const char *style = place_find("plots", "plots", "style.gp", a);
 
-	if (o->scripts || !style)
-		return o->scripts ? o->scripts : "plots";
+	if (given || !style)
+		return given ? given : "plots";
 	return arena_printf(a, "%.*s", (int)(strrchr(style, '/') - style), style);
 }
 
-int figures_draw(struct figures *f, const char *folder, const struct report_options *o,
+int figures_draw(struct figures *f, const char *folder, const char *pictures, const char *scripts,
 	struct arena *a)
 {
-	FILE *log = o->log ? o->log : stderr;
-	const char *scripts = find_scripts(o, a);
 	char **environment = child_environment(a);
 	const size_t at_once = parallel_threads();
 	pid_t *pid = ARENA_NEW(a, f->n, pid_t);
-	size_t begun = 0, failed = 0;
+	size_t begun = 0;
 	bool found = true;
 
+	scripts = find_scripts(scripts, a);
 	/* A queue: the oldest is waited for, so that no more than at_once run. */
 	for (size_t done = 0; done < f->n; done++) {
 		while (found && begun < f->n && begun < done + at_once && !parallel_stopping()) {
-			found = start(&f->list[begun], scripts, folder, environment, &pid[begun],
-					a) == 0;
+			found = start(&f->list[begun], scripts, folder, pictures, environment,
+					&pid[begun], a) == 0;
 			begun += found;
 		}
 		if (done == begun)
 			break;
-		found &= finish(&f->list[done], pid[done], folder, log, a);
-		failed += found && !f->list[done].drawn;
+		found &= finish(&f->list[done], pid[done], folder, pictures, a);
 	}
-	if (o->undrawn)
-		*o->undrawn = failed;
+	f->no_gnuplot = !found;
 	if (parallel_stopping())
 		return fail(ERR_INTERRUPTED, "interrupted: the report was not finished; `stride "
 					     "report` makes it from the records");
-	if (!found)
-		fputs("stride: no figures: gnuplot cannot be started; on Debian and Ubuntu: "
-		      "apt install gnuplot-nox\n",
-			log);
 	return OK;
 }

@@ -404,25 +404,6 @@ struct table cost_table(const struct board *b, struct arena *a)
 
 /* --- words around the tables ----------------------------------------------------------------- */
 
-const char *log_z_text(const struct log_z *z, struct arena *a)
-{
-	static const char *const kinds[] = { [LOG_Z_EXACT] = "exact",
-		[LOG_Z_QUADRATURE] = "quadrature",
-		[LOG_Z_ESTIMATE] = "estimate" };
-	const char *colon = z->source && *z->source ? ": " : "";
-	const char *source = z->source ? z->source : "";
-
-	if (z->kind == LOG_Z_UNKNOWN)
-		return "log Z is not known.";
-	if (z->kind == LOG_Z_INFINITE)
-		return arena_printf(a, "log Z is infinite: the density is improper%s%s.", colon,
-			source);
-	return arena_printf(a, "log Z = %s (%s%s%s).",
-		z->se > 0 ? arena_printf(a, "%.10g ± %.1g", z->value, z->se)
-			  : arena_printf(a, "%.10g", z->value),
-		kinds[z->kind], colon, source);
-}
-
 /* "OSDS ODE, 8 steps" */
 static const char *row_name(const struct row *row, struct arena *a)
 {

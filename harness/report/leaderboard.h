@@ -1,6 +1,7 @@
 #ifndef STRIDE_REPORT_LEADERBOARD_H
 #define STRIDE_REPORT_LEADERBOARD_H
 
+#include "report/log_z.h"
 #include "report/model.h"
 #include "report/table.h"
 
@@ -20,9 +21,6 @@ struct table cost_table(const struct board *b, struct arena *a);
 
 /** The few columns that fit a terminal. */
 struct table summary_table(const struct board *b, struct arena *a);
-
-/** "log Z = 0 (exact: ...)". */
-const char *log_z_text(const struct log_z *z, struct arena *a);
 
 /** What does not fit in cells: flagged bounds, cells that failed and why. One line each. */
 size_t board_notes(const struct board *b, const char ***lines, struct arena *a);

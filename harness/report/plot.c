@@ -1,6 +1,7 @@
 #include "report/plot.h"
 
 #include "core/stats.h"
+#include "core/text.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -24,6 +25,12 @@ int plot_finish(struct plot *p)
 	return code == OK ? other : code;
 }
 
+void plot_discard(struct plot *p)
+{
+	file_discard(&p->par);
+	file_discard(&p->dat);
+}
+
 /* A gnuplot string in single quotes, where nothing but the quote is special. */
 static void put_text(FILE *f, const char *text)
 {
@@ -39,19 +46,11 @@ static void put_text(FILE *f, const char *text)
 	fputc('\'', f);
 }
 
-/* A title that is too long for its panel, in two lines. */
 const char *plot_wrapped(const char *title, struct arena *a)
 {
 	enum { WIDTH = 40 };
-	char *text = arena_strdup(a, title), *best = NULL;
-	size_t n = strlen(text);
 
-	for (char *p = text; n > WIDTH && (p = strchr(p, ' ')); p++)
-		if (p - text <= WIDTH || !best)
-			best = p;
-	if (best)
-		*best = '\n';
-	return text;
+	return text_wrap(title, WIDTH, "", a);
 }
 
 void plot_text(struct plot *p, const char *name, const char *text)
@@ -91,6 +90,41 @@ void plot_block(struct plot *p, const char *format, ...)
 void plot_no_point(struct plot *p)
 {
 	fputs("NaN NaN NaN NaN NaN\n", p->dat.stream);
+}
+
+void plot_points(struct plot *p, size_t n, const double *xy)
+{
+	for (size_t i = 0; i < n; i++)
+		fprintf(p->dat.stream, "%.5g %.5g\n", xy[2 * i], xy[2 * i + 1]);
+}
+
+/* Digits of places on an axis: more than five where it is short and far from 0. */
+static int axis_digits(double low, double high)
+{
+	return 5 + (int)fmax(0, ceil(log10(fmax(fabs(low), fabs(high)) / (high - low))));
+}
+
+void plot_contours(struct plot *p, const struct grid *g, struct arena *a)
+{
+	const struct window *w = &g->window;
+	const int x_digits = axis_digits(w->x_min, w->x_max);
+	const int y_digits = axis_digits(w->y_min, w->y_max);
+
+	plot_number(p, "x_low", w->x_min);
+	plot_number(p, "x_high", w->x_max);
+	plot_number(p, "y_low", w->y_min);
+	plot_number(p, "y_high", w->y_max);
+	plot_number(p, "contours", (double)g->n_levels);
+	plot_array(p, "level", LEVELS);
+	for (size_t k = 0; k < g->n_levels; k++)
+		plot_number(p, plot_element("level", k, a), g->levels[k]);
+	if (!g->density)
+		return;
+	plot_block(p, "grid");
+	for (size_t j = 0; j < g->side; j++, fputc('\n', p->dat.stream))
+		for (size_t i = 0; i < g->side; i++)
+			fprintf(p->dat.stream, "%.*g %.*g %.4g\n", x_digits, grid_x(g, i), y_digits,
+				grid_y(g, j), g->density[j * g->side + i]);
 }
 
 /* --- axes ------------------------------------------------------------------------------------ */

@@ -1,6 +1,7 @@
 #ifndef STRIDE_REPORT_PLOT_H
 #define STRIDE_REPORT_PLOT_H
 
+#include "report/contour.h"
 #include "report/figures.h"
 #include "report/file.h"
 
@@ -17,6 +18,9 @@ enum { PANELS_MAX = 12 };
 /** Start and finish both files below FOLDER/data. ERR_IO. */
 int plot_start(struct plot *p, const char *folder, const char *name, struct arena *a);
 int plot_finish(struct plot *p);
+
+/** Give both up: nothing appears. */
+void plot_discard(struct plot *p);
 
 /** Assignments; NaN stays NaN. plot_array declares NAME[n], plot_element is the name of its element
  *  i = 0, 1, ... (gnuplot counts from 1). */
@@ -47,7 +51,14 @@ void plot_axis(struct plot *p, size_t panel, struct span *s, bool may_log, struc
 /** The legend: series in this order. */
 void plot_series(struct plot *p, size_t n, const struct series *const *list, struct arena *a);
 
-/** "title (unit)"; a title too long for its panel in two lines. */
+/** The window of a grid as x_low .. y_high, its levels and, where there is a density, its values: what
+ *  contour.gp draws. */
+void plot_contours(struct plot *p, const struct grid *g, struct arena *a);
+
+/** Points xy [n][2] as a block's lines. */
+void plot_points(struct plot *p, size_t n, const double *xy);
+
+/** "title (unit)"; a title too long for its panel in several lines. */
 const char *plot_with_unit(const char *title, const char *unit, struct arena *a);
 const char *plot_wrapped(const char *title, struct arena *a);
 
@@ -63,21 +74,5 @@ int figure_cost(const struct model *m, const struct board *b, const char *folder
 int figure_curves(const struct model *m, const struct board *b, const char *folder,
 	struct figures *out, struct arena *a);
 int figure_samples(const struct board *b, const char *folder, struct figures *out, struct arena *a);
-
-/** Density of a 2-D target, or of exact points, on a grid over the target's window. */
-enum { GRID = 90, LEVELS = 4 };
-struct grid {
-	struct window window;
-	double *density;       /* [GRID][GRID], x fastest; NULL: nothing to show */
-	size_t n_levels;       /* 0 without density */
-	double levels[LEVELS]; /* enclose 25, 60, 90 and 99 % of the mass in the window; an estimate
-				  from points is too rough for the last */
-};
-
-/** The grid of a board: the target's own density for dim = 2, a kernel estimate from exact points
- *  xy [n][2] for more. A target that this program cannot make again gives no density, and the
- *  window of the points. */
-void grid_make(struct grid *out, const struct board *b, size_t n, const double *xy,
-	struct arena *a);
 
 #endif

@@ -1,5 +1,6 @@
 #include "report/report.h"
 
+#include "core/folder.h"
 #include "report/file.h"
 #include "report/leaderboard.h"
 #include "report/page.h"
@@ -120,6 +121,24 @@ static int load(const char *dir, const struct report_options *o, struct model *m
 	return OK;
 }
 
+/* What gnuplot said, or that there is none. */
+static void tell_undrawn(const struct job *j)
+{
+	FILE *log = j->options->log ? j->options->log : stderr;
+	const struct figures *f = &j->figures;
+	size_t undrawn = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		undrawn += !f->no_gnuplot && !f->list[i].drawn;
+		if (f->list[i].problem)
+			fprintf(log, "stride: %s\n", f->list[i].problem);
+	}
+	if (j->options->undrawn)
+		*j->options->undrawn = undrawn;
+	if (f->no_gnuplot)
+		fprintf(log, "stride: no figures: %s\n", gnuplot_missing);
+}
+
 static int write_all(struct job *j, const char *dir)
 {
 	struct arena *a = j->arena;
@@ -131,7 +150,9 @@ static int write_all(struct job *j, const char *dir)
 		TRY(folder_make(arena_printf(a, "%s/data", j->folder)));
 		TRY(folder_make(arena_printf(a, "%s/figures", j->folder)));
 		TRY(figures_prepare(&j->model, j->folder, &j->figures, a));
-		TRY(figures_draw(&j->figures, j->folder, j->options, a));
+		TRY(figures_draw(&j->figures, j->folder, arena_printf(a, "%s/figures", j->folder),
+			j->options->scripts, a));
+		tell_undrawn(j);
 	}
 	return write_pages(j);
 }

@@ -1,6 +1,7 @@
 #include "report/table.h"
 
 #include "core/error.h"
+#include "core/text.h"
 
 #include <math.h>
 #include <string.h>
@@ -292,16 +293,6 @@ static void write_html(const struct table *t, FILE *out)
 	fputs("</tbody></table></div>\n", out);
 }
 
-/* Columns on a screen: characters, not bytes. */
-static size_t text_width(const char *s)
-{
-	size_t n = 0;
-
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
-	return n;
-}
-
 /* A cell as it stands on the screen; 128 bytes hold every cell that tables here have. */
 static void plain_cell(const struct table_cell *c, char *text, size_t size)
 {
@@ -330,21 +321,31 @@ static void write_text_row(const struct table *t, const struct table_cell *row, 
 	fputc('\n', out);
 }
 
+size_t table_column_width(const struct table *t, size_t column)
+{
+	size_t widest = 0;
+	char text[128];
+
+	for (size_t i = 0; i <= t->n_rows; i++) {
+		size_t width;
+
+		plain_cell(i ? &t->cells[(i - 1) * t->n_cols + column] : &t->head[column], text,
+			sizeof(text));
+		width = text_width(text);
+		widest = width > widest ? width : widest;
+	}
+	return widest;
+}
+
 enum { TEXT_COLS_MAX = 64 };
 
 static void write_text(const struct table *t, FILE *out)
 {
 	size_t width[TEXT_COLS_MAX] = { 0 };
-	char text[128];
 
 	invariant(t->n_cols <= TEXT_COLS_MAX);
 	for (size_t k = 0; k < t->n_cols; k++)
-		for (size_t i = 0; i <= t->n_rows; i++) {
-			plain_cell(i ? &t->cells[(i - 1) * t->n_cols + k] : &t->head[k], text,
-				sizeof(text));
-			if (text_width(text) > width[k])
-				width[k] = text_width(text);
-		}
+		width[k] = table_column_width(t, k);
 	write_text_row(t, t->head, width, out);
 	for (size_t i = 0; i < t->n_rows; i++)
 		write_text_row(t, &t->cells[i * t->n_cols], width, out);

@@ -46,6 +46,9 @@ struct table table_new(size_t cols, size_t rows, struct arena *a);
 /** The cells of a fresh last row. */
 struct table_cell *table_row(struct table *t);
 
+/** Width of a column of a table that is written as FORMAT_TEXT, in characters. */
+size_t table_column_width(const struct table *t, size_t column);
+
 void table_write(const struct table *t, enum format format, FILE *out);
 
 /** Text with the format's special characters escaped. */

@@ -141,6 +141,13 @@ static void hash_files(struct hash *h, const struct plan_target *t, struct arena
 	}
 }
 
+/* An estimated log Z may be estimated anew, and scores that compare with it change. */
+static void hash_estimate(struct hash *h, const struct log_z *z)
+{
+	if (z->kind == LOG_Z_ESTIMATE)
+		hash_printf(h, "log Z %.17g +- %.17g\n", z->value, z->se);
+}
+
 static void hash_start(struct hash *h, const char *kind)
 {
 	hash_init(h);
@@ -174,6 +181,7 @@ static void make_cell_key(struct plan_cell *cell, const struct config *c, struct
 	hash_start(&h, "cell");
 	hash_settings(&h, "target", cell->target->target->name, &cell->target->options);
 	hash_files(&h, cell->target, a);
+	hash_estimate(&h, &cell->target->log_z);
 	hash_settings(&h, "method", cell->method->name, &cell->options);
 	hash_printf(&h, "version %d\nseed %llu\nsamples %zu\nrepeats %zu\n", cell->method->version,
 		(unsigned long long)cell->seed, c->samples, c->repeats);

@@ -44,7 +44,7 @@ static json_t *log_z(const struct log_z *z)
 		"se", number(z->se), "source", z->source);
 }
 
-static json_t *provenance(void)
+json_t *record_provenance(void)
 {
 	char date[32];
 	time_t now = time(NULL);
@@ -160,7 +160,7 @@ json_t *record_cell(const struct plan *p, const struct plan_cell *c, const struc
 		"state", cell_state_name(o->state), "message", text_or_null(o->message), "training",
 		"iterations", json_integer(o->iterations), "curves", curves(o->curves), "results",
 		results(p, o), "cost", cost(o, when), "code", version.code, "metric_versions",
-		metric_versions(p->config), "provenance", provenance());
+		metric_versions(p->config), "provenance", record_provenance());
 
 	invariant(record != NULL && rest != NULL);
 	json_object_update(record, rest);
@@ -224,7 +224,7 @@ json_t *record_floor(const struct plan *p, const struct plan_target *t,
 	json_object_set_new(record, "draws", count(p->config->floor_draws));
 	json_object_set_new(record, "metrics", values);
 	json_object_set_new(record, "code", json_string(version.code));
-	json_object_set_new(record, "provenance", provenance());
+	json_object_set_new(record, "provenance", record_provenance());
 	return record;
 }
 

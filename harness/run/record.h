@@ -17,6 +17,9 @@ json_t *record_cell(const struct plan *p, const struct plan_cell *c, const struc
 json_t *record_floor(const struct plan *p, const struct plan_target *t,
 	const struct floor_scores *scores, size_t n);
 
+/** Program, machine and date: what a record says of its origin. The caller's to json_decref. */
+json_t *record_provenance(void);
+
 /** Do two records say the same, timings, memory and provenance aside? *same is the answer. ERR_PARSE:
  *  one of them is not there or not JSON. */
 int record_same(const char *path_a, const char *path_b, bool *same);

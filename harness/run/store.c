@@ -1,11 +1,12 @@
 #include "run/store.h"
 
+#include "core/folder.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define TEMPORARY ".partial"
@@ -254,27 +255,14 @@ int store_open(struct store **out, const char *dir)
 	return code;
 }
 
-/* mkdir -p */
-static int make_folders(const char *path)
+static int make_folder(const char *path)
 {
-	char *part = strdup(path);
-	int code = OK;
+	struct error e;
 
-	invariant(part != NULL);
-	for (char *slash = part; code == OK && slash != NULL;) {
-		slash = strchr(slash + 1, '/');
-		if (slash != NULL)
-			*slash = '\0';
-		if (mkdir(part, 0777) != 0 && errno != EEXIST)
-			code = fail(ERR_IO,
-				"%s: the results directory cannot be made: %s; give another "
-				"with --out",
-				path, strerror(errno));
-		if (slash != NULL)
-			*slash = '/';
-	}
-	free(part);
-	return code;
+	if (folder_make(path) == OK)
+		return OK;
+	error_get(&e);
+	return fail(ERR_IO, "%.900s; give another with --out", e.text);
 }
 
 /* Open and lock DIR/NAME; *fd stays open while the lock is held. */
@@ -332,13 +320,13 @@ void store_abandon(struct store *s)
 
 static int prepare(struct store *s, size_t k, size_t n)
 {
-	TRY(make_folders(s->dir));
+	TRY(make_folder(s->dir));
 	TRY(take_lock(s, ".lock", n > 0 ? LOCK_SH : LOCK_EX, &s->lock));
 	if (n > 0)
 		TRY(take_lock(s, arena_printf(s->arena, ".lock-%zu-of-%zu", k, n), LOCK_EX,
 			&s->shard_lock));
-	TRY(make_folders(arena_printf(s->arena, "%s/cells", s->dir)));
-	TRY(make_folders(arena_printf(s->arena, "%s/floors", s->dir)));
+	TRY(make_folder(arena_printf(s->arena, "%s/cells", s->dir)));
+	TRY(make_folder(arena_printf(s->arena, "%s/floors", s->dir)));
 	if (n == 0)
 		TRY(sweep_all(s, TEMPORARY));
 	return read_all(s);
@@ -358,11 +346,11 @@ int store_open_to_write(struct store **out, const char *dir, size_t k, size_t n)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-int store_create(const struct store *s, const char *name, struct store_file *f)
+/* The file at f->path, which becomes f's. */
+static int create(struct store_file *f)
 {
 	char ending[32];
 
-	invariant(asprintf(&f->path, "%s/%s", s->dir, name) > 0);
 	invariant(asprintf(&f->temporary, "%s%s", f->path, own_ending(ending)) > 0);
 	f->stream = fopen(f->temporary, "w");
 	if (f->stream != NULL)
@@ -370,6 +358,12 @@ int store_create(const struct store *s, const char *name, struct store_file *f)
 	int code = fail_io(f->temporary, "cannot be written");
 	store_discard(f);
 	return code;
+}
+
+int store_create(const struct store *s, const char *name, struct store_file *f)
+{
+	invariant(asprintf(&f->path, "%s/%s", s->dir, name) > 0);
+	return create(f);
 }
 
 void store_discard(struct store_file *f)
@@ -423,14 +417,28 @@ void store_remove(const struct store *s, const char *name)
 	free(path);
 }
 
+static int save(struct store_file *f, const json_t *document)
+{
+	(void)json_dumpf(document, f->stream, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+	fputc('\n', f->stream);
+	return store_commit(f);
+}
+
 int store_save(const struct store *s, const char *name, const json_t *document)
 {
 	struct store_file f;
 
 	TRY(store_create(s, name, &f));
-	(void)json_dumpf(document, f.stream, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-	fputc('\n', f.stream);
-	return store_commit(&f);
+	return save(&f, document);
+}
+
+int store_save_at(const char *path, const json_t *document)
+{
+	struct store_file f;
+
+	invariant(asprintf(&f.path, "%s", path) > 0);
+	TRY(create(&f));
+	return save(&f, document);
 }
 
 int store_save_text(const struct store *s, const char *name, const char *text)

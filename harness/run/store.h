@@ -68,7 +68,8 @@ void store_discard(struct store_file *f);
 /** Take the file DIR/NAME away, if it is there. */
 void store_remove(const struct store *s, const char *name);
 
-/** A JSON document or a text, from start to commit. */
+/** A JSON document or a text, from start to commit; store_save_at: outside of any store. */
+int store_save_at(const char *path, const json_t *document);
 int store_save(const struct store *s, const char *name, const json_t *document);
 int store_save_text(const struct store *s, const char *name, const char *text);
 

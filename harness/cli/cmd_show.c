@@ -1,0 +1,306 @@
+/* stride show: one plug-in, everything that is known of it. */
+#include "cli/cli.h"
+#include "report/log_z.h"
+#include "core/text.h"
+#include "stride.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* state: the values that stand now, NULL: the defaults. */
+static void show_options(const struct option *table, const void *state)
+{
+	printf("options\n");
+	if (table == NULL || table->key == NULL)
+		printf("  none\n");
+	else
+		option_print(table, state, stdout);
+}
+
+static void show_method(const struct method *m)
+{
+	static const char *const weights[] = { [WEIGHTS_NONE] = "samples only",
+		[WEIGHTS_EXACT] = "log weights, exact",
+		[WEIGHTS_DETFLOW] = "log weights of the published deterministic flow: no bound",
+		[WEIGHTS_BIASED] = "log weights, exact in the limit of many steps" };
+
+	printf("method %s: %s\npaper %s\nversion %d\n", m->name, m->title, m->paper, m->version);
+	printf("passes\n");
+	for (const struct pass *p = m->passes; p->name != NULL; p++)
+		printf("  %s%s%s%s\n", p->name, p->name[0] != '\0' ? ": " : "", weights[p->weights],
+			p->steps ? "; any number of steps" : "");
+	show_options(m->options, NULL);
+	for (const struct preset *p = m->presets; p != NULL && p->target != NULL; p++)
+		printf("%s  %-14s %s\n", p == m->presets ? "presets\n" : "", p->target,
+			p->settings);
+}
+
+/* --- a target --------------------------------------------------------------------------------- */
+
+enum { NAME_WIDTH = 15, PAGE_WIDTH = 90, MANY = 10, FEW = 5 };
+
+/* NAME, then the text in lines that fit the page. */
+static void show_line(const char *name, const char *text, struct arena *a)
+{
+	const char *indent = arena_printf(a, "%*s", NAME_WIDTH, "");
+
+	printf("%-*s%s\n", NAME_WIDTH, name, text_wrap(text, PAGE_WIDTH - NAME_WIDTH, indent, a));
+}
+
+static void show_log_z(const struct log_z *z, struct arena *a)
+{
+	const char *text = log_z_kind(z->kind);
+
+	if (z->kind == LOG_Z_EXACT)
+		text = arena_printf(a, "%.15g %s", z->value, text);
+	else if (z->kind == LOG_Z_QUADRATURE)
+		text = arena_printf(a, "%.15g %s, error %.2g", z->value, text, z->se);
+	else if (z->kind == LOG_Z_ESTIMATE)
+		text = arena_printf(a, "%.10g %s, standard error %.2g", z->value, text, z->se);
+	show_line("log Z", text, a);
+	if (z->source != NULL && z->source[0] != '\0')
+		show_line("log Z source", z->source, a);
+}
+
+/* How many of n things are shown. */
+static size_t shown(size_t n, bool all)
+{
+	return all || n <= MANY ? n : FEW;
+}
+
+/* What stands for those that are not. */
+static const char *rest(size_t n, bool all, struct arena *a)
+{
+	return shown(n, all) == n ? "" : arena_printf(a, " (%zu more: --all)", n - shown(n, all));
+}
+
+static void show_modes(const struct density *d, bool all, struct arena *a)
+{
+	const struct target *t = density_target(d);
+	const size_t n = t->modes != NULL ? t->modes(density_state(d)) : 0;
+
+	if (n == 0) {
+		show_line("modes", "not defined", a);
+		return;
+	}
+	show_line("modes", arena_printf(a, "%zu", n), a);
+	if (t->mode_weights == NULL)
+		return;
+	double *weight = arena_alloc(a, n, sizeof(*weight));
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	t->mode_weights(density_state(d), weight);
+	for (size_t i = 0; i < shown(n, all); i++)
+		fprintf(out, "%s%.6g", i > 0 ? " " : "", weight[i]);
+	fputs(rest(n, all, a), out);
+	fclose(out);
+	show_line("mode weights", text, a);
+	free(text);
+}
+
+static const char *moment_text(double x, struct arena *a)
+{
+	return isnan(x) ? "unknown" : arena_printf(a, "%.10g", x);
+}
+
+static void show_moments(const struct density *d, bool all, struct arena *a)
+{
+	const size_t dim = density_dim(d), n = shown(dim, all);
+	double *mean = arena_alloc(a, dim, sizeof(*mean)), *sd = arena_alloc(a, dim, sizeof(*sd));
+
+	if (!density_moments(d, mean, sd)) {
+		show_line("moments", "unknown", a);
+		return;
+	}
+	show_line("moments", "of coordinate, mean, standard deviation", a);
+	for (size_t k = 0; k < n; k++)
+		printf("%*s%-6s %16s %16s\n", NAME_WIDTH, "", arena_printf(a, "x%zu", k + 1),
+			moment_text(mean[k], a), moment_text(sd[k], a));
+	if (n < dim)
+		printf("%*s%s\n", NAME_WIDTH, "", rest(dim, all, a) + 1);
+}
+
+static void show_window(const struct density *d, struct arena *a)
+{
+	struct window w;
+
+	density_target(d)->window(density_state(d), &w);
+	show_line("plot window",
+		density_dim(d) == 1 ? arena_printf(a, "x1 %g to %g", w.x_min, w.x_max)
+				    : arena_printf(a, "x1 %g to %g, x2 %g to %g", w.x_min, w.x_max,
+					      w.y_min, w.y_max),
+		a);
+}
+
+/* The comment lines at a file's head say where its numbers come from. */
+static void show_head(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *line = NULL;
+	size_t size = 0;
+
+	while (f != NULL && getline(&line, &size, f) > 0 && line[0] == '#') {
+		line[strcspn(line, "\r\n")] = '\0';
+		printf("%*s%s\n", NAME_WIDTH, "", line + 1 + strspn(line + 1, " "));
+	}
+	free(line);
+	if (f != NULL)
+		fclose(f);
+}
+
+/* Options that are names of files. */
+static void show_data(const struct density *d, struct arena *a)
+{
+	for (const struct option *o = density_target(d)->options; o != NULL && o->key != NULL;
+		o++) {
+		if (o->type != OPTION_TEXT)
+			continue;
+		const char *value = option_text(o, density_state(d), a);
+		const char *path = value != NULL && value[0] != '\0' ? data_path(value, a) : "";
+		if (path[0] == '\0' || access(path, R_OK) != 0)
+			continue;
+		char *whole = realpath(path, NULL); /* without the dots of where it was found */
+		printf("%-*s%s (option %s)\n", NAME_WIDTH, "data file",
+			whole != NULL ? whole : path, o->key);
+		free(whole);
+		show_head(path);
+	}
+}
+
+struct show_request {
+	bool all;
+	struct texts sets;
+};
+
+static int show_target(const struct target *t, const struct show_request *q, struct arena *a)
+{
+	struct density *d;
+	struct log_z z;
+
+	TRY(cli_density(&d, t->name, &q->sets, a));
+	density_log_z(d, &z);
+	printf("target %s: %s\n", t->name, t->title);
+	show_line("paper", t->paper, a);
+	if (t->note != NULL)
+		show_line("note", t->note, a);
+	show_line("dimension", arena_printf(a, "%zu", density_dim(d)), a);
+	show_log_z(&z, a);
+	show_line("exact sampler", t->draw != NULL ? "yes" : "no", a);
+	show_line("Hessian v", t->hvp != NULL ? "yes" : "no", a);
+	show_line("proposal",
+		t->propose != NULL ? "yes, for importance sampling" : "none of its own", a);
+	show_line("cdf", t->cdf != NULL ? "yes, of each coordinate" : "no", a);
+	show_modes(d, q->all, a);
+	show_moments(d, q->all, a);
+	show_window(d, a);
+	show_data(d, a);
+	show_options(t->options, density_state(d));
+	return OK;
+}
+
+/* --- a metric --------------------------------------------------------------------------------- */
+
+static void show_metric(const struct metric *m)
+{
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} needs[] = { { NEEDS_EXACT, "exact samples" }, { NEEDS_WEIGHTS, "log weights" },
+		{ NEEDS_FORWARD, "target-to-prior log weights" }, { NEEDS_LOG_Z, "a known log Z" },
+		{ NEEDS_MODES, "modes" }, { NEEDS_SAMPLES, "samples" },
+		{ NEEDS_DETFLOW, "deterministic-flow weights" } };
+	static const char *const better[] = { [BETTER_LOWER] = "lower is better",
+		[BETTER_HIGHER] = "higher is better",
+		[BETTER_ZERO] = "nearest to 0 is better",
+		[BETTER_NONE] = "not ranked" };
+	const char *separator = "needs ";
+
+	printf("metric %s: %s\npaper %s\nversion %d\n", m->name, m->title, m->paper, m->version);
+	printf("%s%s%s\n", better[m->better], m->unit[0] != '\0' ? ", in " : "", m->unit);
+	for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++)
+		if (m->needs & needs[i].bit) {
+			printf("%s%s", separator, needs[i].name);
+			separator = ", ";
+		}
+	printf("\nnoise floor %s\n", m->floor ? "yes" : "no");
+}
+
+/* --- by name ---------------------------------------------------------------------------------- */
+
+/* The nearest name of all plug-ins. */
+static int unknown_name(const char *name, struct arena *a)
+{
+	const char **names;
+	size_t n = 0, i = 0;
+
+	for (i = 0; methods[i] != NULL; i++)
+		n++;
+	for (i = 0; targets[i] != NULL; i++)
+		n++;
+	for (i = 0; metrics[i] != NULL; i++)
+		n++;
+	names = ARENA_NEW(a, n + 1, const char *);
+	n = 0;
+	for (i = 0; methods[i] != NULL; i++)
+		names[n++] = methods[i]->name;
+	for (i = 0; targets[i] != NULL; i++)
+		names[n++] = targets[i]->name;
+	for (i = 0; metrics[i] != NULL; i++)
+		names[n++] = metrics[i]->name;
+	const char *nearest = option_nearest(name, names);
+	return fail(ERR_NAME, "no method, target or metric \"%.80s\"; %s %s", name,
+		nearest != NULL ? "did you mean" : "see",
+		nearest != NULL ? nearest : "stride list");
+}
+
+static int no_sets(const struct show_request *q, const char *kind, const char *name)
+{
+	if (q->sets.n == 0)
+		return OK;
+	return fail(ERR_UNSUP, "--set %.80s: %s is a %s; show sets options of targets alone",
+		q->sets.items[0], name, kind);
+}
+
+static int show(void *request, const struct texts *words, int *status, struct arena *a)
+{
+	const struct show_request *q = request;
+	const char *name = words->items[0];
+	bool found = false;
+
+	(void)status;
+	for (size_t i = 0; methods[i] != NULL; i++)
+		if (strcmp(methods[i]->name, name) == 0) {
+			TRY(no_sets(q, "method", name));
+			show_method(methods[i]);
+			found = true;
+		}
+	for (size_t i = 0; targets[i] != NULL; i++)
+		if (strcmp(targets[i]->name, name) == 0) {
+			TRY(show_target(targets[i], q, a));
+			found = true;
+		}
+	for (size_t i = 0; metrics[i] != NULL; i++)
+		if (strcmp(metrics[i]->name, name) == 0) {
+			TRY(no_sets(q, "metric", name));
+			show_metric(metrics[i]);
+			found = true;
+		}
+	return found ? OK : unknown_name(name, a);
+}
+
+int cmd_show(int argc, char **argv)
+{
+	static const struct command c = { "show", "NAME",
+		"Show a method, target or metric: paper, options, presets; of a target its log Z, "
+		"modes,\nmoments, data, and what the published code does otherwise",
+		1, 1 };
+	struct show_request q = { 0 };
+	const struct flag flags[] = {
+		{ "all", 0, FLAG_BOOL, &q.all, NULL, "every mode and moment of a target" },
+		TARGET_SET_FLAG(&q.sets),
+		{ 0 },
+	};
+
+	return command_run(&c, flags, argc, argv, show, &q);
+}

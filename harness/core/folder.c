@@ -1,0 +1,27 @@
+#include "core/folder.h"
+#include "core/error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+int folder_make(const char *path)
+{
+	char *part = strdup(path);
+	int code = OK;
+
+	invariant(part != NULL);
+	for (char *slash = part; code == OK && slash != NULL;) {
+		slash = *slash != '\0' ? strchr(slash + 1, '/') : NULL;
+		if (slash != NULL)
+			*slash = '\0';
+		if (mkdir(part, 0777) != 0 && errno != EEXIST)
+			code = fail(ERR_IO, "%s: the folder cannot be made: %s", path,
+				strerror(errno));
+		if (slash != NULL)
+			*slash = '/';
+	}
+	free(part);
+	return code;
+}
