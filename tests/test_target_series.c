@@ -1,0 +1,270 @@
+/* The time series, Brownian motion and Lorenz bridge, against what is written down here on its own: dense
+ * covariances for the one, a particle filter for the other. */
+#include "targets.h"
+
+#include "core/csv.h"
+
+#include <lapacke.h>
+
+enum { STEPS = 30, SEEN = 20 };
+
+static const size_t SEEN_AT[SEEN] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21, 22, 23, 24, 25, 26, 27,
+	28, 29 };
+
+/* The last column of a table of observations where they are. */
+static void observations(const char *file, double *y, struct arena *a)
+{
+	struct csv t;
+
+	assert_int_equal(csv_read(&t, data_path(file, a), CSV_ANY, a), OK);
+	for (size_t j = 0; j < SEEN; j++)
+		y[j] = t.x[SEEN_AT[j] * t.cols + 2];
+}
+
+/* Kolmogorov's statistic of n values of a distribution function, which are sorted. */
+static double kolmogorov(double *u, size_t n)
+{
+	double worst = 0;
+
+	qsort(u, n, sizeof(*u), by_value);
+	for (size_t i = 0; i < n; i++)
+		worst = fmax(worst, fmax(fabs(u[i] - (double)i / (double)n),
+					    fabs(u[i] - (double)(i + 1) / (double)n)));
+	return worst;
+}
+
+/* --- Brownian motion --------------------------------------------------------------------- */
+
+/* Joint log density of y and the log scales; then mean and variance of the path given both. All by
+ * one 20 by 20 covariance. */
+static double brownian_joint(const double *y, double log_si, double log_so, double *mean,
+	double *variance)
+{
+	double c[SEEN * SEEN], v[SEEN], result = -SEEN * LOG_2PI / 2;
+	const double si2 = exp(2 * log_si), so2 = exp(2 * log_so);
+
+	for (size_t i = 0; i < SEEN; i++)
+		for (size_t j = 0; j < SEEN; j++)
+			c[i * SEEN + j] =
+				si2 * (double)(1 + SEEN_AT[i < j ? i : j]) + (i == j ? so2 : 0);
+	assert_int_equal(LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', SEEN, c, SEEN), 0);
+	memcpy(v, y, sizeof(v));
+	cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, SEEN, c, SEEN, v, 1);
+	for (size_t i = 0; i < SEEN; i++)
+		result -= v[i] * v[i] / 2 + log(c[i * SEEN + i]);
+	for (size_t t = 0; mean != NULL && t < STEPS; t++) {
+		double k[SEEN];
+		for (size_t i = 0; i < SEEN; i++)
+			k[i] = si2 * (double)(1 + (SEEN_AT[i] < t ? SEEN_AT[i] : t));
+		cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, SEEN, c, SEEN, k,
+			1);
+		mean[t] = cblas_ddot(SEEN, k, 1, v, 1);
+		variance[t] = si2 * (double)(1 + t) - cblas_ddot(SEEN, k, 1, k, 1);
+	}
+	/* log s ~ N(0, 4) */
+	return result - (log_si * log_si + log_so * log_so) / 8 - 2 * log(2.0) - LOG_2PI;
+}
+
+/* The trapezoid rule over both log scales, in steps of 1/12. */
+struct node {
+	double weight, mean[STEPS], sd[STEPS];
+};
+enum { PER_UNIT = 12, A_SIDE = 9 * PER_UNIT, B_SIDE = 18 * PER_UNIT };
+
+static double inverse_softplus(double s)
+{
+	return log(expm1(s));
+}
+
+static void test_brownian_quadrature(void **p)
+{
+	struct fixture f;
+	struct log_z z;
+	double y[SEEN], mean[2 + STEPS], sd[2 + STEPS], total = 0, worst = 0;
+	double first[2 + STEPS] = { 0 }, second[2 + STEPS] = { 0 };
+
+	(void)p;
+	fixture_open(&f, "brownian", NULL, 0);
+	const void *state = density_state(f.d);
+	observations("brownian.csv", y, f.a);
+	struct node *nodes = ARENA_NEW(f.a, A_SIDE * B_SIDE, struct node);
+	for (size_t i = 0; i < A_SIDE; i++)
+		for (size_t j = 0; j < B_SIDE; j++) {
+			struct node *q = &nodes[i * B_SIDE + j];
+			double a = -8 + (double)i / PER_UNIT, b = -16 + (double)j / PER_UNIT;
+			double v[STEPS],
+				x[2] = { inverse_softplus(exp(a)), inverse_softplus(exp(b)) };
+			q->weight = exp(brownian_joint(y, a, b, q->mean, v)) / PER_UNIT / PER_UNIT;
+			total += q->weight;
+			for (size_t k = 0; k < 2 + STEPS; k++) {
+				double m = k < 2 ? x[k] : q->mean[k - 2];
+				first[k] += q->weight * m;
+				second[k] += q->weight * (m * m + (k < 2 ? 0 : v[k - 2]));
+			}
+			for (size_t t = 0; t < STEPS; t++)
+				q->sd[t] = sqrt(fmax(v[t], 0));
+		}
+	density_log_z(f.d, &z);
+	assert_int_equal(z.kind, LOG_Z_QUADRATURE);
+	/* Dense covariances lose digits where s_o is tiny: 1e-10. */
+	assert_near(z.value, log(total), 1e-10);
+	assert_near(z.value, 1.1877489859204, 2e-12); /* the specification's digits */
+	assert_true(z.se < 1e-12);
+	f.t->moments(state, mean, sd);
+	for (size_t k = 0; k < 2 + STEPS; k++) {
+		double m = first[k] / total, s = sqrt(second[k] / total - m * m);
+		check_that(&f, fabs(m - mean[k]) <= 1e-9 && fabs(s - sd[k]) <= 1e-9,
+			"coordinate %zu has moments %.12g, %.12g; %.12g, %.12g by dense quadrature",
+			k + 1, mean[k], sd[k], m, s);
+	}
+	/* Distribution functions of the path: the mixture over all nodes. */
+	for (size_t t = 0; t < STEPS; t += 7)
+		for (size_t i = 0; i < 9; i++) {
+			double x = mean[2 + t] + ((double)i - 4.3) * 0.7 * sd[2 + t], sum = 0;
+			for (size_t q = 0; q < A_SIDE * B_SIDE; q++)
+				if (nodes[q].weight > 1e-16)
+					sum += nodes[q].weight *
+					       erfc((nodes[q].mean[t] - x) / nodes[q].sd[t] /
+						       M_SQRT2) /
+					       2;
+			worst = fmax(worst, fabs(sum / total - f.t->cdf(state, 2 + t, x)));
+		}
+	check_that(&f, worst <= 1e-9, "cdf of the path is %g off", worst);
+	arena_free(f.a);
+}
+
+/* A marginal of one log scale: the trapezoid rule over the other. */
+struct marginal {
+	const double *y;
+	bool of_b;
+	double at;
+};
+
+static double marginal_inner(double other, void *p)
+{
+	struct marginal *m = p;
+
+	return exp(m->of_b ? brownian_joint(m->y, other, m->at, NULL, NULL)
+			   : brownian_joint(m->y, m->at, other, NULL, NULL));
+}
+
+static double marginal_density(double at, void *p)
+{
+	struct marginal m = *(struct marginal *)p;
+	double sum = 0;
+
+	m.at = at;
+	for (double x = m.of_b ? -8 : -16; x <= 2; x += 1.0 / 12)
+		sum += marginal_inner(x, &m) / 12;
+	return sum;
+}
+
+static void test_brownian_scales(void **p)
+{
+	struct fixture f;
+	struct log_z z;
+	double y[SEEN], value, error;
+	gsl_integration_workspace *w = gsl_integration_workspace_alloc(100);
+
+	(void)p;
+	fixture_open(&f, "brownian", NULL, 0);
+	observations("brownian.csv", y, f.a);
+	density_log_z(f.d, &z);
+	for (size_t k = 0; k < 2; k++) {
+		static const double at[2][3] = { { -2.6, -2.1, -1.3 }, { -6, -2.3, -1.6 } };
+		struct marginal m = { y, k == 1, 0 };
+		gsl_function g = { marginal_density, &m };
+		for (size_t i = 0; i < 3; i++) {
+			double high = at[k][i], x = inverse_softplus(exp(high));
+			assert_int_equal(gsl_integration_qag(&g, k == 1 ? -16 : -8, high, 1e-11,
+						 1e-11, 100, GSL_INTEG_GAUSS31, w, &value, &error),
+				GSL_SUCCESS);
+			double got = f.t->cdf(density_state(f.d), k, x);
+			check_that(&f, fabs(got - value / exp(z.value)) <= 1e-9,
+				"cdf %zu at %g is %.12g, by quadrature %.12g", k + 1, x, got,
+				value / exp(z.value));
+		}
+	}
+	gsl_integration_workspace_free(w);
+	arena_free(f.a);
+}
+
+/* Exact samples through their distribution functions are uniform, and so is the middle of the gap through
+ * its own given both ends of it and the scale: a bridge. Kolmogorov's statistic of these 33 columns
+ * exceeds the limit once in 10^5. */
+static void test_brownian_draws(void **p)
+{
+	enum { N = 3000 };
+	const double limit = sqrt(log(2 * 33e5) / 2 / N);
+	struct fixture f;
+	double y[SEEN], u[N];
+
+	(void)p;
+	fixture_open(&f, "brownian", NULL, 0);
+	observations("brownian.csv", y, f.a);
+	double *x = block(&f, N);
+	assert_int_equal(density_draw(f.d, stream, 0, N, x), OK);
+	for (size_t k = 0; k < f.dim; k++) {
+		for (size_t i = 0; i < N; i++)
+			u[i] = f.t->cdf(density_state(f.d), k, x[i * f.dim + k]);
+		double worst = kolmogorov(u, N);
+		check_that(&f, worst <= limit, "coordinate %zu is %g from its distribution", k + 1,
+			worst);
+	}
+	for (size_t i = 0; i < N; i++) {
+		const double *row = x + i * f.dim;
+		double si2 = pow(log1p(exp(row[0])), 2), mid = row[2 + 14];
+		double m = row[2 + 9] + (row[2 + 20] - row[2 + 9]) * 5 / 11, v = si2 * 5 * 6 / 11;
+		u[i] = erfc((m - mid) / sqrt(2 * v)) / 2;
+	}
+	double worst = kolmogorov(u, N);
+	check_that(&f, worst <= limit, "the bridge over the gap is %g from its distribution",
+		worst);
+	arena_free(f.a);
+}
+
+/* The definition far out, where softplus is e^z or z to all digits, and in between. */
+static void test_brownian_scales_far(void **p)
+{
+	static const double at[] = { -250, -90, -40.3, -17, -1, 0, 0.4, 3, 20, 36, 900 };
+	struct fixture f;
+	double y[SEEN], x[2 + STEPS], grad[2 + STEPS], log_rho;
+
+	(void)p;
+	fixture_open(&f, "brownian", NULL, 0);
+	observations("brownian.csv", y, f.a);
+	for (size_t c = 0; c < sizeof(at) / sizeof(at[0]); c++) {
+		double q[2] = { 0, 0 }, want = 0;
+		x[0] = at[c];
+		x[1] = at[sizeof(at) / sizeof(at[0]) - 1 - c];
+		for (size_t t = 0; t < STEPS; t++) {
+			x[2 + t] = rng_gauss(stream, 0, c, (uint32_t)t);
+			q[0] += pow(x[2 + t] - (t > 0 ? x[1 + t] : 0), 2);
+		}
+		for (size_t j = 0; j < SEEN; j++)
+			q[1] += pow(y[j] - x[2 + SEEN_AT[j]], 2);
+		for (size_t k = 0; k < 2; k++) {
+			double z = x[k], n = k == 0 ? STEPS : SEEN;
+			double s = z > 0 ? z + log1p(exp(-z)) : log1p(exp(z)), w = log(s);
+			want += -w * w / 8 - w - log(2.0) - LOG_2PI / 2 - n * (w + LOG_2PI / 2) -
+				q[k] / 2 / s / s + (z > 0 ? 0 : z) - log1p(exp(-fabs(z)));
+		}
+		density_eval(f.d, 1, x, &log_rho, grad);
+		check_that(&f, fabs(log_rho - want) <= 1e-12 * fabs(want),
+			"log rho is %.17g at z = %g, %g; %.17g by definition", log_rho, x[0], x[1],
+			want);
+	}
+	arena_free(f.a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_brownian_quadrature),
+		cmocka_unit_test(test_brownian_scales),
+		cmocka_unit_test(test_brownian_draws),
+		cmocka_unit_test(test_brownian_scales_far),
+	};
+
+	return run_target_tests("series", tests);
+}
