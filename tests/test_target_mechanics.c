@@ -1,0 +1,316 @@
+/* What is known of particles and of the arm beyond the contract. */
+#include "targets.h"
+
+/* --- particles --------------------------------------------------------------------------- */
+
+enum { PARTICLES = 13, AXES = 3 };
+
+/* Particles near the corners of a grid of unit steps, none of them close to another. */
+static void cluster(const struct fixture *f, uint32_t row, double *x)
+{
+	for (size_t k = 0; k < f->dim; k++) {
+		size_t particle = k / AXES, power = k % AXES == 0 ? 1 : k % AXES == 1 ? 3 : 9;
+		x[k] = 1.1 * (double)(particle / power % 3) +
+		       0.08 * rng_gauss(stream, 9, row, (uint32_t)k);
+	}
+}
+
+/* The same formula, term by term, at any numbers. */
+static double energy(const double *x)
+{
+	double sum = 0, centre[AXES] = { 0 };
+
+	for (size_t i = 0; i < PARTICLES; i++)
+		for (size_t a = 0; a < AXES; a++)
+			centre[a] += x[AXES * i + a] / PARTICLES;
+	for (size_t i = 0; i < PARTICLES; i++) {
+		for (size_t a = 0; a < AXES; a++)
+			sum += pow(x[AXES * i + a] - centre[a], 2) / 2;
+		for (size_t j = 0; j < i; j++) {
+			const double *p = x + AXES * i, *q = x + AXES * j;
+			double d = hypot(hypot(p[0] - q[0], p[1] - q[1]), p[2] - q[2]);
+			sum += pow(d, -12) - 2 * pow(d, -6);
+		}
+	}
+	return sum;
+}
+
+static void test_particles_energy(void **p)
+{
+	struct fixture f;
+
+	(void)p;
+	fixture_open(&f, "lennard_jones13", NULL, 0);
+	double *x = block(&f, 1), log_rho;
+	for (uint32_t row = 0; row < 20; row++) {
+		cluster(&f, row, x);
+		density_eval(f.d, 1, x, &log_rho, NULL);
+		check_that(&f, fabs(log_rho + energy(x)) <= 1e-13 * fabs(energy(x)),
+			"log rho is %.15g, the energy %.15g", log_rho, energy(x));
+	}
+	arena_free(f.a);
+}
+
+/* y = what one of the symmetries makes of a vector: coordinates, or a gradient with no shift. */
+enum symmetry { SHIFT, TURN, MIRROR, EXCHANGE, SYMMETRIES };
+
+static void transform(enum symmetry s, bool shift, const double *x, double *y)
+{
+	const double c = cos(1.1), sine = sin(1.1);
+
+	for (size_t i = 0; i < PARTICLES; i++) {
+		/* 5 and 13 have no common divisor. */
+		const double *from = x + AXES * (s == EXCHANGE ? 5 * i % PARTICLES : i);
+		double *to = y + AXES * i;
+		memcpy(to, from, AXES * sizeof(*to));
+		if (s == SHIFT && shift)
+			for (size_t a = 0; a < AXES; a++)
+				to[a] += 3.7 - 2 * (double)a;
+		if (s == TURN) {
+			to[0] = c * from[0] - sine * from[2];
+			to[2] = sine * from[0] + c * from[2];
+		}
+		if (s == MIRROR)
+			to[1] = -from[1];
+	}
+}
+
+/* log rho stays, gradient and Hv go along. Shifts of 4 lose two bits of differences of order 1, which the
+ * twelfth power and second derivatives enlarge 200-fold. */
+static void test_particles_symmetries(void **p)
+{
+	struct fixture f;
+
+	(void)p;
+	fixture_open(&f, "lennard_jones13", NULL, 0);
+	double *x = block(&f, 1), *v = block(&f, 1), *y = block(&f, 1), *w = block(&f, 1);
+	double *grad = block(&f, 1), *moved = block(&f, 1), *want = block(&f, 1), a, b;
+	for (uint32_t row = 0; row < 20; row++)
+		for (enum symmetry s = 0; s < SYMMETRIES; s++) {
+			cluster(&f, row, x);
+			for (size_t k = 0; k < f.dim; k++)
+				v[k] = rng_gauss(stream, 10, row, (uint32_t)k);
+			transform(s, true, x, y);
+			transform(s, false, v, w);
+			density_eval(f.d, 1, x, &a, grad);
+			density_eval(f.d, 1, y, &b, moved);
+			transform(s, false, grad, want);
+			double size = 1, largest = 1;
+			for (size_t k = 0; k < f.dim; k++)
+				size = fmax(size, fabs(want[k]));
+			check_that(&f, fabs(a - b) <= 1e-12 * (1 + fabs(a)),
+				"symmetry %d: log rho %.15g becomes %.15g", s, a, b);
+			for (size_t k = 0; k < f.dim; k++)
+				check_that(&f, fabs(moved[k] - want[k]) <= 1e-12 * size,
+					"symmetry %d: gradient %zu is %.15g, not %.15g", s, k,
+					moved[k], want[k]);
+			assert_int_equal(density_hvp(f.d, 1, x, v, grad), OK);
+			assert_int_equal(density_hvp(f.d, 1, y, w, moved), OK);
+			transform(s, false, grad, want);
+			for (size_t k = 0; k < f.dim; k++)
+				largest = fmax(largest, fabs(want[k]));
+			for (size_t k = 0; k < f.dim; k++)
+				check_that(&f, fabs(moved[k] - want[k]) <= 1e-12 * largest,
+					"symmetry %d: Hv %zu is %.15g, not %.15g", s, k, moved[k],
+					want[k]);
+		}
+	arena_free(f.a);
+}
+
+/* Nothing pulls the particles as a whole, so the density is improper, and says so. */
+static void test_particles_improper(void **p)
+{
+	struct fixture f;
+	struct log_z z;
+
+	(void)p;
+	fixture_open(&f, "lennard_jones13", NULL, 0);
+	double *x = block(&f, 1), *v = block(&f, 1), *g = block(&f, 1);
+	density_log_z(f.d, &z);
+	assert_int_equal(z.kind, LOG_Z_INFINITE);
+	assert_true(z.value > 0 && isinf(z.value));
+	cluster(&f, 1, x);
+	density_eval(f.d, 1, x, NULL, g);
+	for (size_t a = 0; a < AXES; a++) {
+		double pull = 0, size = 0;
+		for (size_t k = a; k < f.dim; k += AXES) {
+			pull += g[k];
+			size += fabs(g[k]);
+		}
+		assert_near(pull, 0, 1e-13 * size);
+	}
+	for (size_t k = 0; k < f.dim; k++)
+		v[k] = k % AXES == 1 ? 1 : 0;
+	assert_int_equal(density_hvp(f.d, 1, x, v, g), OK);
+	for (size_t k = 0; k < f.dim; k++)
+		assert_near(g[k], 0, 1e-11);
+	arena_free(f.a);
+}
+
+/* In the same place: every pair as at distance 1, no force. A little apart: large numbers, none of them
+ * infinite, in both instances, and pushing apart, as long as the square of the distance is not 0. */
+static void test_particles_overlap(void **p)
+{
+	struct fixture f;
+
+	(void)p;
+	fixture_open(&f, "lennard_jones13", NULL, 0);
+	const struct field *field = density_field(f.d);
+	double *x = block(&f, 1), *g = block(&f, 1), *v = block(&f, 1), *hv = block(&f, 1), log_rho;
+	real *xr = arena_alloc(f.a, f.dim, sizeof(*xr)), *gr = arena_alloc(f.a, f.dim, sizeof(*gr));
+	real *vr = arena_alloc(f.a, f.dim, sizeof(*vr));
+	for (size_t k = 0; k < f.dim; k++) {
+		x[k] = 0.25 + (double)(k % AXES);
+		v[k] = rng_gauss(stream, 11, 0, (uint32_t)k);
+		vr[k] = (real)v[k];
+	}
+	density_eval(f.d, 1, x, &log_rho, g);
+	assert_near(log_rho, PARTICLES * (PARTICLES - 1) / 2.0, 1e-12);
+	for (size_t k = 0; k < f.dim; k++)
+		assert_near(g[k], 0, 1e-12);
+	for (double apart = 0.1; apart > 1e-60; apart /= 3) {
+		memset(x, 0, f.dim * sizeof(*x));
+		x[0] = apart;
+		for (size_t k = 0; k < f.dim; k++)
+			xr[k] = (real)x[k];
+		density_eval(f.d, 1, x, &log_rho, g);
+		check_that(&f, isfinite(log_rho) && isfinite(g[0]) && g[0] >= 0 && g[3] <= 0,
+			"%g apart: log rho %g, forces %g and %g", apart, log_rho, g[0], g[3]);
+		assert_int_equal(density_hvp(f.d, 1, x, v, hv), OK);
+		density_eval_real(f.d, 1, xr, &log_rho, gr);
+		check_that(&f,
+			isfinite(log_rho) && isfinite(gr[0]) &&
+				(xr[0] * xr[0] == 0 || (gr[0] >= 0 && gr[3] <= 0)),
+			"%g apart, real: log rho %g, forces %g and %g", apart, log_rho,
+			(double)gr[0], (double)gr[3]);
+		field->hvp(field->context, 1, xr, vr, gr);
+		for (size_t k = 0; k < f.dim; k++)
+			check_that(&f, isfinite(hv[k]) && isfinite((double)gr[k]),
+				"%g apart: Hv %zu is %g, real %g", apart, k, hv[k], (double)gr[k]);
+	}
+	arena_free(f.a);
+}
+
+/* --- the arm ----------------------------------------------------------------------------- */
+
+enum { LINKS = 10 };
+
+/* What is compared: squares of the joints, how alike neighbours bend, and the goals' masses. */
+enum { GOALS = 4, FIGURES = 2 * LINKS - 1 + GOALS };
+
+static void figures(const double *x, double *out)
+{
+	double phi = 0, p1 = 0, p2 = 0;
+
+	for (size_t k = 0; k < LINKS; k++) {
+		phi += x[k];
+		p1 += cos(phi);
+		p2 += sin(phi);
+		out[k] = x[k] * x[k];
+		if (k > 0)
+			out[LINKS + k - 1] = x[k] * x[k - 1];
+	}
+	for (size_t g = 0; g < GOALS; g++)
+		out[2 * LINKS - 1 + g] = (g % 2 == 0 ? p1 : p2) * (g < 2 ? 1 : -1) > 5;
+}
+
+/* log Z by importance sampling with the proposal, against that of other people's code; and the figures,
+ * by importance sampling and by the sampler. */
+static void check_robot(const char *name, double log_z, double log_z_se)
+{
+	enum { N = 200000 };
+	struct fixture f;
+	double log_rho, mean, se, *columns;
+
+	fixture_open(&f, name, NULL, 0);
+	double *x = block(&f, 1), *w = arena_alloc(f.a, N, sizeof(*w));
+	double *value = arena_alloc(f.a, (size_t)N * FIGURES, sizeof(*value));
+	double *residual = arena_alloc(f.a, N, sizeof(*residual));
+	for (size_t i = 0; i < N; i++) {
+		double log_q = f.t->propose(density_state(f.d), stream, i, x);
+		density_eval(f.d, 1, x, &log_rho, NULL);
+		w[i] = exp(log_rho - log_q - log_z);
+		check_that(&f, isfinite(w[i]), "weight %zu is %g", i, w[i]);
+		figures(x, value + i * FIGURES);
+	}
+	mean_of(w, N, 1, &mean, &se);
+	/* An effective size of 4 % or more; what the record of log Z needs is 2 %. */
+	check_that(&f, se < 0.011 * mean, "log Z has a standard error of %g", se / mean);
+	check_that(&f, fabs(log(mean)) <= SIGMAS * hypot(se / mean, log_z_se),
+		"log Z is %g +- %g, elsewhere %g +- %g", log_z + log(mean), se / mean, log_z,
+		log_z_se);
+	double *drawn = draws(&f, &columns);
+	double *exact = arena_alloc(f.a, (size_t)DRAWS * FIGURES, sizeof(*exact));
+	for (size_t i = 0; i < DRAWS; i++)
+		figures(drawn + i * f.dim, exact + i * FIGURES);
+	for (size_t k = 0; k < FIGURES; k++) {
+		double by_draws, draws_se, sum = 0, zero;
+		mean_of(exact + k, DRAWS, FIGURES, &by_draws, &draws_se);
+		for (size_t i = 0; i < N; i++)
+			sum += w[i] * value[i * FIGURES + k];
+		double ratio = sum / (mean * N);
+		for (size_t i = 0; i < N; i++)
+			residual[i] = w[i] * (value[i * FIGURES + k] - ratio);
+		mean_of(residual, N, 1, &zero, &se);
+		check_that(&f, fabs(by_draws - ratio) <= SIGMAS * hypot(draws_se, se / mean),
+			"figure %zu is %g +- %g by draws, %g +- %g by importance sampling", k,
+			by_draws, draws_se, ratio, se / mean);
+	}
+	arena_free(f.a);
+}
+
+/* Semi-analytic importance sampling, 40 repeats, of the code that the specification was checked with. */
+static void test_robot(void **p)
+{
+	(void)p;
+	check_robot("planar_robot", -11.66614, 0.0068);
+	check_robot("planar_robot4", -10.60023, 0.0070);
+}
+
+/* The hand of an exact sample is off the goal by a normal of deviation 0.01 in every direction, as the prior
+ * hardly changes over that distance: across, with y of the sampler, and along, where the slope of the log of
+ * the prior density, below 3, moves the mean by 0.03 deviations at most. */
+static void test_robot_hand(void **p)
+{
+	struct fixture f;
+	double *columns;
+
+	(void)p;
+	fixture_open(&f, "planar_robot", NULL, 0);
+	double *x = draws(&f, &columns), *off = arena_alloc(f.a, 2 * DRAWS, sizeof(*off));
+	for (size_t i = 0; i < DRAWS; i++) {
+		double phi = 0, p1 = 0, p2 = 0;
+		for (size_t k = 0; k < LINKS; k++) {
+			phi += x[i * LINKS + k];
+			p1 += cos(phi);
+			p2 += sin(phi);
+		}
+		off[i] = (p1 - 7) / 0.01;
+		off[DRAWS + i] = p2 / 0.01;
+	}
+	for (size_t a = 0; a < 2; a++) {
+		double *d = off + a * DRAWS, worst = 0;
+		qsort(d, DRAWS, sizeof(*d), by_value);
+		for (size_t i = 0; i < DRAWS; i++)
+			worst = fmax(worst, fabs(erfc(-d[i] / sqrt(2)) / 2 - (double)i / DRAWS));
+		/* Once in 10^6, and 0.03 times the normal density at 0. */
+		double limit = sqrt(log(2e6) / 2 / DRAWS) + (a == 0 ? 0.03 * 0.399 : 0);
+		check_that(&f, worst <= limit, "the hand differs by %g from a normal, at most %g",
+			worst, limit);
+	}
+	arena_free(f.a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_particles_energy),
+		cmocka_unit_test(test_particles_symmetries),
+		cmocka_unit_test(test_particles_improper),
+		cmocka_unit_test(test_particles_overlap),
+		cmocka_unit_test(test_robot),
+		cmocka_unit_test(test_robot_hand),
+	};
+
+	return run_target_tests("mechanics", tests);
+}
