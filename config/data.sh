@@ -1,11 +1,11 @@
 #!/bin/sh
-# Derives anew each table of targets/data that comes from a package, and compares it with the one that is
-# committed, byte for byte below its header. Packages are downloaded from Debian's or Ubuntu's
-# archive and from PyPI into build/data; none is installed, and of R, Java and Python only pip is needed.
-# A line a table, at the end `N passed, N failed`; the exit status is 1 when a table differs.
+# Derives anew each table of targets/data that comes from a package, and compares it with the one
+# that is committed, byte for byte below its header. Packages are downloaded from Debian's or Ubuntu's
+# archive and from PyPI into build/data; none is installed, and of R, Java and Python only pip is
+# needed. A line a table, at the end `N passed, N failed`; the exit status is 1 when one differs.
 #
-# The header of a table names the package's file by its SHA-256. Another version of a package will do
-# if it has that same file.
+# The header of a table names the package's file by its SHA-256. Another version of a package will
+# do if it has that same file.
 set -u
 export LC_ALL=C
 
@@ -15,7 +15,7 @@ work=$PWD/build/data
 passed=0 failed=0
 mkdir -p "$work" && cd "$work" || exit 1
 
-# --- packages --------------------------------------------------------------------------------------
+# --- packages -----------------------------------------------------------------------------------
 
 # debian PACKAGE: unpacked into a folder of its name.
 debian() {
@@ -35,7 +35,7 @@ pypi() {
 		touch "$1/done"
 }
 
-# --- one table from its source: the file on standard input, the table on standard output ---------------
+# --- one table from its source: the file on standard input, the table on standard output ------
 
 # rows: the data of an ARFF file.
 rows() {
@@ -48,8 +48,8 @@ names() {
 		'BEGIN { for (i = 1; i <= n; i++) printf "%s%d,", prefix, i; print last }'
 }
 
-# Some categories become their rank in a list, others an indicator for each of some. The amount is in
-# hundreds, ties to even.
+# Some categories become their rank in a list, others an indicator for each of some. The amount is
+# in hundreds, ties to even.
 credit() {
 	rows | awk -F , -v OFS=, '
 	function rank(value, list, from,    i, n, item) {
@@ -111,8 +111,9 @@ pines() {
 	awk -v OFS=, 'NR > 1 && NF == 4 { print $1, $2, $3, $4 }'
 }
 
-# An R serialisation within xz: a column is the words 14 (a vector of doubles) and 208 (its length), and 208
-# doubles with the highest byte first; after the last, three words on, the labels as 1 (metal) or 2.
+# An R serialisation within xz: a column is the words 14 (a vector of doubles) and 208 (its length),
+# and 208 doubles with the highest byte first; after the last column two words, then the labels as 1
+# (metal) or 2 (rock).
 sonar() {
 	names V 60 label
 	xz -dc | od -An -v -tu1 | awk -v rows=208 -v cols=60 '
@@ -144,8 +145,8 @@ sonar() {
 	}'
 }
 
-# observations NAME ARRAY: the numbers between the brackets of a Python array, rounded to float32 and printed
-# exactly; a missing one is np.nan.
+# observations NAME ARRAY: the numbers between the brackets of a Python array, rounded to float32
+# and printed exactly; a missing one is np.nan.
 observations() {
 	echo "t,observed,$1"
 	awk -v array="$2" '
@@ -186,7 +187,7 @@ lorenz() {
 	observations x_obs OBSERVED_VALUES
 }
 
-# --- comparison -------------------------------------------------------------------------------------
+# --- comparison ---------------------------------------------------------------------------------
 
 # fails TABLE WHY
 fails() {
@@ -197,15 +198,16 @@ fails() {
 # derive TABLE PACKAGE FILE: FILE is relative to where the package was unpacked.
 derive() {
 	table=$1 package=$2 file=$2/$3
-	wanted=$(sed -n '/^#/s/.*SHA-256 *\([0-9a-f]\{64\}\).*/\1/p; /^# [0-9a-f]\{64\}/s/^# \([0-9a-f]*\).*/\1/p' \
-		"$tables/$table.csv" | head -n 1)
+	wanted=$(sed -n 's/^# //p' "$tables/$table.csv" | tr '\n' ' ' |
+		sed 's/.* with SHA-256 \([0-9a-f]\{64\}\).*/\1/')
 	if [ ! -e "$package/done" ]; then
 		fails "$table" "no package $package: $(tail -n 1 "$package.log")"
 	elif [ ! -e "$file" ]; then
 		fails "$table" "package $package has no $3"
 	elif [ "$(sha256sum <"$file" | cut -d ' ' -f 1)" != "$wanted" ]; then
 		fails "$table" "build/data/$file is another file than the header of $table.csv names"
-	elif "$table" <"$file" >"$table.csv" && sed '/^#/d' "$tables/$table.csv" | cmp -s - "$table.csv"; then
+	elif "$table" <"$file" >"$table.csv" &&
+		sed '/^#/d' "$tables/$table.csv" | cmp -s - "$table.csv"; then
 		passed=$((passed + 1))
 		echo "ok      $table: as derived from $package, $(basename "$file")"
 	else

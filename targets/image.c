@@ -1,8 +1,10 @@
 /*
- * A picture as a density in the plane. Its middle, 700 x 700 grey values p in [0, 1], is smoothed by
- * Gaussian filters G_s of standard deviation s; dark is dense, and a little is everywhere:
+ * A picture as a density in the plane. Its middle, 700 x 700 grey values p in [0, 1], is smoothed
+ * by Gaussian filters G_s of standard deviation s; dark is dense, and a little is everywhere:
  *
- *     E = -log(1 - G_3 p + (G_10 p + G_20 p + G_50 p) / 100) - its minimum,  row 0 at the bottom.  (1)
+ *     E = -log(1 - G_3 p + (G_10 p + G_20 p + G_50 p) / 100) - its minimum,                    (1)
+ *
+ * with row 0 at the bottom.
  *
  * At x, with X = 100 x + 350 (X_1 a column, X_2 a row), the cell I = X rounded towards zero, the
  * offset d = X - I, and J = I kept within 1 .. 698,
@@ -13,8 +15,8 @@
  *     gradient = -100 e.                                                                       (3)
  *
  * So rho is the exponential of a linear function within each cell, and jumps between them. With
- * w the width of a cell (1, but 2 for I = 0, which rounding reaches from both sides), c the middle of d
- * in it, s = (d - c) / (w / 2) in [-1, 1] and z = w e / 2,
+ * w the width of a cell (1, but 2 for I = 0, which rounding reaches from both sides), c the middle
+ * of d in it, s = (d - c) / (w / 2) in [-1, 1] and z = w e / 2,
  *
  *     mass of the cell = rho(middle) prod_i w_i F_0(z_i) / 100^2,                               (4)
  *     F_n(z) = 1/2 int_-1^1 s^n e^(-z s) ds,
@@ -70,8 +72,8 @@ static size_t dim(const void *state)
 
 /* --- from the picture to the energy ---------------------------------------------------------- */
 
-/* All the picture by integers, rows from the top: two bright shapes on black, with edges where what is
- * brighter than 225 becomes white. */
+/* All the picture by integers, rows from the top: two dark shapes on white, with edges where what
+ * is brighter than 225 becomes white. */
 static void by_formula(struct picture *p, struct arena *a)
 {
 	*p = (struct picture){ PUBLISHED_ROWS, PUBLISHED_COLS,
@@ -119,8 +121,8 @@ static size_t mirrored(long i)
 }
 
 /*
- * Filters the columns of in [SIDE][SIDE] and turns the result, so that a second call filters the rows.
- * Sums are in double and rounded to float after each of the two, as published. Some columns at
+ * Filters the columns of in [SIDE][SIDE] and turns the result, so that a second call filters
+ * the rows. Sums are in double and rounded to float after each of the two, as published. Some columns at
  * a time: their sums stay in registers, and what they read in the cache.
  */
 static void smooth(const float *in, int sigma, float *out, struct arena *a)
@@ -187,8 +189,8 @@ static void energies(const float *p, float *energy, struct arena *a)
 
 /* --- evaluation ------------------------------------------------------------------------------ */
 
-/* Cells are found in double in both precisions: in float the offset would lose half of its digits, and
- * points next to an edge would be in another cell. */
+/* Cells are found in double in both precisions: in float the offset would lose half of its digits,
+ * and points next to an edge would be in another cell. */
 struct axis {
 	double offset;  /* d; NaN for NaN */
 	double outside; /* m */
@@ -268,8 +270,8 @@ static double tilt(const struct image *s, size_t axis, struct band row, struct b
 	return axis == 0 ? column.width * slope(e, 1) / 2 : row.width * slope(e, SIDE) / 2;
 }
 
-/* F_0, F_1, F_2 by their power series in z^2: no two terms cancel. Energies are within log(1.03 / 0.0009)
- * of each other, as G_10 p is at least 0.09 G_3 p, so |z| is below 4. */
+/* F_0, F_1, F_2 by their power series in z^2: no two terms cancel. Energies are within
+ * log(1.03 / 0.0009) of each other, as G_10 p is at least 0.09 G_3 p, so |z| is below 4. */
 static void series(double z, double f[3])
 {
 	double even = 1, odd = z; /* z^2k / (2k)!, z^(2k + 1) / (2k + 1)! */

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The headers of targets/data/*.csv: each says how many rows and columns there are, names source and licence, and
-# has the SHA-256 of the lines below it. A table without one of these must be refused. No network.
+# The headers of targets/data/*.csv: each says how many rows and columns there are, names source and
+# licence, and has the SHA-256 of the lines below it. A table without one of these must be refused.
+# No network.
 # Ends with the line `N passed, N failed`. What a table is derived from is checked by `make data`.
 set -u
 export LC_ALL=C

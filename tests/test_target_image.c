@@ -58,8 +58,8 @@ static double energy(const struct fixture *f, long row, long column)
 	return -log_rho + (g[0] + g[1]) / 200;
 }
 
-/* Energies of the published code at 96 places. They are float32, which resolves 2.4e-7 at their size;
- * twice that, for the logarithm. */
+/* Energies of the published code at 96 places. They are float32, which resolves 2.4e-7 at their
+ * size; twice that, for the logarithm. */
 static void test_energies(void **p)
 {
 	struct fixture f;
@@ -123,8 +123,8 @@ static void test_cells(void **p)
 	arena_free(f.a);
 }
 
-/* int rho dX over the unit squares, Gauss-Legendre with four points along each axis: within a square
- * log rho is linear with slopes below 1, and the error below 1e-11 of the square. */
+/* int rho dX over the unit squares, Gauss-Legendre with four points along each axis: within a
+ * square log rho is linear with slopes below 1, and the error below 1e-11 of the square. */
 struct squares {
 	double mass[UNITS][UNITS]; /* [row][column] */
 	double total, below[2][UNITS + 1];
@@ -133,7 +133,7 @@ struct squares {
 
 enum { NODES = 4 };
 
-/* The nodes of one row of squares below fraction `to` of their height (axis 1), or of their width. */
+/* One row of squares, each up to the fractions `to` of its width and of its height. */
 static void integrate_row(const struct fixture *f, long r, const double to[2], double *mass,
 	double *first, double *second)
 {
@@ -191,7 +191,7 @@ static struct squares *integrate(const struct fixture *f)
 	return s;
 }
 
-/* log Z, moments and distribution functions, at edges of cells and within them, against quadrature. */
+/* log Z, moments and distribution functions, at edges of cells and within, against quadrature. */
 static void check_known(const struct fixture *f, const struct squares *s)
 {
 	const void *state = density_state(f->d);
@@ -245,8 +245,8 @@ static void check_known(const struct fixture *f, const struct squares *s)
 
 /* --- samples --------------------------------------------------------------------------------- */
 
-/* Samples in blocks of squares against their masses (chi squared), how many are outside, and where in
- * their square they are: there E (d - 1/2) e is what quadrature says. */
+/* Samples in blocks of squares against their masses (chi squared), how many are outside, and where
+ * in their square they are: there E (d - 1/2) e is what quadrature says. */
 static void check_samples(const struct fixture *f, const struct squares *s)
 {
 	enum { N = 200000, BLOCKS = 12, WIDE = 60 /* BLOCKS * WIDE >= UNITS */ };

@@ -11,7 +11,7 @@ struct picture {
 	double *grey; /* [rows][cols] mean of the colour channels, 0 .. 255 */
 };
 
-/** Pictures have from 1 to this many rows and columns; more is refused before memory is asked for. */
+/** Pictures have 1 to this many rows and columns; more is refused before memory is asked for. */
 enum { PICTURE_SIDE_MAX = 16384 };
 
 /**
