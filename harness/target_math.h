@@ -49,6 +49,27 @@ static inline num num_clamp(num x, num low, num high)
 	return above > high ? high : above;
 }
 
+/** Log-sum-exp over the components of a mixture, for a block: w [components][TARGET_BLOCK], log densities
+ * in, e^(w - top) out; top is the largest, total the sum of what comes out. */
+static inline void num_softmax(size_t components, size_t count, num (*w)[TARGET_BLOCK], num *top,
+	num *total)
+{
+	memcpy(top, w[0], count * sizeof(*top));
+	for (size_t k = 1; k < components; k++) {
+#pragma omp simd
+		for (size_t i = 0; i < count; i++)
+			top[i] = w[k][i] > top[i] ? w[k][i] : top[i];
+	}
+	memset(total, 0, count * sizeof(*total));
+	for (size_t k = 0; k < components; k++) {
+#pragma omp simd
+		for (size_t i = 0; i < count; i++) {
+			w[k][i] = num_exp(w[k][i] - top[i]);
+			total[i] += w[k][i];
+		}
+	}
+}
+
 /**
  * c = alpha a b + beta c in the layout of blocks, column-major: a is m x k (leading dimension lda), b is
  * k x n, or n x k and used transposed, c is m x n. With a block of points, m counts the points; a
