@@ -121,6 +121,26 @@ static void hash_settings(struct hash *h, const char *kind, const char *name,
 		hash_printf(h, "option %s=%s\n", r->settings[i].key, r->settings[i].value);
 }
 
+/* The bytes of a file but for lines of # at its head, which say where a table is from. */
+static void hash_file(struct hash *h, const char *path)
+{
+	FILE *f = fopen(path, "rb");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+	bool head = true;
+
+	if (f == NULL)
+		return; /* the target's init says what is wrong with it */
+	while ((n = getline(&line, &size, f)) > 0) {
+		head = head && *line == '#';
+		if (!head)
+			hash_bytes(h, line, (size_t)n);
+	}
+	free(line);
+	fclose(f);
+}
+
 /* A file that an option of the target names changes its density by what is in it, not by its name. */
 static void hash_files(struct hash *h, const struct plan_target *t, struct arena *a)
 {
@@ -128,16 +148,8 @@ static void hash_files(struct hash *h, const struct plan_target *t, struct arena
 		const struct option *o = t->target->options;
 		while (strcmp(o->key, t->options.settings[i].key) != 0)
 			o++;
-		if (o->type != OPTION_TEXT || *t->options.settings[i].value == '\0')
-			continue;
-		FILE *f = fopen(data_path(t->options.settings[i].value, a), "rb");
-		if (f == NULL)
-			continue; /* the target's init says what is wrong with it */
-		char block[4096];
-		size_t n;
-		while ((n = fread(block, 1, sizeof(block), f)) > 0)
-			hash_bytes(h, block, n);
-		fclose(f);
+		if (o->type == OPTION_TEXT && *t->options.settings[i].value != '\0')
+			hash_file(h, data_path(t->options.settings[i].value, a));
 	}
 }
 
