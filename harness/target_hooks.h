@@ -49,7 +49,8 @@ void (*prior)(const void *state, double *mean, double *factor);
 void (*log_z)(const void *state, struct log_z *out);
 
 /** Number of modes or components, 0 when the notion makes no sense here, and the mode to which a
- *  point x [dim] belongs (0 .. modes - 1, the first of equals); weight[modes] are their masses. */
+ *  point x [dim] belongs (0 .. modes - 1, the first of equals); weight[modes] are their masses: the
+ *  shares of exact samples that classify gives them, where components overlap not their weights. */
 size_t (*modes)(const void *state);
 size_t (*classify)(const void *state, const double *x);
 void (*mode_weights)(const void *state, double *weight);
@@ -58,7 +59,8 @@ void (*mode_weights)(const void *state, double *weight);
  *  NULL: unknown here, maybe estimated in the record of targets/references. */
 void (*moments)(const void *state, double *mean, double *sd);
 
-/** Distribution function of coordinate k at x, to 1e-9. Optional. Pure. */
+/** Distribution function of coordinate k at x, to 1e-9, that draw's samples follow; NaN where it is not
+ *  known (a coordinate, or an option that changes the samples). Optional. Pure. */
 double (*cdf)(const void *state, size_t k, double x);
 
 /** The window of plots: first and second coordinate; in one dimension y is the density. Required. */

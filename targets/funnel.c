@@ -6,6 +6,8 @@
  */
 #include "stride.h"
 
+#include <gsl/gsl_cdf.h>
+
 enum { DIM = 10, NECK = DIM - 1 /* coordinates whose scale is e^(v/2) */ };
 
 struct funnel {
@@ -136,6 +138,29 @@ static void moments(const void *state, double *mean, double *sd)
 	}
 }
 
+/*
+ * x_j <= x has probability E Phi(x e^(-v/2)) over v = 3 u: the trapezoid rule over u. Its error falls as
+ * e^(-2 pi d / step), where d = pi / 6 is the width of the strip around the real axis in which the
+ * integrand stays bounded: to 1e-13. Of clamped samples, which do not follow the density, nothing is said.
+ */
+static double cdf(const void *state, size_t k, double x)
+{
+	const struct funnel *f = state;
+	const double step = 0.1;
+	double sum = 0, total = 0;
+
+	if (f->clip > 0 || isnan(x))
+		return (double)NAN;
+	if (k == 0)
+		return gsl_cdf_gaussian_P(x, 3);
+	for (int i = -85; i <= 85; i++) {
+		double u = step * i, density = exp(-u * u / 2);
+		sum += density * gsl_cdf_ugaussian_P(x * exp(-1.5 * u));
+		total += density;
+	}
+	return sum / total;
+}
+
 static void window(const void *state, struct window *out)
 {
 	(void)state;
@@ -146,6 +171,11 @@ const TARGET(PLUGIN) = {
 	.name = PLUGIN_NAME,
 	.title = "Funnel",
 	.paper = "Neal 2003, Slice sampling, section 8",
+	.note = "OSDS and Beyond ELBOs clamp every coordinate of their exact samples to [-30, 30], "
+		"which moves 3 % of the samples and takes the variance of x_2.. from 90.0 to 24.9; "
+		"SCDS does not. Option clip=30 reproduces the clamped samples; the density is the "
+		"same in all of them. In SCDS the variance of x_1 is the dimension less one, 9 "
+		"here: the codes agree in ten dimensions only.",
 	.state_size = sizeof(struct funnel),
 	.options = options,
 	.dim = dim,
@@ -154,5 +184,6 @@ const TARGET(PLUGIN) = {
 	.draw = draw,
 	.log_z = log_z,
 	.moments = moments,
+	.cdf = cdf,
 	.window = window,
 };

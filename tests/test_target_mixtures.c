@@ -1,5 +1,340 @@
-/* What is known of the mixtures beyond the contract. */
+/* What is known beyond the contract of the targets with closed forms: mixtures, rings, the funnel, the
+ * Gaussian. */
 #include "targets.h"
+
+#include "core/csv.h"
+
+#include <gsl/gsl_cdf.h>
+
+/* --- integrals and distributions --------------------------------------------------------- */
+
+/* Integral over at[0] .. at[n - 1], where the integrand may have kinks at the points between. */
+static double pieces(double (*function)(double, void *), void *context, const double *at, size_t n)
+{
+	gsl_integration_workspace *w = gsl_integration_workspace_alloc(1000);
+	gsl_function g = { function, context };
+	double sum = 0, value, error;
+
+	for (size_t i = 0; i + 1 < n; i++) {
+		assert_int_equal(gsl_integration_qag(&g, at[i], at[i + 1], 1e-13, 1e-12, 1000,
+					 GSL_INTEG_GAUSS31, w, &value, &error),
+			GSL_SUCCESS);
+		sum += value;
+	}
+	gsl_integration_workspace_free(w);
+	return sum;
+}
+
+/* Level of a Kolmogorov test: the samples are fixed, and a right sampler fails once in 10^6. */
+static void check_distribution(const struct fixture *f, double *sample, size_t n, const char *what,
+	double (*cdf)(const void *context, double x), const void *context)
+{
+	const double limit = sqrt(log(2e6) / 2 / (double)n);
+	double worst = 0;
+
+	qsort(sample, n, sizeof(*sample), by_value);
+	for (size_t i = 0; i < n; i++) {
+		double c = cdf(context, sample[i]);
+		check_that(f, c >= 0 && c <= 1, "the distribution of %s is %g", what, c);
+		worst = fmax(worst,
+			fmax(c - (double)i / (double)n, (double)(i + 1) / (double)n - c));
+	}
+	check_that(f, worst <= limit, "%s differs by %g from its distribution, at most %g", what,
+		worst, limit);
+}
+
+/* rho along a vertical line of the plane, and over a half plane: the distribution function of x_1, from
+ * log rho and log Z alone. */
+struct half_plane {
+	const struct fixture *f;
+	double x, log_z;
+	const double *at; /* kinks, and the ends of what has mass */
+	size_t n;
+	bool second; /* the function of x_2 */
+};
+
+static double on_line(double y, void *p)
+{
+	struct half_plane *h = p;
+	double point[2] = { h->second ? y : h->x, h->second ? h->x : y }, log_rho;
+
+	density_eval(h->f->d, 1, point, &log_rho, NULL);
+	return exp(log_rho - h->log_z);
+}
+
+static double line_integral(double x, void *p)
+{
+	struct half_plane h = *(struct half_plane *)p;
+
+	h.x = x;
+	return pieces(on_line, &h, h.at, h.n);
+}
+
+static void check_plane_cdf(const char *target, const double *at, size_t n, const double *x,
+	size_t points)
+{
+	struct fixture f;
+	struct log_z z;
+	double ends[8];
+
+	fixture_open(&f, target, NULL, 0);
+	density_log_z(f.d, &z);
+	for (size_t i = 0; i < 2 * points; i++) {
+		struct half_plane h = { &f, 0, z.value, at, n, i >= points };
+		size_t m = 0;
+		for (; m < n && at[m] < x[i % points]; m++)
+			ends[m] = at[m];
+		ends[m++] = x[i % points];
+		double want = pieces(line_integral, &h, ends, m);
+		double got = f.t->cdf(density_state(f.d), i / points, x[i % points]);
+		check_that(&f, fabs(got - want) <= 1e-9,
+			"P(x_%zu <= %g) is %.12g by quadrature, %.12g by cdf", i / points + 1,
+			x[i % points], want, got);
+	}
+	arena_free(f.a);
+}
+
+/* --- Gaussian mixtures ------------------------------------------------------------------- */
+
+/* Computed apart from this program from the published constants; the shortest has 12 digits. */
+static void test_moments(void **p)
+{
+	static const struct {
+		const char *target;
+		double mean[2], sd[2];
+	} known[] = {
+		{ "gaussian2d", { -0.56740927696228027, 0.60824823379516602 },
+			{ 1.8913153656872619, 0.65782797788410541 } },
+		{ "gmm10_2d", { 1.1613000869750976, 0.3271451950073242 },
+			{ 6.4050682398468046, 6.657509676116339 } },
+		{ "gmm4_1d", { 0.375 }, { 2.1241174637952582 } },
+		{ "gmm40_2d", { 4.5758932590484616, 4.4280658245086668 },
+			{ 21.603856707968934, 23.505222668091132 } },
+		{ "gmm9", { 0, 0 }, { 4.1190613844868817, 4.1190613844868817 } },
+		{ "gmm40_fab", { 6.320035147666931, -1.2766527175903319 },
+			{ 23.502113837997811, 22.85963386878295 } },
+		{ "gmm8_heart", { 0, 0.375 }, { 0.92702481088695787, 0.98226460284385697 } },
+		{ "gmm5_dist", { -0.4, -0.4 }, { 2.0099751230327403, 2.6153393652087442 } },
+		{ "gmm80", { 8.860020565986634, -16.034250998497008 },
+			{ 46.891842097310338, 44.381969267784065 } },
+		{ "gmm8_circle", { 1.6292068050205444e-07, 1.0331603306212855e-07 },
+			{ 2.880972096839026, 2.8809719798039652 } },
+		{ "student10_2d", { 1.1613000869750976, 0.3271451950073242 },
+			{ HUGE_VAL, HUGE_VAL } },
+		{ "rings", { 0, 0 }, { 2.9167619032099998, 2.9167619032099998 } },
+		{ "rings_cos", { 0, 0 }, { 7.9598329816442996, 7.9598329816442996 } },
+	};
+
+	(void)p;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		struct fixture f;
+		double mean[2], sd[2];
+		fixture_open(&f, known[i].target, NULL, 0);
+		f.t->moments(density_state(f.d), mean, sd);
+		for (size_t k = 0; k < f.dim; k++) {
+			check_that(&f, fabs(mean[k] - known[i].mean[k]) <= 1e-13,
+				"mean %zu is %.17g", k + 1, mean[k]);
+			check_that(&f,
+				sd[k] == known[i].sd[k] ||
+					fabs(sd[k] - known[i].sd[k]) <= 2e-12 * known[i].sd[k],
+				"deviation %zu is %.17g", k + 1, sd[k]);
+		}
+		arena_free(f.a);
+	}
+}
+
+static double chi_square(const void *freedom, double x)
+{
+	return gsl_cdf_chisq_P(x, *(const double *)freedom);
+}
+
+/* log rho of exact samples of a component is below its top by half a chi-square: in one number, that the
+ * draws have the covariance that the density has. */
+static void test_depths(void **p)
+{
+	static const struct {
+		const char *target;
+		double top, freedom;
+	} known[] = {
+		/* -log(2 pi) - log det C / 2 with det C = 3.57707.. 0.43273.. - 0.26956..^2. */
+		{ "gaussian2d", -1.8378770664093453 - 0.19442053355920644, 2 },
+		{ "gmm40_50d", -3.6888794541139363 - 25 * LOG_2PI, 50 },
+	};
+
+	(void)p;
+	for (size_t i = 0; i < 2; i++) {
+		struct fixture f;
+		double *columns, log_rho[DRAWS];
+		fixture_open(&f, known[i].target, NULL, 0);
+		(void)draws(&f, &columns);
+		density_eval(f.d, DRAWS, columns, log_rho, NULL);
+		for (size_t j = 0; j < DRAWS; j++)
+			log_rho[j] = 2 * (known[i].top - log_rho[j]);
+		check_distribution(&f, log_rho, DRAWS, "the depth below the top", chi_square,
+			&known[i].freedom);
+		arena_free(f.a);
+	}
+}
+
+static void test_mixture_cdf(void **p)
+{
+	static const double near[] = { -20, -10, -5, 0, 5, 10, 20 }, x[] = { -4.5, -1, 0.3, 7 };
+	static const double wide[] = { -30, -15, -5, 0, 5, 15, 30 };
+	struct fixture f;
+
+	(void)p;
+	check_plane_cdf("gaussian2d", near, 7, x, 4);
+	check_plane_cdf("gmm10_2d", wide, 7, x, 4);
+	check_plane_cdf("gmm9", near, 7, x, 4);
+	fixture_open(&f, "gmm4_1d", NULL, 0);
+	struct line l = { &f, ARENA_NEW(f.a, 1, double), 0, 0 };
+	for (size_t i = 0; i < 4; i++) {
+		const double at[] = { -9, x[i] < -3 ? -6 : -3, x[i] };
+		assert_near(f.t->cdf(density_state(f.d), 0, x[i]), pieces(line_value, &l, at, 3),
+			1e-12);
+	}
+	arena_free(f.a);
+}
+
+/* Of one dimension: classify finds the borders, by bisection, and the distribution function the masses. */
+static void test_mode_weights_1d(void **p)
+{
+	struct fixture f;
+	double weight[4], mass[4] = { 0 }, below = 0;
+
+	(void)p;
+	fixture_open(&f, "gmm4_1d", NULL, 0);
+	const void *state = density_state(f.d);
+	f.t->mode_weights(state, weight);
+	for (double x = -12; x < 12; x += 0.01) {
+		double low = x, high = x + 0.01;
+		size_t mode = f.t->classify(state, &low);
+		if (f.t->classify(state, &high) == mode)
+			continue;
+		for (int i = 0; i < 60; i++) {
+			double middle = (low + high) / 2;
+			*(f.t->classify(state, &middle) == mode ? &low : &high) = middle;
+		}
+		mass[mode] += f.t->cdf(state, 0, low) - below;
+		below = f.t->cdf(state, 0, low);
+	}
+	double last = 12;
+	mass[f.t->classify(state, &last)] += 1 - below;
+	for (size_t k = 0; k < 4; k++)
+		assert_near(weight[k], mass[k], 1e-8);
+	arena_free(f.a);
+}
+
+/* Components that overlap: masses against 200000 exact samples, at 5 deviations of a share. */
+static void test_mode_weights(void **p)
+{
+	static const char *const overlapping[] = { "gmm10_2d", "gmm40_2d", "gmm40_fab", "gmm80",
+		"student10_2d" };
+	enum { N = 200000 };
+
+	(void)p;
+	for (size_t i = 0; i < sizeof(overlapping) / sizeof(overlapping[0]); i++) {
+		struct fixture f;
+		double weight[80], count[80] = { 0 }, x[2];
+		fixture_open(&f, overlapping[i], NULL, 0);
+		const void *state = density_state(f.d);
+		f.t->mode_weights(state, weight);
+		for (uint64_t row = 0; row < N; row++) {
+			assert_int_equal(density_draw(f.d, stream, row, 1, x), OK);
+			count[f.t->classify(state, x)]++;
+		}
+		for (size_t k = 0; k < f.t->modes(state); k++)
+			check_that(&f,
+				fabs(count[k] / N - weight[k]) <=
+					SIGMAS * sqrt(weight[k] * (1 - weight[k]) / N),
+				"mode %zu has mass %g by draws, %g by weights", k, count[k] / N,
+				weight[k]);
+		arena_free(f.a);
+	}
+}
+
+/* --- a user's table ---------------------------------------------------------------------- */
+
+static int with_table(const char *text, struct density **d, struct arena *a)
+{
+	char path[] = "/tmp/stride_mixture_XXXXXX";
+	FILE *file = fdopen(mkstemp(path), "w");
+	const struct setting means = { "means", path };
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	int status = density_new(d, "gmm40_2d", &means, 1, a);
+	unlink(path);
+	return status;
+}
+
+/* Two components in three dimensions: log rho by hand, derivatives against those of an isotropic
+ * mixture, which another piece of code computes. */
+static void test_own_covariance(void **p)
+{
+	static const char full[] = "mu1,mu2,mu3,c11,c12,c13,c21,c22,c23,c31,c32,c33\n"
+				   "1,0,-1,4,2,0,2,5,0,0,0,1\n"
+				   "0,2,0.5,1,0,0,0,1,0,0,0,1\n";
+	static const char spheres[] = "mu1,mu2,mu3,c11,c12,c13,c21,c22,c23,c31,c32,c33\n"
+				      "1,0,-1,2.25,0,0,0,2.25,0,0,0,2.25\n"
+				      "0,2,0.5,1,0,0,0,1,0,0,0,1\n";
+	static const char same[] =
+		"mu1,mu2,mu3,std1,std2,std3\n1,0,-1,1.5,1.5,1.5\n0,2,0.5,1,1,1\n";
+	const double x[3] = { 0.3, -0.8, 0.4 }, v[3] = { 0.6, 0.2, -1.1 };
+	double log_rho[2], grad[2][3], hv[2][3], draw[2][3];
+	struct arena *a = arena_new();
+	struct density *d[2];
+
+	(void)p;
+	assert_int_equal(with_table(full, d, a), OK);
+	density_eval(d[0], 1, x, log_rho, NULL);
+	/* The inverse of (4 2; 2 5) is (5 -2; -2 4) / 16. */
+	double u = x[0] - 1, w = x[1], q1 = (5 * u * u - 4 * u * w + 4 * w * w) / 16 + 1.4 * 1.4;
+	double q2 = 0.3 * 0.3 + 2.8 * 2.8 + 0.1 * 0.1;
+	assert_near(log_rho[0], log(exp(-q1 / 2) / 4 + exp(-q2 / 2)) - log(2.0) - 1.5 * LOG_2PI,
+		1e-13);
+	assert_int_equal(with_table(spheres, &d[0], a), OK);
+	assert_int_equal(with_table(same, &d[1], a), OK);
+	for (size_t i = 0; i < 2; i++) {
+		density_eval(d[i], 1, x, &log_rho[i], grad[i]);
+		assert_int_equal(density_hvp(d[i], 1, x, v, hv[i]), OK);
+		assert_int_equal(density_draw(d[i], stream, 0, 1, draw[i]), OK);
+		assert_int_equal(density_target(d[i])->classify(density_state(d[i]), x), 0);
+	}
+	assert_near(log_rho[0], log_rho[1], 1e-14);
+	for (size_t k = 0; k < 3; k++) {
+		assert_near(grad[0][k], grad[1][k], 1e-14);
+		assert_near(hv[0][k], hv[1][k], 1e-14);
+		assert_near(draw[0][k], draw[1][k], 1e-14);
+	}
+	arena_free(a);
+}
+
+static void test_bad_tables(void **p)
+{
+	static const struct {
+		const char *text, *place, *what;
+	} bad[] = {
+		{ "mu1,mu2,std1\n1,2,1\n", ":2:", "columns" },
+		{ "mu1,mu2,c11,c12,c21\n1,2,1,0,0\n", ":2:", "columns" },
+		{ "mu1,mu2,std1,std2\n1,2,1,1\n1,2,1,1.5\n", ":3:", "equal" },
+		{ "mu1,mu2,std1,std2\n1,2,0,0\n", ":2:", "positive" },
+		{ "mu1,mu2,c11,c12,c21,c22\n1,2,1,0,0,1\n1,2,1,0.5,0.4,1\n", ":3:", "symmetric" },
+		{ "mu1,mu2,c11,c12,c21,c22\n1,2,1,2,2,1\n", ":2:", "definite" },
+	};
+	struct arena *a = arena_new();
+	struct density *d;
+
+	(void)p;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(with_table(bad[i].text, &d, a), ERR_PARSE);
+		if (strstr(error_text(), bad[i].place) == NULL ||
+			strstr(error_text(), bad[i].what) == NULL)
+			fail_msg("\"%s\" gave \"%s\"", bad[i].text, error_text());
+	}
+	arena_free(a);
+}
 
 /* At the centre of a far-off component the others do not count. */
 static void test_gmm40_centres(void **p)
@@ -35,10 +370,252 @@ static void test_gmm40_centres(void **p)
 	arena_free(f.a);
 }
 
+/* --- Student's t ------------------------------------------------------------------------- */
+
+static double student_t(const void *context, double x)
+{
+	(void)context;
+	return gsl_cdf_tdist_P(x, 2);
+}
+
+/* At the location of its own component each coordinate is a t: in 50 dimensions classify finds it. */
+static void test_student_draws(void **p)
+{
+	struct fixture f;
+	struct csv t;
+	double *columns;
+
+	(void)p;
+	fixture_open(&f, "student10_50d", NULL, 0);
+	assert_int_equal(csv_read(&t, data_path("student10_50d.csv", f.a), CSV_FINITE, f.a), OK);
+	double *x = draws(&f, &columns);
+	for (size_t i = 0; i < DRAWS; i++) {
+		size_t mode = f.t->classify(density_state(f.d), x + i * f.dim);
+		for (size_t k = 0; k < f.dim; k++)
+			x[i * f.dim + k] -= t.x[mode * f.dim + k];
+	}
+	check_distribution(&f, x, DRAWS * f.dim, "a coordinate", student_t, NULL);
+	for (size_t i = 0; i < 7; i++) {
+		double at = 2 * (double)i - 7, sum = 0;
+		for (size_t k = 0; k < t.rows; k++)
+			sum += gsl_cdf_tdist_P(at - t.x[k * f.dim + 1], 2) / 10;
+		assert_near(f.t->cdf(density_state(f.d), 1, at), sum, 1e-14);
+	}
+	arena_free(f.a);
+}
+
+/* E q / rho = 1 for the mixture q of N(location, 1.35^2 I): the width whose ratio to a t has the smallest
+ * second moment, 1.08 a coordinate, 50 in all of them. */
+static void test_student_log_z(void **p)
+{
+	const double width = 1.35;
+	struct fixture f;
+	struct csv t;
+	double *columns, log_rho[DRAWS], mean, se;
+
+	(void)p;
+	fixture_open(&f, "student10_50d", NULL, 0);
+	assert_int_equal(csv_read(&t, data_path("student10_50d.csv", f.a), CSV_FINITE, f.a), OK);
+	double *x = draws(&f, &columns);
+	density_eval(f.d, DRAWS, columns, log_rho, NULL);
+	for (size_t i = 0; i < DRAWS; i++) {
+		double sum = 0;
+		for (size_t k = 0; k < t.rows; k++) {
+			double square = 0;
+			for (size_t j = 0; j < f.dim; j++)
+				square += pow((x[i * f.dim + j] - t.x[k * f.dim + j]) / width, 2);
+			sum += exp(-square / 2 - log_rho[i] -
+				       (double)f.dim * (log(width) + LOG_2PI / 2)) /
+			       (double)t.rows;
+		}
+		log_rho[i] = sum;
+	}
+	mean_of(log_rho, DRAWS, 1, &mean, &se);
+	check_that(&f, se < 0.1 && fabs(mean - 1) <= 4 * se, "E q / rho is %g +- %g", mean, se);
+	arena_free(f.a);
+}
+
+/* --- rings ------------------------------------------------------------------------------- */
+
+/* r^power rho(r) on a ray that is no axis. */
+struct ray {
+	const struct fixture *f;
+	int power;
+	double total, start;
+};
+
+static double on_ray(double r, void *p)
+{
+	const struct ray *l = p;
+	double point[2] = { 0.6 * r, -0.8 * r }, log_rho;
+
+	density_eval(l->f->d, 1, point, &log_rho, NULL);
+	return pow(r, l->power) * exp(log_rho);
+}
+
+static const double cos_kinks[] = { 0, 3.1415926535897931, 9.4247779607693793, 14.137166941154069,
+	60 };
+static const double square_kinks[] = { 0, 1, 2, 3, 4, 5, 8 };
+
+static void check_rings(const char *target, const double *at, size_t n, double log_z, double square,
+	const double *mass)
+{
+	struct fixture f;
+	struct log_z z;
+	double sd[2], mean[2], weight[3];
+
+	fixture_open(&f, target, NULL, 0);
+	struct ray l = { .f = &f, .power = 1 };
+	double m1 = pieces(on_ray, &l, at, n);
+	l.power = 3;
+	double m3 = pieces(on_ray, &l, at, n);
+	density_log_z(f.d, &z);
+	f.t->moments(density_state(f.d), mean, sd);
+	f.t->mode_weights(density_state(f.d), weight);
+	assert_near(z.value, log(2 * M_PI * m1), 1e-12);
+	assert_near(z.value, log_z, 1e-13);
+	assert_near(2 * sd[0] * sd[0], m3 / m1, 1e-11 * square);
+	assert_near(2 * sd[0] * sd[0], square, 1e-5);
+	for (size_t k = 0; k < 3; k++)
+		assert_near(weight[k], mass[k], 1e-9);
+	/* Defined at the origin, and as small beside it as f'/r lets it be. */
+	real x[4] = { 0, (real)1e-30, 0, 0 }, grad[4];
+	double y[2] = { 0, 0 }, g[2];
+	density_eval_real(f.d, 2, x, NULL, grad);
+	density_eval(f.d, 1, y, NULL, g);
+	assert_true(g[0] == 0 && g[1] == 0 && grad[0] == 0 && grad[2] == 0);
+	assert_true(isfinite(grad[1]) && grad[3] == 0);
+	arena_free(f.a);
+}
+
+/* Published numbers; masses by GSL. */
+static void test_rings(void **p)
+{
+	const double ninths[3] = { 1.0 / 9, 3.0 / 9, 5.0 / 9 };
+	struct fixture f;
+	double mass[3];
+
+	(void)p;
+	check_rings("rings", square_kinks, 7, 2.30488149367622, 17.015, ninths);
+	fixture_open(&f, "rings_cos", NULL, 0);
+	struct ray l = { .f = &f, .power = 1 };
+	double total = pieces(on_ray, &l, cos_kinks, 5);
+	mass[0] = pieces(on_ray, &l, cos_kinks, 2) / total;
+	mass[1] = pieces(on_ray, &l, cos_kinks + 1, 2) / total;
+	mass[2] = 1 - mass[0] - mass[1];
+	check_rings("rings_cos", cos_kinks, 5, 6.692279578290412, 126.717882, mass);
+	arena_free(f.a);
+}
+
+/* Called with rising r: the integral goes on from where it was. */
+static double radius_below(const void *context, double r)
+{
+	struct ray *l = *(struct ray *const *)context;
+	const double at[2] = { l->start, r };
+
+	if (r > l->start)
+		l->total += pieces(on_ray, l, at, 2);
+	l->start = r;
+	return l->total;
+}
+
+static void check_radii(const char *target, const double *at, size_t n)
+{
+	enum { N = 2000 };
+	struct fixture f;
+	double r[N], angle[N], x[2];
+
+	fixture_open(&f, target, NULL, 0);
+	struct ray whole = { .f = &f, .power = 1 };
+	double total = pieces(on_ray, &whole, at, n);
+	for (size_t i = 0; i < N; i++) {
+		assert_int_equal(density_draw(f.d, stream, i, 1, x), OK);
+		r[i] = hypot(x[0], x[1]);
+		angle[i] = atan2(x[1], x[0]);
+	}
+	/* The distribution is scaled once, at its end. */
+	qsort(r, N, sizeof(*r), by_value);
+	struct ray part = { .f = &f, .power = 1 }, *pointer = &part;
+	double worst = 0;
+	for (size_t i = 0; i < N; i++) {
+		double c = radius_below(&pointer, r[i]) / total;
+		worst = fmax(worst, fmax(c - (double)i / N, (double)(i + 1) / N - c));
+	}
+	double limit = sqrt(log(2e6) / 2 / N);
+	check_that(&f, worst <= limit, "the radius differs by %g from its distribution, at most %g",
+		worst, limit);
+	qsort(angle, N, sizeof(*angle), by_value);
+	for (size_t i = 0; i < N; i++)
+		worst = fmax(worst, fabs(angle[i] / (2 * M_PI) + 0.5 - (double)i / N));
+	check_that(&f, worst <= limit, "the angle differs by %g from a uniform one", worst);
+	arena_free(f.a);
+}
+
+static void test_rings_draws(void **p)
+{
+	(void)p;
+	check_radii("rings", square_kinks, 7);
+	check_radii("rings_cos", cos_kinks, 5);
+}
+
+static void test_rings_cdf(void **p)
+{
+	static const double x[] = { -4.9, -1e-3, 1, 3.02 }, y[] = { -14, -3, 1e-6, 9.5 };
+	static const double at[] = { -7, -5, -3, -1, 0, 1, 3, 5, 7 };
+	static const double wide[] = { -60, -20, -14, -9, -4, 0, 4, 9, 14, 20, 60 };
+
+	(void)p;
+	check_plane_cdf("rings", at, 9, x, 4);
+	check_plane_cdf("rings_cos", wide, 11, y, 4);
+}
+
+/* --- funnel ------------------------------------------------------------------------------ */
+
+static double funnel_below(double v, void *x)
+{
+	return gsl_cdf_ugaussian_P(*(double *)x * exp(-v / 2)) * exp(-v * v / 18) /
+	       (3 * sqrt(2 * M_PI));
+}
+
+static void test_funnel_cdf(void **p)
+{
+	static const double at[] = { -30, -10, 0, 10, 30 };
+	static const double points[] = { -1e4, -30, -1, -1e-3, 0, 1e-6, 0.2, 4, 25, 3e3 };
+	const struct setting clip = { "clip", "30" };
+	struct fixture f;
+
+	(void)p;
+	fixture_open(&f, "funnel", NULL, 0);
+	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
+		double x = points[i];
+		assert_near(f.t->cdf(density_state(f.d), 4, x), pieces(funnel_below, &x, at, 5),
+			1e-12);
+		assert_near(f.t->cdf(density_state(f.d), 0, x), gsl_cdf_ugaussian_P(x / 3), 1e-15);
+	}
+	arena_free(f.a);
+	fixture_open(&f, "funnel", &clip, 1);
+	assert_true(isnan(f.t->cdf(density_state(f.d), 0, 1)));
+	assert_true(isnan(f.t->cdf(density_state(f.d), 3, 1)));
+	arena_free(f.a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gmm40_centres),
+		cmocka_unit_test(test_moments),
+		cmocka_unit_test(test_depths),
+		cmocka_unit_test(test_mixture_cdf),
+		cmocka_unit_test(test_mode_weights_1d),
+		cmocka_unit_test(test_mode_weights),
+		cmocka_unit_test(test_own_covariance),
+		cmocka_unit_test(test_bad_tables),
+		cmocka_unit_test(test_student_draws),
+		cmocka_unit_test(test_student_log_z),
+		cmocka_unit_test(test_rings),
+		cmocka_unit_test(test_rings_draws),
+		cmocka_unit_test(test_rings_cdf),
+		cmocka_unit_test(test_funnel_cdf),
 	};
 
 	return run_target_tests("mixtures", tests);
