@@ -1,17 +1,17 @@
 /*
  * The Lorenz bridge: 30 states of Lorenz's system with noise, s_t = (x_t, y_t, z_t), whose first
- * coordinate is seen with noise at the first ten and the last ten steps. With h = 0.02, q = 0.1^2 h,
+ * coordinate is seen with noise at the first and the last ten steps. With h = 0.02, q = 0.1^2 h,
  *
  *     s_0 ~ N(0, I),  s_{t+1} ~ N(m(s_t), q I),  m(s) = s + h F(s),                            (1)
  *     F(s) = (10 (y - x), x (28 - z) - y, x y - 8 z / 3),   o_t ~ N(x_t, 1) where observed,    (2)
  *     log rho = -|s_0|^2 / 2 - sum_t |r_t|^2 / (2 q) - sum (o_t - x_t)^2 / 2
  *               - (87/2) log(2 pi q) - (23/2) log(2 pi),   r_t = s_{t+1} - m(s_t),             (3)
  *
- * in the order x_0, y_0, z_0, x_1, .. With J = dm/ds, the derivative along s_t of the step that leads
- * there is -r_{t-1} / q, and of the one that leaves is J(s_t)' r_t / q.
+ * in the order x_0, y_0, z_0, x_1, .. With J = dm/ds, the derivative along s_t of the step that
+ * leads there is -r_{t-1} / q, and of the one that leaves is J(s_t)' r_t / q.
  *
- * The proposal for importance sampling. If psi_t(s) = exp(-s' A_t s / 2 + b_t' s) were the likelihood of
- * all observations from t on given s_t = s, then these would be exact samples:
+ * The proposal for importance sampling. If psi_t(s) = exp(-s' A_t s / 2 + b_t' s) were the
+ * likelihood of all observations from t on given s_t = s, then these would be exact samples:
  *
  *     s_0 ~ N(0, I) psi_0,  s_{t+1} ~ N(m(s_t), q I) psi_{t+1},  each a Gaussian.              (4)
  *
@@ -19,11 +19,11 @@
  *
  *     A~ = A (I + q A)^-1,  b~ = (I + q A)^-1 b,   as a function of m(s),                      (5)
  *
- * with m linear about the mode of rho, and multiplied by the density of o_t. The mode is found by the
- * same recursion, as an iterated extended Kalman smoother. Since eq. 4 itself uses m as it is, the
- * weights vary by what psi is not Gaussian alone. A mixture of (4) with psi to the powers 1, 1/2 and 0,
- * the last of which is the prior, has tails no lighter than those of rho: rho is the prior times a
- * bounded likelihood.
+ * with m linear about the mode of rho, and multiplied by the density of o_t. The mode is found by
+ * the same recursion, as an iterated extended Kalman smoother. Since eq. 4 itself uses m as it is,
+ * the weights vary only as far as psi is not Gaussian. A mixture of (4) with psi to the powers 1,
+ * 1/2 and 0, the last of which is the prior, has tails no lighter than those of rho: rho is the
+ * prior times a bounded likelihood.
  */
 #include "stride.h"
 #include "core/csv.h"
@@ -37,7 +37,8 @@ struct potential {
 	double a[AXES * AXES], b[AXES];
 };
 
-/* N(mean, C) as a function of b: mean = C b, C = (P + A)^-1 where P is the precision of the prior. */
+/* N(mean, C) as a function of b: mean = C b, C = (P + A)^-1 where P is the precision of the
+ * prior. */
 struct step {
 	double covariance[AXES * AXES], root[AXES * AXES]; /* root: lower Cholesky factor of it */
 	double b[AXES];
@@ -346,8 +347,8 @@ static void step_mean(const struct step *s, const double *before, double *mean)
 	multiply(s->covariance, b, mean);
 }
 
-/* Where the search for the mode starts: x as observed, between observations on a line; y and z as the
- * dynamics have them for such an x. */
+/* Where the search for the mode starts: x as observed, between observations on a line; y and z as
+ * the dynamics have them for such an x. */
 static void start_path(const struct lorenz *l, double path[STEPS][AXES])
 {
 	size_t last = 0;
@@ -459,6 +460,7 @@ static int init(void *state, struct arena *a)
 {
 	struct lorenz *l = state;
 	struct csv t;
+	size_t total = 0;
 
 	TRY(csv_read(&t, data_path("lorenz.csv", a), CSV_ANY, a));
 	if (t.rows != STEPS || t.cols != 3)
@@ -471,7 +473,10 @@ static int init(void *state, struct arena *a)
 				t.line[i]);
 		l->seen[i] = seen;
 		l->o[i] = seen ? (num)t.x[3 * i + 2] : 0;
+		total += seen;
 	}
+	if (total != SEEN)
+		return fail(ERR_PARSE, "%s: %zu observations; %d are needed", t.path, total, SEEN);
 #ifndef STRIDE_TARGET_F32
 	TRY(prepare(l));
 #endif

@@ -1,5 +1,5 @@
-/* The time series, Brownian motion and Lorenz bridge, against what is written down here on its own: dense
- * covariances for the one, a particle filter for the other. */
+/* The time series, Brownian motion and Lorenz bridge, against what is written down here on its own:
+ * dense covariances for the one, a particle filter for the other. */
 #include "targets.h"
 
 #include "core/csv.h"
@@ -184,8 +184,8 @@ static double uniform(const void *context, size_t k, double u)
 	return u;
 }
 
-/* Exact samples against their distribution functions; then the middle of the gap against its own given
- * both ends of it and the scale, a bridge. Of 33 tests one fails in 10^5 runs. */
+/* Exact samples against their distribution functions; then the middle of the gap against its own
+ * given both ends of it and the scale, a bridge. Of 33 tests one fails in 10^5 runs. */
 static void test_brownian_draws(void **p)
 {
 	enum { N = 3000 };
@@ -296,7 +296,8 @@ static void test_lorenz_definition(void **p)
 	arena_free(f.a);
 }
 
-/* The largest coordinates with all signs: what grows as x y and its square stays finite in float. */
+/* The largest coordinates with all signs: what grows as x y and its square stays finite in
+ * float. */
 static void test_lorenz_far(void **p)
 {
 	enum { N = 64 };
@@ -324,8 +325,8 @@ static void test_lorenz_far(void **p)
 	arena_free(f.a);
 }
 
-/* One run of a particle filter that proposes from the dynamics and resamples at each observation: its Z
- * is unbiased. */
+/* One run of a particle filter that proposes from the dynamics and resamples at each observation:
+ * its Z is unbiased. */
 static double lorenz_filter(const double *o, uint32_t run, size_t n, struct arena *a)
 {
 	double *s = arena_alloc(a, AXES * n, sizeof(*s)),
@@ -361,8 +362,9 @@ static double lorenz_filter(const double *o, uint32_t run, size_t n, struct aren
 	return log_z;
 }
 
-/* The proposal: its weights, their mean against that of particle filters, and its density, which by a
- * twentieth contains that of the dynamics, so that the ratio of the two is at most 20 and of mean 1. */
+/* The proposal: its weights, their mean against that of particle filters, and its density, which by
+ * a twentieth contains that of the dynamics, so that the ratio of the two is at most 20 and of mean
+ * 1. */
 static void test_lorenz_proposal(void **p)
 {
 	enum { N = 20000, RUNS = 8, PARTICLES = 40000 };
