@@ -14,15 +14,15 @@
  *     d2/dz2  = f''(w) g^2 + f'(w) (g (1 - sigmoid(z)) - g^2) - sigmoid(z) (1 - sigmoid(z)).   (5)
  *
  * What is known of it. Let a = log s_i and d = log s_o - a. In units of s_i the path is filtered
- * (Kalman) with noise e^2d, whatever a is. With the variances F of the innovations v that this gives,
+ * (Kalman) with noise e^2d, whatever a is. With the variances F of the innovations v,
  *
  *     log p(y, a, d) = log N(a; 0, 4) + log N(a + d; 0, 4)
  *                      - (1/2) sum (log(2 pi F) + v^2 e^-2a / F) - 20 a,                       (6)
  *
  * so that all marginals of (a, d, a + d) are sums over a grid with one exponential a point. The
- * trapezoid rule on it has an error far below rounding, as the integrand is analytic. Exact samples: d
- * by inverse transform, a given d by rejection, as (6) is concave in a, the path backwards from its
- * last filtered state.
+ * trapezoid rule on it has an error far below rounding, as the integrand is analytic. Exact
+ * samples: d by inverse transform, a given d by rejection, as (6) is concave in a, the path
+ * backwards from its last filtered state.
  */
 #include "stride.h"
 #include "core/csv.h"
@@ -97,7 +97,8 @@ static void filter(const struct brownian *b, double d, struct filtered *out)
 	out->log_det += log(product);
 }
 
-/* Mean and variance of l_t given all of y, backwards: with j = P/(P + 1), P the filtered variance. */
+/* Mean and variance of l_t given all of y, backwards: with j = P/(P + 1), P the filtered
+ * variance. */
 static void smooth(const struct filtered *f, double *mean, double *spread)
 {
 	mean[STEPS - 1] = f->mean[STEPS - 1];
@@ -249,8 +250,8 @@ static inline double slope(struct conditional c, double a)
 	return -SEEN + c.square * exp(-2 * a) - (2 * a + c.d) / 4;
 }
 
-/* a given d. As its log density is concave, the tangents at some distance of the mode and the height
- * there are an envelope, whatever the numbers are; seven in eight proposals are accepted. */
+/* a given d. As its log density is concave, the tangents at some distance of the mode and the
+ * height there are an envelope, whatever the numbers are; seven in eight proposals are accepted. */
 static double draw_a(struct conditional c, struct rng r, uint64_t row)
 {
 	double mode = log(c.square / SEEN) / 2, curvature = 1;
@@ -549,8 +550,8 @@ static void eval(const void *state, size_t n, const num *x, double *log_rho, num
 	num_eval_blocks(state, n, x, log_rho, grad, eval_block);
 }
 
-/* The row of a scale: eq. 5 times v, and the path's part, with along = half the derivative of Q along
- * the path's v. */
+/* The row of a scale: eq. 5 times v, and the path's part, with along = half the derivative of Q
+ * along the path's v. */
 static inline num scale_hv(struct scale s, num q, double count, num v, num along)
 {
 	double slope = (double)s.slope, sigmoid = (double)s.sigmoid, rest = 1 - sigmoid;

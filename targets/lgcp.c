@@ -1,6 +1,7 @@
 /*
- * Log-Gaussian Cox process on a grid of 40 by 40 cells: where 126 pines stand. With cell (i, j) at index
- * m = 40 i + j, the number y_m of trees in it, and a = 1/1600 its area, the log intensity f is normal,
+ * Log-Gaussian Cox process on a grid of 40 by 40 cells: where 126 pines stand. With cell (i, j) at
+ * index m = 40 i + j, the number y_m of trees in it, and a = 1/1600 its area, the log intensity f
+ * is normal,
  *
  *     f ~ N(mu, K),   K_mn = s2 exp(-|m - n| 33/40),   mu = log 126 - s2/2,   s2 = 1.91,       (1)
  *     y_m | f ~ Poisson(a e^f_m), without its constant -log y_m!,
@@ -148,9 +149,10 @@ static size_t dim(const void *state)
 /* --- the likelihood, a cell at a time ---------------------------------------------------- */
 
 /*
- * a e^f, in double in both instances, so that float has log rho for every f. The exponent is clamped at
- * 690, which keeps log rho above -1e300 and finite; what enters a gradient is clamped at LARGE, which
- * the sums of eq. 5 then keep in the range of num. That changes the gradient in float for f > 88.
+ * a e^f, in double in both instances, so that float has log rho for every f. The exponent is
+ * clamped at 690, which keeps log rho above -1e300 and finite; what enters a gradient is clamped at
+ * LARGE, which the sums of eq. 5 then keep in the range of num. That changes the gradient in float
+ * for f > 88.
  */
 #ifdef STRIDE_TARGET_F32
 #define LARGE 1e35
@@ -249,7 +251,8 @@ static double flops(const void *state)
 
 /* --- white noise (eq. 4, 5) -------------------------------------------------------------- */
 
-/* out = L x, its components first .. first + PANEL - 1; nothing is multiplied by the zeros beyond. */
+/* out = L x, its components first .. first + PANEL - 1; nothing is multiplied by the zeros
+ * beyond. */
 static void colour(const struct lgcp *g, size_t first, size_t n, size_t count, const num *x,
 	num *out, size_t pitch)
 {

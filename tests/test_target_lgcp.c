@@ -111,7 +111,8 @@ static void test_counts(void **p)
 	assert_near(g.half_log_det, SPEC_HALF_LOG_DET, 1e-10);
 }
 
-/* Value, gradient and Hv of both targets by triangular solves. Sums of 1600 terms: 1e-11 relative. */
+/* Value, gradient and Hv of both targets by triangular solves. Sums of 1600 terms: 1e-11
+ * relative. */
 static void test_definition(void **p)
 {
 	static double e[CELLS], f[CELLS], pull[CELLS], grad[CELLS], hv[CELLS], v[CELLS],
@@ -160,9 +161,9 @@ static void test_definition(void **p)
 	}
 }
 
-/* The mode by Newton's method, with a Hessian of this file's own, and Laplace's approximation of Z: the
- * numbers of the specification, which were made by other code. Newton's steps need the gradient,
- * which in turn shows that the value's maximum is where the gradient vanishes. */
+/* The mode by Newton's method, with a Hessian of this file's own, and Laplace's approximation of Z:
+ * the numbers of the specification, which were made by other code. Newton's steps need the
+ * gradient, which in turn shows that the value's maximum is where the gradient vanishes. */
 static void test_mode(void **p)
 {
 	static double f[CELLS], grad[CELLS], trial[CELLS];
@@ -210,9 +211,9 @@ static double largest(const double *x, size_t n, size_t i)
 	return size;
 }
 
-/* The instance of the engine at points it holds exactly, prior draws to ten times as wide ones, and 70
- * of them, which are a block and a piece: the contract's tolerance, 4 eps^(2/3). Then, bit for bit,
- * that leaving an output out changes nothing. */
+/* The instance of the engine at points it holds exactly, prior draws to ten times as wide ones, and
+ * 70 of them, which are a block and a piece: the contract's tolerance, 4 eps^(2/3). Then, bit for
+ * bit, that leaving an output out changes nothing. */
 static void check_real(const struct fixture *f)
 {
 	enum { N = 70 };

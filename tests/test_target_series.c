@@ -1,5 +1,5 @@
-/* The time series, Brownian motion and Lorenz bridge, against what is written down here on its own: dense
- * covariances for the one, a particle filter for the other. */
+/* The time series, Brownian motion and Lorenz bridge, against what is written down here on its own:
+ * dense covariances for the one, a particle filter for the other. */
 #include "targets.h"
 
 #include "core/csv.h"
@@ -184,8 +184,8 @@ static double uniform(const void *context, size_t k, double u)
 	return u;
 }
 
-/* Exact samples against their distribution functions; then the middle of the gap against its own given
- * both ends of it and the scale, a bridge. Of 33 tests one fails in 10^5 runs. */
+/* Exact samples against their distribution functions; then the middle of the gap against its own
+ * given both ends of it and the scale, a bridge. Of 33 tests one fails in 10^5 runs. */
 static void test_brownian_draws(void **p)
 {
 	enum { N = 3000 };
@@ -248,6 +248,162 @@ static void test_brownian_scales_far(void **p)
 	arena_free(f.a);
 }
 
+/* --- Lorenz bridge ----------------------------------------------------------------------- */
+
+enum { AXES = 3, LORENZ = AXES * STEPS };
+
+static const double LORENZ_H = 0.02, LORENZ_Q = 2e-4;
+
+static void lorenz_next(const double *s, double *m)
+{
+	m[0] = s[0] + LORENZ_H * 10 * (s[1] - s[0]);
+	m[1] = s[1] + LORENZ_H * (s[0] * (28 - s[2]) - s[1]);
+	m[2] = s[2] + LORENZ_H * (s[0] * s[1] - 8 * s[2] / 3);
+}
+
+/* Log density of a path alone, without observations. */
+static double lorenz_prior(const double *s)
+{
+	double sum = -3 * LOG_2PI / 2 - 87 * log(2 * M_PI * LORENZ_Q) / 2, m[AXES];
+
+	for (size_t k = 0; k < AXES; k++)
+		sum -= s[k] * s[k] / 2;
+	for (size_t t = 1; t < STEPS; t++) {
+		lorenz_next(s + AXES * (t - 1), m);
+		for (size_t k = 0; k < AXES; k++)
+			sum -= pow(s[AXES * t + k] - m[k], 2) / (2 * LORENZ_Q);
+	}
+	return sum;
+}
+
+static void test_lorenz_definition(void **p)
+{
+	struct fixture f;
+	double o[SEEN], x[LORENZ], log_rho;
+
+	(void)p;
+	fixture_open(&f, "lorenz", NULL, 0);
+	observations("lorenz.csv", o, f.a);
+	for (uint64_t row = 0; row < 8; row++) {
+		for (size_t k = 0; k < LORENZ; k++)
+			x[k] = pow(10, (double)row / 2) * rng_gauss(stream, 0, row, (uint32_t)k);
+		double want = lorenz_prior(x) - 10 * LOG_2PI;
+		for (size_t j = 0; j < SEEN; j++)
+			want -= pow(o[j] - x[AXES * SEEN_AT[j]], 2) / 2;
+		density_eval(f.d, 1, x, &log_rho, NULL);
+		assert_near(log_rho, want, 1e-13 * fabs(want));
+	}
+	arena_free(f.a);
+}
+
+/* The largest coordinates with all signs: what grows as x y and its square stays finite in
+ * float. */
+static void test_lorenz_far(void **p)
+{
+	enum { N = 64 };
+	struct fixture f;
+	double log_rho[N];
+
+	(void)p;
+	fixture_open(&f, "lorenz", NULL, 0);
+	real *x = arena_alloc(f.a, LORENZ * N, sizeof(*x)),
+	     *g = arena_alloc(f.a, LORENZ * N, sizeof(*g)),
+	     *hv = arena_alloc(f.a, LORENZ * N, sizeof(*g));
+	for (size_t i = 0; i < N; i++)
+		for (size_t k = 0; k < LORENZ; k++) {
+			uint64_t bit =
+				i < 32 ? i >> (k % 5) & 1 : rng_below(stream, 0, i, (uint32_t)k, 2);
+			x[k * N + i] = bit ? 1e6f : -1e6f;
+		}
+	density_eval_real(f.d, N, x, log_rho, g);
+	const struct field *engine = density_field(f.d);
+	engine->hvp(engine->context, N, x, x, hv);
+	for (size_t i = 0; i < N; i++)
+		assert_true(isfinite(log_rho[i]) && log_rho[i] < -1e20);
+	for (size_t j = 0; j < LORENZ * N; j++)
+		assert_true(isfinite(g[j]) && isfinite(hv[j]));
+	arena_free(f.a);
+}
+
+/* One run of a particle filter that proposes from the dynamics and resamples at each observation:
+ * its Z is unbiased. */
+static double lorenz_filter(const double *o, uint32_t run, size_t n, struct arena *a)
+{
+	double *s = arena_alloc(a, AXES * n, sizeof(*s)),
+	       *other = arena_alloc(a, AXES * n, sizeof(*s));
+	double *w = arena_alloc(a, n, sizeof(*w)), log_z = 0;
+	const struct rng r = { 21, RNG_TEST, run };
+
+	for (size_t t = 0, seen = 0; t < STEPS; t++) {
+		for (size_t i = 0; i < n; i++) {
+			double m[AXES] = { 0 };
+			if (t > 0)
+				lorenz_next(s + AXES * i, m);
+			for (uint32_t k = 0; k < AXES; k++)
+				s[AXES * i + k] = m[k] + (t > 0 ? sqrt(LORENZ_Q) : 1) *
+								 rng_gauss(r, (uint32_t)t, i, k);
+		}
+		if (seen == SEEN || SEEN_AT[seen] != t)
+			continue;
+		double total = 0, sum = 0, u = rng_uniform(r, (uint32_t)t, n, 0);
+		for (size_t i = 0; i < n; i++)
+			total += w[i] = exp(-pow(o[seen] - s[AXES * i], 2) / 2 - LOG_2PI / 2);
+		log_z += log(total / (double)n);
+		seen++;
+		for (size_t i = 0, next = 0; i < n; i++) {
+			sum += w[i] / total * (double)n;
+			for (; next < n && (sum > (double)next + u || i + 1 == n); next++)
+				memcpy(other + AXES * next, s + AXES * i, AXES * sizeof(*s));
+		}
+		double *swap = s;
+		s = other;
+		other = swap;
+	}
+	return log_z;
+}
+
+/* The proposal: its weights, their mean against that of particle filters, and its density, which by
+ * a twentieth contains that of the dynamics, so that the ratio of the two is at most 20 and of mean
+ * 1. */
+static void test_lorenz_proposal(void **p)
+{
+	enum { N = 20000, RUNS = 8, PARTICLES = 40000 };
+	struct fixture f;
+	double o[SEEN], mean, se, by_filter[RUNS], filter_mean, filter_se, square = 0;
+
+	(void)p;
+	fixture_open(&f, "lorenz", NULL, 0);
+	observations("lorenz.csv", o, f.a);
+	double *x = block(&f, N), *w = arena_alloc(f.a, N, 8), *prior = arena_alloc(f.a, N, 8);
+	for (size_t i = 0; i < N; i++) {
+		double log_rho, log_q = f.t->propose(density_state(f.d), stream, i, x + LORENZ * i);
+		density_eval(f.d, 1, x + LORENZ * i, &log_rho, NULL);
+		/* -29.2 scales the numbers; no result depends on it. */
+		w[i] = exp(log_rho - log_q + 29.2);
+		square += w[i] * w[i];
+		prior[i] = exp(lorenz_prior(x + LORENZ * i) - log_q);
+		check_that(&f, prior[i] <= 20 * (1 + 1e-9), "prior / proposal is %g", prior[i]);
+	}
+	mean_of(prior, N, 1, &mean, &se);
+	check_that(&f, fabs(mean - 1) <= 4 * se && se < 0.04, "E prior / proposal is %g +- %g",
+		mean, se);
+	mean_of(w, N, 1, &mean, &se);
+	double share = mean * mean * N / square;
+	check_that(&f, share > 0.75, "the weights' sample size is a share of %g", share);
+	for (uint32_t run = 0; run < RUNS; run++)
+		by_filter[run] = exp(lorenz_filter(o, run, PARTICLES, f.a) + 29.2);
+	mean_of(by_filter, RUNS, 1, &filter_mean, &filter_se);
+	print_message("lorenz: log Z %.4f +- %.4f by its proposal, %.3f +- %.3f by filters\n",
+		log(mean) - 29.2, se / mean, log(filter_mean) - 29.2, filter_se / filter_mean);
+	/* The error of a mean of eight is itself off by a quarter. */
+	check_that(&f,
+		filter_se < 0.06 * filter_mean &&
+			fabs(filter_mean - mean) <= 5 * hypot(se, filter_se),
+		"Z is %g +- %g by the proposal, %g +- %g by particle filters", mean, se,
+		filter_mean, filter_se);
+	arena_free(f.a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +411,9 @@ int main(void)
 		cmocka_unit_test(test_brownian_scales),
 		cmocka_unit_test(test_brownian_draws),
 		cmocka_unit_test(test_brownian_scales_far),
+		cmocka_unit_test(test_lorenz_definition),
+		cmocka_unit_test(test_lorenz_far),
+		cmocka_unit_test(test_lorenz_proposal),
 	};
 
 	return run_target_tests("series", tests);
