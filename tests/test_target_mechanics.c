@@ -217,8 +217,8 @@ static void figures(const double *x, double *out)
 		out[2 * LINKS - 1 + g] = (g % 2 == 0 ? p1 : p2) * (g < 2 ? 1 : -1) > 5;
 }
 
-/* log Z by importance sampling with the proposal, against that of other people's code; and the figures,
- * by importance sampling and by the sampler. */
+/* log Z by importance sampling with the proposal, against another way; and the figures, by importance
+ * sampling and by the sampler. */
 static void check_robot(const char *name, double log_z, double log_z_se)
 {
 	enum { N = 400000 };
@@ -255,19 +255,22 @@ static void check_robot(const char *name, double log_z, double log_z_se)
 		for (size_t i = 0; i < N; i++)
 			residual[i] = w[i] * (value[i * FIGURES + k] - ratio);
 		mean_of(residual, N, 1, &zero, &se);
-		check_that(&f, fabs(by_draws - ratio) <= SIGMAS * hypot(draws_se, se / mean),
+		/* The mass of a single goal is 1, but for rounding. */
+		check_that(&f,
+			fabs(by_draws - ratio) <= SIGMAS * hypot(draws_se, se / mean) + 1e-12,
 			"figure %zu is %g +- %g by draws, %g +- %g by importance sampling", k,
 			by_draws, draws_se, ratio, se / mean);
 	}
 	arena_free(f.a);
 }
 
-/* Semi-analytic importance sampling, 40 repeats, of the code that the specification was checked with. */
+/* By 5 10^8 draws of all bends from the prior times e^{0.114 B}, none of them solved for, theta_1 integrated in
+ * closed form; other random numbers, other code. */
 static void test_robot(void **p)
 {
 	(void)p;
-	check_robot("planar_robot", -11.66614, 0.0068);
-	check_robot("planar_robot4", -10.60023, 0.0070);
+	check_robot("planar_robot", -11.6801, 0.0008);
+	check_robot("planar_robot4", -10.6134, 0.0008);
 }
 
 /* The hand of an exact sample is off the goal by a normal of deviation 0.01 in every direction, as the prior
