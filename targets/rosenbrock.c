@@ -120,6 +120,10 @@ struct kernel {
 
 static void kernel_make(struct kernel *k)
 {
+	double factor[NODES];
+
+	for (size_t i = 0; i < NODES; i++)
+		factor[i] = weight(node(i)) * STEP;
 	for (size_t j = 0; j < NODES; j++) {
 		double square = node(j) * node(j);
 		long first = lround((square - LOW) / STEP) - BAND / 2, end = first + BAND;
@@ -127,7 +131,7 @@ static void kernel_make(struct kernel *k)
 		k->to[j] = end < 0 ? 0 : end < NODES ? (size_t)end : NODES;
 		for (size_t i = k->from[j]; i < k->to[j]; i++) {
 			double r = node(i) - square;
-			k->value[j][i - k->from[j]] = exp(-10 * r * r) * weight(node(i)) * STEP;
+			k->value[j][i - k->from[j]] = vm_exp(-10 * r * r) * factor[i];
 		}
 	}
 }
@@ -171,18 +175,14 @@ static void step_on(const struct kernel *k, const double *behind, double *next)
 }
 
 /* The integral of a function up to each node: that of the sinc series through its values, which is the
- * function itself where sums are integrals. */
-static void integrate(const double *mass, const double *sine_integral, double *below)
+ * function itself where sums are integrals. step[NODES + j] is the integral of the sinc of node 0 up to
+ * node j. */
+static void integrate(const double *mass, const double *step, double *below)
 {
-	const double pi = exp(LOG_2PI) / 2;
-
-	for (size_t j = 0; j < NODES; j++) {
-		below[j] = 0;
-		for (size_t i = 0; i < NODES; i++) {
-			double part = sine_integral[i < j ? j - i : i - j] / pi;
-			below[j] += mass[i] * (0.5 + (i < j ? part : -part));
-		}
-	}
+	memset(below, 0, NODES * sizeof(*below));
+	for (size_t i = 0; i < NODES; i++)
+		for (size_t j = 0; j < NODES; j++)
+			below[j] += mass[i] * step[NODES + j - i];
 }
 
 static void mean_and_sd(size_t n, const double *mass, double *mean, double *sd)
@@ -231,7 +231,8 @@ static int init(void *state, struct arena *a)
 	s->below = arena_zalloc(a, TABLES, sizeof(*s->below));
 	s->last = ARENA_NEW(a, LAST_NODES, double);
 	struct kernel *k = ARENA_NEW(a, 1, struct kernel);
-	double behind[NODES], next[NODES], sine_integral[NODES];
+	double behind[NODES], next[NODES], step[2 * NODES];
+	const double pi = exp(LOG_2PI) / 2;
 
 	kernel_make(k);
 	look_ahead(k, 2, s->ahead);
@@ -240,8 +241,10 @@ static int init(void *state, struct arena *a)
 	s->log_z = total(1, s->ahead[0]);
 	s->error = fabs(s->log_z - coarse) + 1e-14;
 	for (size_t j = 0; j < NODES; j++) {
+		double half = gsl_sf_Si(pi * (double)j) / pi;
+		step[NODES + j] = 0.5 + half;
+		step[NODES - j] = 0.5 - half;
 		behind[j] = weight(node(j));
-		sine_integral[j] = gsl_sf_Si((double)j * exp(LOG_2PI) / 2);
 	}
 	for (size_t t = 0; t < TABLES; t++) {
 		double *mass = s->mass[t], *c = s->ahead[t], sum = 0, largest = 0;
@@ -255,7 +258,7 @@ static int init(void *state, struct arena *a)
 			c[j] /= largest;
 		}
 		mean_and_sd(NODES, mass, &s->mean[t], &s->sd[t]);
-		integrate(mass, sine_integral, s->below[t]);
+		integrate(mass, step, s->below[t]);
 		step_on(k, behind, next);
 		memcpy(behind, next, sizeof(behind));
 	}
