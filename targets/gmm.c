@@ -29,8 +29,9 @@ struct mixture {
 	double *factor, *whiten; /* L_k and its inverse, [components][dim][dim]; NULL: isotropic */
 	num *centre;             /* [components][dim], the mean for eval */
 	num *precision;          /* [components], 1 / s_k^2; 1 with any covariance */
-	num *log_scale;          /* [components], log of 1/K and of the normaliser of N_k */
-	num *inverse, *white;    /* C_k^-1 and L_k^-1 for eval; NULL: isotropic */
+	num *inverse;            /* C_k^-1 for eval; NULL: isotropic */
+	double *log_scale;       /* [components], log of 1/K and of the normaliser of N_k */
+	bool mixed;              /* components of different widths, or of any covariance */
 };
 
 /* --- preparation ------------------------------------------------------------------------- */
@@ -42,7 +43,7 @@ static void prepare(struct mixture *m, size_t components, size_t dim, struct are
 	m->mean = ARENA_NEW(a, components * dim, double);
 	m->centre = ARENA_NEW(a, components * dim, num);
 	m->precision = ARENA_NEW(a, components, num);
-	m->log_scale = ARENA_NEW(a, components, num);
+	m->log_scale = ARENA_NEW(a, components, double);
 }
 
 static void set_mean(struct mixture *m, size_t k, const double *mean)
@@ -55,8 +56,8 @@ static void set_std(struct mixture *m, size_t k, double std)
 {
 	m->std[k] = std;
 	m->precision[k] = (num)(1 / (std * std));
-	m->log_scale[k] =
-		(num)(-log((double)m->components) - (double)m->dim * (log(std) + LOG_2PI / 2));
+	m->log_scale[k] = -log((double)m->components) - (double)m->dim * (log(std) + LOG_2PI / 2);
+	m->mixed |= std != m->std[0];
 }
 
 /* Row by row: L from C, and its inverse. False when C is not positive definite. */
@@ -101,11 +102,11 @@ static bool set_covariance(struct mixture *m, size_t k, const double *c)
 			for (size_t l = 0; l < dim; l++)
 				sum += m->whiten[at + l * dim + i] * m->whiten[at + l * dim + j];
 			m->inverse[at + i * dim + j] = (num)sum;
-			m->white[at + i * dim + j] = (num)m->whiten[at + i * dim + j];
 		}
 	}
 	m->precision[k] = 1;
-	m->log_scale[k] = (num)log_scale;
+	m->log_scale[k] = log_scale;
+	m->mixed = true;
 	return true;
 }
 
@@ -150,7 +151,6 @@ static int load(struct mixture *m, const char *file, struct arena *a)
 		m->factor = ARENA_NEW(a, t.rows * dim * dim, double);
 		m->whiten = ARENA_NEW(a, t.rows * dim * dim, double);
 		m->inverse = ARENA_NEW(a, t.rows * dim * dim, num);
-		m->white = ARENA_NEW(a, t.rows * dim * dim, num);
 	} else {
 		m->std = ARENA_NEW(a, t.rows, double);
 	}
@@ -262,6 +262,7 @@ static size_t dim(const void *state)
 
 /* Scratch for a block: one row of points for each component. */
 struct block {
+	double offset[TARGET_BLOCK];                /* of the log densities */
 	num weight[COMPONENTS_MAX][TARGET_BLOCK];   /* log N_k, then r_k / s_k^2 */
 	num top[TARGET_BLOCK], total[TARGET_BLOCK]; /* of the log-sum-exp */
 	num precision[TARGET_BLOCK];                /* sum_k r_k / s_k^2 */
@@ -280,25 +281,45 @@ static inline void add_squares(num *s, size_t n, size_t count, const num *x, con
 	}
 }
 
-/* Squared lengths of L_k^-1 (x - m_k), added to s. */
-static void add_white_squares(const struct mixture *m, size_t k, size_t n, size_t count,
-	const num *x, num *s)
+/*
+ * Log densities where components differ in width, in double in both instances. Such components cross far
+ * out, where log N_k is some hundreds: rounded to float it would be off by 1e-4, and so would
+ * responsibilities and with them, times the square of the g_k, the Hessian. The largest is
+ * taken off before the rounding.
+ */
+static void log_densities_in_double(const struct mixture *m, size_t n, size_t count, const num *x,
+	struct block *b)
 {
 	const size_t dim = m->dim;
-	const num *centre = m->centre + k * dim;
+	double log_n[COMPONENTS_MAX][TARGET_BLOCK], *top = b->offset;
 
-	for (size_t a = 0; a < dim; a++) {
-		const num *row = m->white + (k * dim + a) * dim;
-		num y[TARGET_BLOCK] = { 0 };
-		for (size_t b = 0; b <= a; b++) {
-			const num *xb = x + b * n;
+	for (size_t k = 0; k < m->components; k++) {
+		const double *mean = m->mean + k * dim, log_scale = m->log_scale[k];
+		memset(log_n[k], 0, sizeof(log_n[k]));
+		for (size_t j = 0; j < dim; j++) {
+			double y[TARGET_BLOCK] = { 0 };
+			for (size_t l = m->whiten != NULL ? 0 : j; l <= j; l++) {
+				const double w = m->whiten != NULL
+							 ? m->whiten[(k * dim + j) * dim + l]
+							 : 1 / m->std[k];
+#pragma omp simd
+				for (size_t i = 0; i < count; i++)
+					y[i] += w * ((double)x[l * n + i] - mean[l]);
+			}
 #pragma omp simd
 			for (size_t i = 0; i < count; i++)
-				y[i] += row[b] * (xb[i] - centre[b]);
+				log_n[k][i] -= y[i] * y[i] / 2;
 		}
 #pragma omp simd
+		for (size_t i = 0; i < count; i++) {
+			log_n[k][i] += log_scale;
+			top[i] = k == 0 || log_n[k][i] > top[i] ? log_n[k][i] : top[i];
+		}
+	}
+	for (size_t k = 0; k < m->components; k++) {
+#pragma omp simd
 		for (size_t i = 0; i < count; i++)
-			s[i] += y[i] * y[i];
+			b->weight[k][i] = (num)(log_n[k][i] - top[i]);
 	}
 }
 
@@ -311,14 +332,10 @@ static void log_densities(const struct mixture *m, size_t n, size_t count, const
 {
 	for (size_t k = 0; k < m->components; k++) {
 		const num *centre = m->centre + k * m->dim;
-		const num half = m->precision[k] / 2, log_scale = m->log_scale[k];
+		const num half = m->precision[k] / 2, log_scale = (num)m->log_scale[k];
 		num *s = b->weight[k];
 		size_t j = 0;
 		memset(s, 0, sizeof(b->weight[k]));
-		if (m->white != NULL) {
-			add_white_squares(m, k, n, count, x, s);
-			j = m->dim;
-		}
 		for (; j + 4 <= m->dim; j += 4)
 			add_squares(s, n, count, x + j * n, centre + j);
 		for (; j < m->dim; j++) {
@@ -338,7 +355,11 @@ static void log_densities(const struct mixture *m, size_t n, size_t count, const
 static void responsibilities(const struct mixture *m, size_t n, size_t count, const num *x,
 	struct block *b)
 {
-	log_densities(m, n, count, x, b);
+	memset(b->offset, 0, sizeof(b->offset));
+	if (m->mixed)
+		log_densities_in_double(m, n, count, x, b);
+	else
+		log_densities(m, n, count, x, b);
 	num_softmax(m->components, count, b->weight, b->top, b->total);
 	memset(b->precision, 0, sizeof(b->precision));
 	for (size_t k = 0; k < m->components; k++) {
@@ -425,7 +446,7 @@ static void eval_block(const void *state, size_t n, size_t count, const num *x, 
 	if (log_rho != NULL) {
 #pragma omp simd
 		for (size_t i = 0; i < count; i++)
-			log_rho[i] = (double)b.top[i] + (double)num_log(b.total[i]);
+			log_rho[i] = b.offset[i] + (double)b.top[i] + (double)num_log(b.total[i]);
 	}
 	if (grad != NULL)
 		gradient(m, n, count, x, &b, grad);
