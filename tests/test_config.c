@@ -290,6 +290,28 @@ static void keys_see_all_that_changes_numbers(void **state)
 	}
 }
 
+/* Numbers of a table count, not what its first lines say of it. */
+static void keys_see_what_is_in_files(void **state)
+{
+	static const struct {
+		const char *text;
+		bool same;
+	} cases[] = { { "# from there\n# and there\n1,2,1\n4,3,0\n", true },
+		{ "1,2,1\n4,3.1,0\n", false }, { "1,2,1\n# a remark\n4,3,0\n", false } };
+	const struct folder *f = *state;
+	const char *text = "methods: [{ name: smc }]\ntargets: [{ name: ionosphere }]\nsteps: 1\n";
+	char set[PATH_LENGTH], first[256], key[256];
+
+	snprintf(set, sizeof(set), "ionosphere.data=%.400s",
+		write_file(f, "table.csv", "1,2,1\n4,3,0\n"));
+	all_keys(f, text, set, first);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		write_file(f, "table.csv", cases[i].text);
+		all_keys(f, text, set, key);
+		assert_int_equal(strcmp(key, first) == 0, cases[i].same);
+	}
+}
+
 /* Steps count for methods that have a step axis, as far as they can do them. */
 #define STEPPED(method, steps) \
 	"methods: [{ name: " method " }]\ntargets: [{ name: funnel }]\nsteps: " steps "\n"
@@ -413,6 +435,7 @@ int main(void)
 		IN_FOLDER(the_resolved_text_is_the_same_run),
 		IN_FOLDER(keys_ignore_order_and_spelling),
 		IN_FOLDER(keys_see_all_that_changes_numbers),
+		IN_FOLDER(keys_see_what_is_in_files),
 		IN_FOLDER(keys_see_the_steps_that_are_taken),
 		IN_FOLDER(floor_keys_are_of_target_samples_draws_and_metrics),
 		IN_FOLDER(filters_select_cells),
