@@ -299,7 +299,8 @@ static void keys_see_what_is_in_files(void **state)
 	} cases[] = { { "# from there\n# and there\n1,2,1\n4,3,0\n", true },
 		{ "1,2,1\n4,3.1,0\n", false }, { "1,2,1\n# a remark\n4,3,0\n", false } };
 	const struct folder *f = *state;
-	const char *text = "methods: [{ name: smc }]\ntargets: [{ name: ionosphere }]\nsteps: 1\n";
+	const char *text =
+		"methods: [{ name: smc }]\ntargets: [{ name: ionosphere }]\nsteps: [1]\n";
 	char set[PATH_LENGTH], first[256], key[256];
 
 	snprintf(set, sizeof(set), "ionosphere.data=%.400s",
