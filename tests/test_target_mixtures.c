@@ -521,7 +521,7 @@ static double radius_below(const void *context, double r)
 
 static void check_radii(const char *target, const double *at, size_t n)
 {
-	enum { N = 2000 };
+	enum { N = DRAWS };
 	struct fixture f;
 	double r[N], angle[N], x[2];
 
