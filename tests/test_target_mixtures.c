@@ -75,7 +75,7 @@ static void check_plane_cdf(const char *target, const double *at, size_t n, cons
 {
 	struct fixture f;
 	struct log_z z;
-	double ends[8];
+	double ends[12];
 
 	fixture_open(&f, target, NULL, 0);
 	density_log_z(f.d, &z);
@@ -521,7 +521,7 @@ static double radius_below(const void *context, double r)
 
 static void check_radii(const char *target, const double *at, size_t n)
 {
-	enum { N = 2000 };
+	enum { N = DRAWS };
 	struct fixture f;
 	double r[N], angle[N], x[2];
 
