@@ -11,6 +11,9 @@ const struct option *options; /* NULL: none */
 /** Sentences for `stride show`: what the published code omits, where codes differ. NULL: nothing. */
 const char *note;
 
+/** The table of targets/data that it reads where no option names one; NULL: none. */
+const char *data;
+
 /** rho is not continuous: what lies across a jump is not in its gradient, and identities that
  *  integrate by parts do not hold. */
 bool jumps;
