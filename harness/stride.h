@@ -111,12 +111,15 @@ size_t density_dim(const struct density *d);
 /** The log-normaliser: the target's own, or the estimate on record in targets/references. */
 void density_log_z(const struct density *d, struct log_z *out);
 
+/** What the target itself says of its log-normaliser, records aside. */
+struct log_z density_own_log_z(const struct density *d);
+
 /** Mean and standard deviation [dim] of each coordinate: the target's own or those on record; false
  *  where there are neither. NaN or infinite where a target says so. */
 bool density_moments(const struct density *d, double *mean, double *sd);
 
 /** The density of y where x = mean + factor y has density d: the same log-normaliser. factor is
- *  row-major [dim][dim], triangular, and like mean borrowed. It has no Hessian, no sampler and no
+ *  row-major [dim][dim], triangular. It has no Hessian, no sampler and no
  *  moments. ERR_NUMERIC when the factor is singular. */
 int density_whiten(struct density **out, const struct density *d, const double *mean,
 	const double *factor, struct arena *a);

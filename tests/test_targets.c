@@ -142,6 +142,44 @@ static void check_gradient(struct fixture *f)
 	check_that(f, 4 * unknown <= N * looked_at(f), "%zu differences are unknown", unknown);
 }
 
+/* Far out, by steps in proportion: log rho grows by orders of magnitude there, and its gradient has to be that
+ * growth. */
+static void check_far_gradient(struct fixture *f)
+{
+	enum { N = 16 };
+	double *x = block(f, N), *y = block(f, N), *grad = block(f, N);
+	double log_rho[4][N], h[N];
+	size_t across = 0;
+	static const double at[4] = { 1, -1, 0.5, -0.5 };
+
+	for (size_t j = 0; j < f->dim * N; j++)
+		x[j] = pow(10, 2 + 2 * (double)(j % N) / N) * rng_gauss(stream, 9, j, 0);
+	density_eval(f->d, N, x, NULL, grad);
+	for (size_t c = 0; c < looked_at(f); c++) {
+		const size_t k = coordinate(f, c);
+		for (size_t i = 0; i < N; i++)
+			h[i] = 1e-6 * fabs(x[k * N + i]);
+		for (size_t s = 0; s < 4; s++) {
+			shifted(f, N, x, k, h, at[s], y);
+			density_eval(f->d, N, y, log_rho[s], NULL);
+		}
+		for (size_t i = 0; i < N; i++) {
+			double g = grad[k * N + i], size = fabs(log_rho[0][i]);
+			struct difference d = extrapolate(log_rho[0][i], log_rho[1][i],
+				log_rho[2][i], log_rho[3][i], h[i], size);
+			/* Beyond 1e30 targets may clamp; -inf has no slope. */
+			bool right =
+				!(size < 1e30) || fabs(g - d.value) <= d.error + 1e-6 * fabs(g);
+			across += f->t->jumps && !right ? 1 : 0;
+			check_that(f, right || f->t->jumps,
+				"gradient %zu of far point %zu is %.15g, by differences %.15g +- "
+				"%.1g",
+				k + 1, i, g, d.value, d.error);
+		}
+	}
+	check_that(f, 4 * across <= N * looked_at(f), "%zu gradients differ", across);
+}
+
 static void check_hvp(struct fixture *f)
 {
 	enum { N = 24 };
@@ -191,6 +229,7 @@ static void test_gradient(void **p)
 {
 	(void)p;
 	each_target(check_gradient);
+	each_target(check_far_gradient);
 }
 
 static void test_hvp(void **p)
@@ -282,6 +321,25 @@ static void check_real(struct fixture *f)
 	check_real_hvp(f, N, x, xr);
 }
 
+static void check_finite_hvp(const struct fixture *f, size_t n, double *x)
+{
+	double *v = block(f, n), *hv = block(f, n);
+	real *hv_real = arena_alloc(f->a, f->dim * n, sizeof(*hv_real));
+	const struct field *field = density_field(f->d);
+
+	if (f->t->hvp == NULL)
+		return;
+	for (size_t j = 0; j < f->dim * n; j++)
+		v[j] = rng_gauss(stream, 13, j, 0);
+	const real *xr = rounded(f, n, x), *vr = rounded(f, n, v);
+	assert_int_equal(density_hvp(f->d, n, x, v, hv), OK);
+	field->hvp(field->context, n, xr, vr, hv_real);
+	for (size_t j = 0; j < f->dim * n; j++)
+		check_that(f, isfinite(hv[j]) && isfinite((double)hv_real[j]),
+			"Hv %zu of far point %zu is %g in double, %g in real", j / n + 1, j % n,
+			hv[j], (double)hv_real[j]);
+}
+
 static void check_finite(struct fixture *f)
 {
 	enum { N = 200 };
@@ -304,24 +362,68 @@ static void check_finite(struct fixture *f)
 			check_that(f, isfinite(grad[j]), "%s: gradient %zu of far point %zu is %g",
 				pass == 0 ? "double" : "real", j / N + 1, j % N, grad[j]);
 	}
+	check_finite_hvp(f, N, x);
 }
 
-/* NaN must come through, or a diverged sampler would look healthy. */
+static bool any_nan(const double *x, size_t dim, size_t n, size_t i)
+{
+	bool any = false;
+
+	for (size_t k = 0; k < dim; k++)
+		any = any || isnan(x[k * n + i]);
+	return any;
+}
+
+static void widen(const struct fixture *f, size_t n, const real *from, double *to)
+{
+	for (size_t j = 0; j < f->dim * n; j++)
+		to[j] = (double)from[j];
+}
+
+/* NaN must come through, or a diverged sampler would look healthy; and stay in its point of a block. In
+ * both precisions: pass 0 is double. */
+static void check_nan_pass(const struct fixture *f, size_t k, size_t pass)
+{
+	enum { N = 5, BAD = 3 };
+	double *x = block(f, N), *v = block(f, N), *grad = block(f, N), *hv = block(f, N);
+	real *out = arena_alloc(f->a, f->dim * N, sizeof(*out));
+	const struct field *field = density_field(f->d);
+	double log_rho[N];
+
+	typical_points(f, N, x);
+	for (size_t j = 0; j < f->dim * N; j++)
+		v[j] = hv[j] = 1;
+	x[k * N + BAD] = (double)NAN;
+	const real *xr = rounded(f, N, x), *vr = rounded(f, N, v);
+	if (pass == 0) {
+		density_eval(f->d, N, x, log_rho, grad);
+		if (f->t->hvp != NULL)
+			assert_int_equal(density_hvp(f->d, N, x, v, hv), OK);
+	} else {
+		density_eval_real(f->d, N, xr, log_rho, out);
+		widen(f, N, out, grad);
+		if (f->t->hvp != NULL) {
+			field->hvp(field->context, N, xr, vr, out);
+			widen(f, N, out, hv);
+		}
+	}
+	for (size_t i = 0; i < N; i++) {
+		bool bad = i == BAD;
+		check_that(f,
+			isnan(log_rho[i]) == bad && any_nan(grad, f->dim, N, i) == bad &&
+				(any_nan(hv, f->dim, N, i) == bad || f->t->hvp == NULL),
+			"x_%zu of point %d is NaN; at point %zu in %s log rho is %g, NaN in the "
+			"gradient: %d, in Hv: %d",
+			k + 1, BAD, i, pass == 0 ? "double" : "real", log_rho[i],
+			any_nan(grad, f->dim, N, i), any_nan(hv, f->dim, N, i));
+	}
+}
+
 static void check_nan(struct fixture *f)
 {
-	double *x = block(f, 1), *grad = block(f, 1), log_rho;
-
-	for (size_t c = 0; c < looked_at(f); c++) {
-		const size_t k = coordinate(f, c);
-		typical_points(f, 1, x);
-		x[k] = (double)NAN;
-		density_eval(f->d, 1, x, &log_rho, grad);
-		check_that(f, isnan(log_rho), "log rho is %g where x_%zu is NaN", log_rho, k + 1);
-		double sum = 0;
-		for (size_t j = 0; j < f->dim; j++)
-			sum += grad[j];
-		check_that(f, isnan(sum), "no NaN in the gradient where x_%zu is NaN", k + 1);
-	}
+	for (size_t c = 0; c < looked_at(f); c++)
+		for (size_t pass = 0; pass < 2; pass++)
+			check_nan_pass(f, coordinate(f, c), pass);
 }
 
 /* Any number of points, any of the outputs left out: the same numbers up to the rounding of sums
@@ -702,7 +804,7 @@ static void check_proposal(const struct fixture *f, const struct log_z *z)
 		w[i] = exp(log_rho - log_q - z->value);
 	}
 	mean_of(w, DRAWS, 1, &mean, &se);
-	check_that(f, se < 0.3 && fabs(mean - 1) <= SIGMAS * hypot(se, z->se),
+	check_that(f, se < 0.3 && fabs(mean - 1) <= 4 * hypot(se, z->se),
 		"its proposal gives Z times %g +- %g", mean, se);
 }
 
@@ -859,6 +961,27 @@ static void test_description(void **p)
 	each_target(check_description);
 }
 
+/* What a user of these must be told. */
+static void test_notes(void **p)
+{
+	static const struct {
+		const char *target, *says;
+	} notes[] = { { "cancer", "improper" }, { "credit", "prior" },
+		{ "ionosphere_noprior", "improper" }, { "lennard_jones13", "translat" },
+		{ "funnel", "clip=30" }, { "lgcp", "512.6" }, { "gmm40_fab", "seed 42" },
+		{ "many_well_5", "-0.548758" }, { "rings_cos", "radius" },
+		{ "student10_2d", "infinite" }, { "image", "labrador" } };
+
+	(void)p;
+	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
+		const struct target *t = target_find(notes[i].target);
+		assert_non_null(t);
+		if (t->note == NULL || strstr(t->note, notes[i].says) == NULL)
+			fail_msg("the note of %s does not say \"%s\"", notes[i].target,
+				notes[i].says);
+	}
+}
+
 static void test_unknown(void **p)
 {
 	struct arena *a = arena_new();
@@ -949,6 +1072,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_description),
+		cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_gradient),
 		cmocka_unit_test(test_hvp),
 		cmocka_unit_test(test_real),

@@ -9,6 +9,7 @@
 int folder_make(const char *path)
 {
 	char *part = strdup(path);
+	struct stat s;
 	int code = OK;
 
 	invariant(part != NULL);
@@ -23,5 +24,7 @@ int folder_make(const char *path)
 			*slash = '/';
 	}
 	free(part);
+	if (code == OK && (stat(path, &s) != 0 || !S_ISDIR(s.st_mode)))
+		code = fail(ERR_IO, "%s: not a folder", path);
 	return code;
 }

@@ -117,6 +117,8 @@ int fit_laplace(struct fit *out, const struct density *d, const double *start, d
 	if (start != NULL)
 		memcpy(x, start, dim * sizeof(*x));
 	for (size_t i = 0; i < NEWTON_STEPS && moved && decrement > 1e-12; i++) {
+		if (parallel_stopping())
+			return fail(ERR_INTERRUPTED, "interrupted on the way to a mode");
 		density_eval(d, 1, x, NULL, grad);
 		TRY(negative_hessian(d, x, h));
 		memcpy(step, grad, dim * sizeof(*step));

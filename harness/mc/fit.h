@@ -19,7 +19,8 @@ struct fit {
 
 /** Laplace's fit: the mode by damped Newton steps from `start` [dim] (NULL: 0) and the inverse of the
  *  negative Hessian there, times `widen`. ERR_UNSUP: the target has no Hessian-vector product;
- *  ERR_NUMERIC: no mode was found, or the Hessian is not negative definite on the way. */
+ *  ERR_NUMERIC: no mode was found, or the Hessian is not negative definite on the way;
+ *  ERR_INTERRUPTED. */
 int fit_laplace(struct fit *out, const struct density *d, const double *start, double widen,
 	struct arena *a);
 

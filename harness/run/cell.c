@@ -20,8 +20,8 @@ static void tick(const struct ticker *t, double fraction)
 /* --- scoring ---------------------------------------------------------------------------------- */
 
 /* What metrics of this target see, but for the samples. exact may stay NULL. */
-static void prepare_scored(struct scored *in, const struct density *d, const double *exact,
-	size_t n, struct arena *scratch)
+static void prepare_scored(struct scored *in, const struct density *d, const struct log_z *log_z,
+	const double *exact, size_t n, struct arena *scratch)
 {
 	*in = (struct scored){ .n = n,
 		.dim = density_dim(d),
@@ -29,8 +29,8 @@ static void prepare_scored(struct scored *in, const struct density *d, const dou
 		.exact = exact,
 		.elbo = (double)NAN,
 		.target = d,
+		.log_z = *log_z,
 		.arena = scratch };
-	density_log_z(d, &in->log_z);
 }
 
 static bool has_finite_log_z(const struct log_z *z)
@@ -307,7 +307,8 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	double start = clock_seconds();
 	struct scored in;
 
-	prepare_scored(&in, w->cell.target, w->reference, c->samples, w->scratch);
+	prepare_scored(&in, w->cell.target, &w->planned->target->log_z, w->reference, c->samples,
+		w->scratch);
 	in.x = d->x;
 	in.log_w = d->log_w;
 	in.log_w_forward = d->no_forward ? NULL : d->log_w_forward;
@@ -429,7 +430,7 @@ int floor_run(const struct plan *p, const struct plan_target *t, const struct ti
 	*n = 0;
 	*out = ARENA_NEW(a, c->n_metrics, struct floor_scores);
 	struct arena *scratch = arena_new();
-	prepare_scored(&in, d, reference, c->samples, scratch);
+	prepare_scored(&in, d, &t->log_z, reference, c->samples, scratch);
 	in.x = x;
 	for (size_t j = 0; j < c->n_metrics; j++)
 		if (c->metrics[j]->floor && applies(c->metrics[j], WEIGHTS_NONE, &in))

@@ -154,9 +154,13 @@ static void hash_files(struct hash *h, const struct plan_target *t, struct arena
 }
 
 /* An estimated log Z may be estimated anew, and scores that compare with it change. */
-static void hash_estimate(struct hash *h, const struct log_z *z)
+static void hash_estimate(struct hash *h, const struct config *c, const struct log_z *z)
 {
-	if (z->kind == LOG_Z_ESTIMATE)
+	bool needed = false;
+
+	for (size_t i = 0; i < c->n_metrics; i++)
+		needed = needed || (c->metrics[i]->needs & NEEDS_LOG_Z) != 0;
+	if (needed && z->kind == LOG_Z_ESTIMATE)
 		hash_printf(h, "log Z %.17g +- %.17g\n", z->value, z->se);
 }
 
@@ -193,7 +197,7 @@ static void make_cell_key(struct plan_cell *cell, const struct config *c, struct
 	hash_start(&h, "cell");
 	hash_settings(&h, "target", cell->target->target->name, &cell->target->options);
 	hash_files(&h, cell->target, a);
-	hash_estimate(&h, &cell->target->log_z);
+	hash_estimate(&h, c, &cell->target->log_z);
 	hash_settings(&h, "method", cell->method->name, &cell->options);
 	hash_printf(&h, "version %d\nseed %llu\nsamples %zu\nrepeats %zu\n", cell->method->version,
 		(unsigned long long)cell->seed, c->samples, c->repeats);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { RUNS_MAX = 1000 };
+enum { DIM_MAX = 100000 };
 
 /* --- which density ---------------------------------------------------------------------------- */
 
@@ -52,30 +52,39 @@ static const struct reference_way *most_precise(const struct reference *r)
 	const struct reference_way *best = &r->way[0];
 
 	for (size_t i = 1; i < r->n_ways; i++)
-		if (r->way[i].log_z.se < best->log_z.se)
+		if (isfinite(r->way[i].log_z.se) && !(best->log_z.se <= r->way[i].log_z.se))
 			best = &r->way[i];
 	return best;
 }
 
 static void combine(struct reference *r, struct arena *a)
 {
-	double weights = 0, sum = 0;
+	double weights = 0, sum = 0, chi_square = 0;
 	const char *source = "";
+	size_t used = 0;
 
 	if (r->n_ways == 0)
 		return;
 	for (size_t i = 0; i < r->n_ways; i++) {
 		const struct reference_way *w = &r->way[i];
 		double weight = 1 / (w->log_z.se * w->log_z.se);
-		if (!isfinite(weight))
-			continue; /* a single run, whose error is not known */
+		/* A single run's error is not known; that of runs far apart is not what it says. */
+		if (!isfinite(weight) || w->spread > REFERENCE_SPREAD)
+			continue;
+		used++;
 		weights += weight;
 		sum += weight * w->log_z.value;
 		source = arena_printf(a, "%s%s%zu runs of %s", source, *source != '\0' ? "; " : "",
 			w->runs, w->what);
 	}
-	r->log_z = weights > 0 ? (struct log_z){ LOG_Z_ESTIMATE, sum / weights, sqrt(1 / weights),
-		source }
+	for (size_t i = 0; i < r->n_ways && used > 1; i++) {
+		const struct reference_way *w = &r->way[i];
+		if (isfinite(w->log_z.se) && !(w->spread > REFERENCE_SPREAD))
+			chi_square += pow((w->log_z.value - sum / weights) / w->log_z.se, 2);
+	}
+	const double enlarged = used > 1 ? fmax(1, sqrt(chi_square / (double)(used - 1))) : 1;
+	r->log_z = weights > 0 ? (struct log_z){ LOG_Z_ESTIMATE, sum / weights,
+		enlarged * sqrt(1 / weights), source }
 			       : (struct log_z){ LOG_Z_UNKNOWN, (double)NAN, (double)NAN, "" };
 	const struct reference_way *w = most_precise(r);
 	for (size_t k = 0; k < r->dim; k++) {
@@ -93,7 +102,9 @@ double reference_disagreement(const struct reference *r)
 	for (size_t i = 0; i < r->n_ways; i++)
 		for (size_t j = 0; j < i; j++) {
 			const struct running *x = &r->way[i].log_z, *y = &r->way[j].log_z;
-			worst = fmax(worst, fabs(x->value - y->value) / hypot(x->se, y->se));
+			double apart = fabs(x->value - y->value) / hypot(x->se, y->se);
+			if (r->way[i].runs > 1 && r->way[j].runs > 1)
+				worst = apart <= worst ? worst : isnan(apart) ? HUGE_VAL : apart;
 		}
 	return worst;
 }
@@ -130,23 +141,25 @@ static const struct reference_way *find_way(const struct reference *r, const cha
 	return NULL;
 }
 
-size_t reference_runs(const struct reference *r, const char *way)
+size_t reference_runs(const struct reference *r, const char *way, const char *what)
 {
 	const struct reference_way *w = find_way(r, way);
 
-	return w != NULL ? w->runs : 0;
+	return w != NULL && strcmp(w->what, what) == 0 ? w->runs : 0;
 }
 
-static struct reference_way *add_way(struct reference *r, const char *name, const char *what,
+/* The way of this name, without runs. */
+static struct reference_way *start_way(struct reference *r, const char *name, const char *what,
 	struct arena *a)
 {
-	invariant(r->n_ways < REFERENCE_WAYS);
-	struct reference_way *w = &r->way[r->n_ways++];
+	const struct reference_way *found = find_way(r, name);
+	struct reference_way *w = found != NULL ? &r->way[found - r->way] : &r->way[r->n_ways++];
 
+	invariant(r->n_ways <= REFERENCE_WAYS);
 	*w = (struct reference_way){ .name = arena_strdup(a, name),
 		.what = arena_strdup(a, what),
-		.run_log_z = ARENA_NEW(a, RUNS_MAX, double),
-		.run_seconds = ARENA_NEW(a, RUNS_MAX, double),
+		.run_log_z = ARENA_NEW(a, REFERENCE_RUNS, double),
+		.run_seconds = ARENA_NEW(a, REFERENCE_RUNS, double),
 		.mean = ARENA_NEW(a, r->dim, struct running),
 		.sd = ARENA_NEW(a, r->dim, struct running) };
 	return w;
@@ -168,23 +181,33 @@ static void running_add(struct running *m, size_t n, double x)
 	m->se = sqrt(squares / (more * count));
 }
 
+/* log Z of all runs. */
+static void summarise(struct reference_way *w)
+{
+	double variance = stats_variance(w->run_log_z, w->runs);
+	struct weight_stats s;
+
+	stats_weights(w->run_log_z, w->runs, 1, &s);
+	w->spread = sqrt(variance);
+	w->log_z = (struct running){ s.log_mean, hypot(s.log_mean_se, variance / 2) };
+}
+
 void reference_add(struct reference *r, const char *way, const char *what, double log_z,
 	const double *mean, const double *sd, double seconds, struct arena *a)
 {
 	const struct reference_way *found = find_way(r, way);
-	struct reference_way *w =
-		found != NULL ? &r->way[found - r->way] : add_way(r, way, what, a);
-	struct weight_stats s;
+	struct reference_way *w = found != NULL && strcmp(found->what, what) == 0
+					  ? &r->way[found - r->way]
+					  : start_way(r, way, what, a);
 
-	invariant(w->runs < RUNS_MAX);
+	invariant(w->runs < REFERENCE_RUNS && isfinite(log_z));
 	for (size_t k = 0; k < r->dim; k++) {
 		running_add(&w->mean[k], w->runs, mean[k]);
 		running_add(&w->sd[k], w->runs, sd[k]);
 	}
 	w->run_log_z[w->runs] = log_z;
 	w->run_seconds[w->runs++] = seconds;
-	stats_weights(w->run_log_z, w->runs, 1, &s);
-	w->log_z = (struct running){ s.log_mean, s.log_mean_se };
+	summarise(w);
 	combine(r, a);
 }
 
@@ -236,21 +259,23 @@ static void runnings_at(struct reader *r, const json_t *object, const char *key,
 static void read_way(struct reader *in, struct reference *r, const json_t *o, struct arena *a)
 {
 	const char *name = text_at(in, o, "name", a), *what = text_at(in, o, "what", a);
-	struct reference_way *w = add_way(r, name, what, a);
+	struct reference_way *w = start_way(r, name, what, a);
 	size_t runs = json_array_size(json_object_get(o, "run_log_z"));
 
-	if (runs == 0 || runs > RUNS_MAX) {
+	if (runs == 0 || runs > REFERENCE_RUNS) {
 		in->code = in->code != OK
 				   ? in->code
 				   : fail(ERR_PARSE, "%s: run_log_z: 1 to %d runs are possible",
-					     in->path, RUNS_MAX);
+					     in->path, REFERENCE_RUNS);
 		return;
 	}
 	w->runs = runs;
 	numbers_at(in, o, "run_log_z", runs, w->run_log_z, 1);
 	numbers_at(in, o, "run_seconds", runs, w->run_seconds, 1);
-	w->log_z.value = number_at(in, json_object_get(o, "log_z"), "log_z");
-	w->log_z.se = number_at(in, json_object_get(o, "log_z_se"), "log_z_se");
+	for (size_t i = 0; i < runs && in->code == OK; i++)
+		if (!isfinite(w->run_log_z[i]))
+			in->code = fail(ERR_PARSE, "%s: run_log_z: not a number", in->path);
+	summarise(w);
 	runnings_at(in, o, "mean", r->dim, w->mean, a);
 	runnings_at(in, o, "sd", r->dim, w->sd, a);
 }
@@ -264,8 +289,11 @@ static int from_json(struct reference **out, const json_t *o, const char *path, 
 		return fail(ERR_VERSION, "%s: schema %lld; this program reads %d", path,
 			(long long)json_integer_value(schema), REFERENCE_SCHEMA);
 	long long dim = (long long)json_integer_value(json_object_get(o, "dim"));
-	if (dim < 1 || json_array_size(ways) > REFERENCE_WAYS)
-		return fail(ERR_PARSE, "%s: dim or ways are not those of a reference", path);
+	if (dim < 1 || dim > DIM_MAX)
+		return fail(ERR_PARSE, "%s: dim: a number from 1 to %d is needed", path, DIM_MAX);
+	if (json_array_size(ways) < 1 || json_array_size(ways) > REFERENCE_WAYS)
+		return fail(ERR_PARSE, "%s: ways: a list of 1 to %d is needed", path,
+			REFERENCE_WAYS);
 	struct reference *r = empty((size_t)dim, a);
 	numbers_at(&in, o, "probe", REFERENCE_PROBES, r->probe, 1);
 	for (size_t i = 0; i < json_array_size(ways) && in.code == OK; i++)

@@ -1,14 +1,13 @@
 #include "run/reference_make.h"
 
+#include "core/folder.h"
 #include "core/stats.h"
 #include "mc/fit.h"
 #include "run/clock.h"
 #include "run/progress.h"
 #include "run/reference.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 /* Beyond this dimension importance weights degenerate and covariances cannot be estimated. */
 enum { DIM_LARGE = 256 };
@@ -19,6 +18,8 @@ enum { DRAWS = 400000, DRAWS_FIT = 50000, FREEDOM = 20 };
 static const double WIDEN = 1.15;
 /* Disagreement of two ways, in joint standard errors, that is more than chance. */
 static const double DISAGREE = 4;
+/* Importance weights of a smaller effective sample size, as a fraction, hide what they miss. */
+static const double ESS_LEAST = 0.005;
 /* Seeds of fits are not those of runs, which are 0, 1, ... */
 enum { SEED_FIT = 1u << 30 };
 
@@ -31,6 +32,7 @@ struct work {
 	struct reference *record;
 	const char *name, *path;
 	double effort;
+	bool failed; /* one of its runs */
 	struct arena *arena;
 };
 
@@ -48,14 +50,30 @@ static size_t smc_particles(const struct work *w)
 	return (size_t)(w->effort * (w->dim > DIM_LARGE ? 1024 : 32768));
 }
 
-static const struct setting *smc_settings(size_t dim)
+/* A target with a proposal of its own is one that a Gaussian does not cover, with tails as narrow as its
+ * centre is wide: more moves, of steps that vary from 0.05 to twice the adapted one. */
+static const struct setting *smc_settings(const struct work *w)
 {
-	static const struct setting small[] = { { "sigma0", "1" }, { "ess_target", "0.95" },
+	static const struct setting plain[] = { { "sigma0", "1" }, { "ess_target", "0.95" },
 		{ "threshold", "1.1" }, { "moves", "3" }, { "leapfrog", "8" }, { NULL, NULL } };
+	static const struct setting narrow[] = { { "sigma0", "1" }, { "ess_target", "0.95" },
+		{ "threshold", "1.1" }, { "moves", "8" }, { "leapfrog", "8" }, { "jitter", "0.95" },
+		{ NULL, NULL } };
 	static const struct setting large[] = { { "sigma0", "1" }, { "ess_target", "0.8" },
 		{ "threshold", "1.1" }, { "moves", "2" }, { "leapfrog", "6" }, { NULL, NULL } };
 
-	return dim > DIM_LARGE ? large : small;
+	return w->dim > DIM_LARGE ? large : density_target(w->d)->propose != NULL ? narrow : plain;
+}
+
+/* What makes a run of smc from `start` what it is. */
+static const char *smc_recipe(const struct work *w, const char *start, struct arena *a)
+{
+	const char *text = arena_printf(a, "SMC with HMC moves from %s (version %d, %zu particles",
+		start, method_find("smc")->version, smc_particles(w));
+
+	for (const struct setting *o = smc_settings(w); o->key != NULL; o++)
+		text = arena_printf(a, "%s, %s=%s", text, o->key, o->value);
+	return arena_printf(a, "%s)", text);
 }
 
 /* n samples x [n][dim] of the target, annealed from `start`, and log Z. */
@@ -70,11 +88,12 @@ static int smc_run(const struct work *w, const struct fit *start, uint64_t seed,
 	struct weight_stats s;
 
 	d.log_w = ARENA_NEW(a, n, double);
-	while (strcmp(pass->name, "adaptive") != 0)
+	while (pass->name != NULL && strcmp(pass->name, "adaptive") != 0)
 		pass++;
+	invariant(pass->name != NULL);
 	TRY(density_whiten(&white, w->d, start->mean, start->factor, a));
 	option_defaults(m->options, state, a);
-	for (const struct setting *o = smc_settings(w->dim); o->key != NULL; o++)
+	for (const struct setting *o = smc_settings(w); o->key != NULL; o++)
 		TRY(option_set(m->options, state, m->name, o->key, o->value, a));
 	struct cell c = { .target = white,
 		.field = density_field(white),
@@ -84,6 +103,8 @@ static int smc_run(const struct work *w, const struct fit *start, uint64_t seed,
 	TRY(m->init(state, &c));
 	TRY(m->sample(state, &c, pass, 0, 0, &d));
 	stats_weights(d.log_w, n, 1, &s);
+	if (!isfinite(s.log_mean))
+		return fail(ERR_DIVERGED, "target %s: SMC's log Z is %g", w->name, s.log_mean);
 	*log_z = s.log_mean;
 	for (size_t i = 0; i < n; i++) {
 		double *to = x + i * w->dim;
@@ -160,9 +181,10 @@ static int run_importance(const struct work *w, uint64_t seed, struct outcome_ru
 	struct weight_stats s;
 
 	stats_weights(job.log_w, job.n, 1, &s);
-	if (!isfinite(s.log_mean))
-		return fail(ERR_DIVERGED, "target %s: the importance weights' mean is exp(%g)",
-			w->name, s.log_mean);
+	if (!(s.ess >= ESS_LEAST))
+		return fail(ERR_DIVERGED,
+			"target %s: importance weights of mean exp(%g) are worth %g draws of %zu",
+			w->name, s.log_mean, s.ess * (double)job.n, job.n);
 	out->log_z = s.log_mean;
 	fit_moments(job.n, w->dim, job.x, job.log_w, out->mean, out->sd);
 	return OK;
@@ -206,20 +228,46 @@ static int make_fit(struct work *w)
 
 /* --- ways ------------------------------------------------------------------------------------- */
 
-static bool can_smc(const struct target *t, size_t dim)
+static bool can_smc(const struct work *w)
 {
-	(void)dim;
+	const struct target *t = density_target(w->d);
+
 	return t->propose != NULL || t->hvp != NULL;
 }
 
-static bool can_importance(const struct target *t, size_t dim)
+static bool can_importance(const struct work *w)
 {
-	return t->propose != NULL || (t->hvp != NULL && dim <= DIM_LARGE);
+	const struct target *t = density_target(w->d);
+
+	return t->propose != NULL || (t->hvp != NULL && w->dim <= DIM_LARGE);
 }
 
-static bool can_prior(const struct target *t, size_t dim)
+static bool can_prior(const struct work *w)
 {
-	return t->prior != NULL && dim > DIM_LARGE;
+	return density_target(w->d)->prior != NULL && w->dim > DIM_LARGE;
+}
+
+static const char *recipe_smc(const struct work *w, struct arena *a)
+{
+	return smc_recipe(w, "a Gaussian fit", a);
+}
+
+static const char *recipe_importance(const struct work *w, struct arena *a)
+{
+	size_t draws = (size_t)(w->effort * DRAWS);
+
+	if (density_target(w->d)->propose != NULL)
+		return arena_printf(a,
+			"importance sampling from the target's own proposal (%zu draws)", draws);
+	return arena_printf(a,
+		"importance sampling from a t with %d degrees of freedom around a Gaussian fit "
+		"(%zu draws)",
+		FREEDOM, draws);
+}
+
+static const char *recipe_prior(const struct work *w, struct arena *a)
+{
+	return smc_recipe(w, "the prior", a);
 }
 
 static int way_smc(struct work *w, uint64_t seed, struct outcome_run *out, struct arena *a)
@@ -244,14 +292,14 @@ static int way_prior(struct work *w, uint64_t seed, struct outcome_run *out, str
 }
 
 static const struct way {
-	const char *name, *what;
-	bool (*can)(const struct target *t, size_t dim);
+	const char *name;
+	const char *(*recipe)(const struct work *w, struct arena *a);
+	bool (*can)(const struct work *w);
 	int (*run)(struct work *w, uint64_t seed, struct outcome_run *out, struct arena *a);
 } ways[] = {
-	{ "smc", "SMC with HMC moves from a Gaussian fit", can_smc, way_smc },
-	{ "importance", "importance sampling from a heavy-tailed proposal", can_importance,
-		way_importance },
-	{ "prior", "SMC with HMC moves from the prior", can_prior, way_prior },
+	{ "smc", recipe_smc, can_smc, way_smc },
+	{ "importance", recipe_importance, can_importance, way_importance },
+	{ "prior", recipe_prior, can_prior, way_prior },
 };
 enum { N_WAYS = sizeof(ways) / sizeof(*ways) };
 
@@ -260,6 +308,7 @@ enum { N_WAYS = sizeof(ways) / sizeof(*ways) };
 struct job {
 	struct work *work;
 	const struct way *way;
+	const char *recipe;
 };
 
 static int one_run(const struct job *j)
@@ -269,10 +318,10 @@ static int one_run(const struct job *j)
 	struct outcome_run out = { .mean = ARENA_NEW(a, w->dim, double),
 		.sd = ARENA_NEW(a, w->dim, double) };
 	double start = clock_seconds();
-	int code = j->way->run(w, reference_runs(w->record, j->way->name), &out, a);
+	int code = j->way->run(w, reference_runs(w->record, j->way->name, j->recipe), &out, a);
 
 	if (code == OK) {
-		reference_add(w->record, j->way->name, j->way->what, out.log_z, out.mean, out.sd,
+		reference_add(w->record, j->way->name, j->recipe, out.log_z, out.mean, out.sd,
 			clock_seconds() - start, w->arena);
 		code = reference_save(w->record, w->name, w->path);
 	}
@@ -293,8 +342,12 @@ static int open_work(struct work *w, const char *target, const struct reference_
 		return fail(ERR_RANGE, "target %s needs no reference: stride show %s", target,
 			target);
 	TRY(reference_read(&w->record, w->path, a));
-	if (w->record == NULL || !reference_matches(w->record, w->d))
+	if (w->record == NULL)
 		w->record = reference_new(w->d, a);
+	else if (!reference_matches(w->record, w->d))
+		return fail(ERR_BUSY,
+			"%s: the record of another density than target %s is now; move it away",
+			w->path, target);
 	return OK;
 }
 
@@ -327,10 +380,12 @@ static size_t plan_jobs(struct work *works, size_t n, size_t repeats, struct job
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < N_WAYS; k++) {
 			struct work *w = &works[i];
-			if (!ways[k].can(density_target(w->d), w->dim))
+			const char *recipe = ways[k].recipe(w, a);
+			if (!ways[k].can(w))
 				continue;
-			for (size_t r = reference_runs(w->record, ways[k].name); r < repeats; r++) {
-				jobs[count] = (struct job){ w, &ways[k] };
+			for (size_t r = reference_runs(w->record, ways[k].name, recipe);
+				r < repeats; r++) {
+				jobs[count] = (struct job){ w, &ways[k], recipe };
 				names[count] =
 					arena_printf(a, "%s %s %zu", w->name, ways[k].name, r);
 				/* Roughly: products of dim x dim numbers take over. */
@@ -340,50 +395,96 @@ static size_t plan_jobs(struct work *works, size_t n, size_t repeats, struct job
 	return count;
 }
 
+/* What the record says now; an error where it cannot be relied on. */
 static int print_result(const struct work *w)
 {
 	const struct reference *r = w->record;
 	double apart = reference_disagreement(r);
 
-	printf("%-20s log Z %12.6f ± %.6f ", w->name, r->log_z.value, r->log_z.se);
+	if (r->log_z.kind == LOG_Z_ESTIMATE)
+		printf("%s: log Z %.6f ± %.6f\n", w->name, r->log_z.value, r->log_z.se);
+	else
+		printf("%s: log Z has no error yet: one run a way\n", w->name);
 	for (size_t i = 0; i < r->n_ways; i++)
-		printf(" %s %.6f ± %.6f (%zu)", r->way[i].name, r->way[i].log_z.value,
-			r->way[i].log_z.se, r->way[i].runs);
-	printf("  apart %.2f\n", apart);
+		printf("  %-10s %.6f ± %.6f (%zu, of standard deviation %.4f)\n", r->way[i].name,
+			r->way[i].log_z.value, r->way[i].log_z.se, r->way[i].runs,
+			r->way[i].spread);
+	if (r->n_ways > 1)
+		printf("  %.2f joint standard errors apart\n", apart);
 	fflush(stdout);
-	return apart <= DISAGREE
-		       ? OK
-		       : fail(ERR_NUMERIC, "target %s: two ways differ by %.2f standard errors",
-				 w->name, apart);
+	for (size_t i = 0; i < r->n_ways; i++)
+		if (r->way[i].spread > REFERENCE_SPREAD)
+			return fail(ERR_NUMERIC,
+				"target %s: log Z of the runs of %s has a standard deviation of "
+				"%.2f; more than %g says little of Z",
+				w->name, r->way[i].name, r->way[i].spread, REFERENCE_SPREAD);
+	if (!(apart <= DISAGREE))
+		return fail(ERR_NUMERIC, "target %s: two ways differ by %.2f standard errors",
+			w->name, apart);
+	return OK;
+}
+
+/* The first error of all is kept. */
+static void keep_error(struct error *kept, int code)
+{
+	if (code != OK && kept->code == OK)
+		error_get(kept);
+}
+
+/* All jobs; one that fails takes with it what is left of its target. Interruption and files that cannot
+ * be written end the rest. */
+static void run_jobs(const struct job *jobs, size_t n, struct progress *p, struct error *kept)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct job *j = &jobs[i];
+		struct error e = { .code = OK };
+		if (j->work->failed)
+			continue;
+		progress_begin(p, i);
+		int code = parallel_stopping() ? fail(ERR_INTERRUPTED, "interrupted") : one_run(j);
+		keep_error(&e, code);
+		keep_error(kept, code);
+		progress_end(p, i, code == OK ? "ok" : "failed", code == OK ? NULL : e.text);
+		j->work->failed = code != OK;
+		if (code == ERR_INTERRUPTED || code == ERR_IO)
+			return;
+	}
+}
+
+static int check_request(const struct reference_request *q)
+{
+	if (q->repeats < 1 || q->repeats > REFERENCE_RUNS)
+		return fail(ERR_RANGE, "--repeats %zu: it takes 1 to %d", q->repeats,
+			REFERENCE_RUNS);
+	for (size_t i = 0; i < q->n; i++)
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(q->targets[i], q->targets[j]) == 0)
+				return fail(ERR_NAME, "target %s is named twice", q->targets[i]);
+	return folder_make(q->folder);
 }
 
 int references_make(const struct reference_request *q, struct arena *a)
 {
+	struct error kept = { .code = OK };
 	struct work *works;
 	size_t n, count;
-	int code = OK;
 
-	if (mkdir(q->folder, 0777) != 0 && errno != EEXIST)
-		return fail(ERR_IO, "%s: cannot be made: %s", q->folder, strerror(errno));
+	TRY(check_request(q));
 	TRY(open_all(q, &works, &n, a));
 	struct job *jobs = arena_alloc(a, n * N_WAYS * q->repeats, sizeof(*jobs));
 	const char **names = ARENA_NEW(a, n * N_WAYS * q->repeats, const char *);
 	double *weights = ARENA_NEW(a, n * N_WAYS * q->repeats, double);
 	count = plan_jobs(works, n, q->repeats, jobs, names, weights, a);
 	struct progress *p = progress_new(count, names, weights);
-	for (size_t i = 0; i < count && code == OK; i++) {
-		progress_begin(p, i);
-		code = parallel_stopping() ? fail(ERR_INTERRUPTED, "interrupted")
-					   : one_run(&jobs[i]);
-		progress_end(p, i, code == OK ? "ok" : "failed", NULL);
-	}
+	run_jobs(jobs, count, p, &kept);
 	progress_free(p);
-	if (code == ERR_INTERRUPTED)
+	if (kept.code == ERR_INTERRUPTED)
 		return fail(ERR_INTERRUPTED,
 			"interrupted: finished runs are kept in %s; the same command goes on from "
 			"there",
 			q->folder);
-	for (size_t i = 0; i < n && code == OK; i++)
-		code = print_result(&works[i]);
-	return code;
+	for (size_t i = 0; i < n; i++)
+		if (works[i].record->n_ways > 0)
+			keep_error(&kept, print_result(&works[i]));
+	return kept.code == OK ? OK : error_set(&kept);
 }
