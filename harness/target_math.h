@@ -60,8 +60,8 @@ static inline num num_clamp(num x, num low, num high)
 	return above > high ? high : above;
 }
 
-/** Shares of a mixture's components, for a block: w [components][TARGET_BLOCK], log densities in, the
- *  shares e^w / sum e^w out; the logarithm of that sum is top + log(total). */
+/** Shares of a mixture's components, for a block: w [components][TARGET_BLOCK], log densities in,
+ *  the shares e^w / sum e^w out; the logarithm of that sum is top + log(total). */
 static inline void num_softmax(size_t components, size_t count, num (*w)[TARGET_BLOCK], num *top,
 	num *total)
 {
@@ -111,9 +111,9 @@ static inline void num_centre_slopes(size_t components, size_t count, num (*w)[T
 }
 
 /**
- * c = alpha a b + beta c in the layout of blocks, column-major: a is m x k (leading dimension lda),
- * b is k x n, or n x k and used transposed, c is m x n. With a block of points, m counts the points;
- * a table with a row of k numbers for each of n outputs is b untransposed.
+ * c = alpha a b + beta c in the layout of blocks, column-major: a is m x k (leading dimension
+ * lda), b is k x n, or n x k and used transposed, c is m x n. With a block of points, m counts the
+ * points; a table with a row of k numbers for each of n outputs is b untransposed.
  */
 #ifdef STRIDE_TARGET_F32
 #define num_gemm target_sgemm

@@ -120,9 +120,10 @@ static void draw(const void *state, struct rng r, uint64_t row, double *x)
 }
 
 /*
- * For importance sampling: v is 3 times a t with ten degrees of freedom, x_j | v ~ N(0, w^2 e^v). Its
- * tails are heavier than those of rho in all directions; the weights rho / q are at most 2.4 and
- * have a variance of 0.16. No uniform of 52 bits takes |v| beyond 310, far from where e^v overflows.
+ * For importance sampling: v is 3 times a t with ten degrees of freedom, x_j | v ~ N(0, w^2 e^v).
+ * Its tails are heavier than those of rho in all directions; the weights rho / q are at most 2.4
+ * and have a variance of 0.16. No uniform of 52 bits takes |v| beyond 310, far from where e^v
+ * overflows.
  */
 static double propose(const void *state, struct rng r, uint64_t row, double *x)
 {

@@ -7,9 +7,9 @@
  *     grad log rho = sum_k r_k g_k,  g_k = C_k^-1 (m_k - x)                                   (2)
  *     Hessian v = sum_k r_k (g_k.v - sum_j r_j g_j.v) g_k - sum_k r_k C_k^-1 v                (3)
  *
- * Three code families draw a mixture of 40 under the same name: gmm40_2d and gmm40_50d are those of
- * Beyond ELBOs and OSDS, gmm40_fab that of sde_sampler and SCDS, who name it after FAB. FAB's own, by
- * the same recipe with other random numbers, is not here.
+ * Three code families draw a mixture of 40 under the same name: gmm40_2d and gmm40_50d are those
+ * of Beyond ELBOs and OSDS, gmm40_fab that of sde_sampler and SCDS, who name it after FAB. FAB's
+ * own, by the same recipe with other random numbers, is not here.
  */
 #include "stride.h"
 #include "core/csv.h"
@@ -95,8 +95,8 @@ static int bad_row(const struct csv *t, size_t k, const char *what)
 	return fail(ERR_PARSE, "%s:%zu: %s", t->path, t->line[k], what);
 }
 
-/* What float can stand: points and means up to LARGEST, widths from SMALLEST to LARGEST. Then squared
- * distances in widths stay below 1e25 a coordinate, and their gradients below 1e19. */
+/* What float can stand: points and means up to LARGEST, widths from SMALLEST to LARGEST. Then
+ * squared distances in widths stay below 1e25 a coordinate, and their gradients below 1e19. */
 #define SMALLEST 1e-6
 #define LARGEST 1e6
 
@@ -108,8 +108,8 @@ static int check_range(const struct csv *t, size_t k, const char *what, double x
 	return OK;
 }
 
-/* Row k of a table, c [dim][dim]. The least deviation of a coordinate is the one with all others given:
- * from the diagonal of the inverse, which bounds all of it. */
+/* Row k of a table, c [dim][dim]. The least deviation of a coordinate is the one with all others
+ * given: from the diagonal of the inverse, which bounds all of it. */
 static int set_covariance(struct mixture *m, const struct csv *t, size_t k, const double *c)
 {
 	const size_t dim = m->dim, at = k * dim * dim;
@@ -156,7 +156,7 @@ static double variance_of(const struct mixture *m, size_t k, size_t j)
 	return sum;
 }
 
-/* The density's maximum in one dimension, to a percent: near the means, eight points a deviation. */
+/* The density's maximum in one dimension, to a percent: on eight points a deviation. */
 static double top_of_density(const struct mixture *m)
 {
 	double top = 0;
@@ -209,8 +209,9 @@ static double variance_along(const struct mixture *m, size_t k, const double *p,
 	return sum;
 }
 
-/* A bound of what components k and j lose to each other: the integral of sqrt(N_k N_j), which is at most
- * that of their projections onto the line through the means, normals with the variances a and b. */
+/* A bound of what components k and j lose to each other: the integral of sqrt(N_k N_j), which is
+ * at most that of their projections onto the line through the means, normals with the variances a
+ * and b. */
 static double overlap(const struct mixture *m, size_t k, size_t j)
 {
 	const double *p = m->mean + k * m->dim, *q = m->mean + j * m->dim;
@@ -236,7 +237,7 @@ static bool are_apart(const struct mixture *m)
 }
 
 /* A row for each component: its mean, and then, if the header names std1 or c11, a standard
- * deviation for each coordinate, all equal, or a covariance matrix. Without these deviations are 1. */
+ * deviation for each coordinate, all equal, or a covariance matrix. Otherwise deviations are 1. */
 static int load(struct mixture *m, const char *file, struct arena *a)
 {
 	struct csv t;
@@ -322,9 +323,8 @@ static int init_means(struct mixture *m, const char *own, struct arena *a)
 	static const struct option id##_options[] = {                                            \
 		{ "means", OPTION_TEXT, offsetof(struct mixture, means), TABLE(id), 0, 0, "",    \
 			"CSV with a component in each row: its mean, within 1e6 of 0; then, "    \
-			"where "                                                                 \
-			"the header has std1.. or c11,c12.., its deviations (all equal) or its " \
-			"covariance, with deviations from 1e-6 to 1e6; otherwise deviation 1",   \
+			"under std1.. or c11,c12.. in the header, its deviations (all equal) "   \
+			"or its covariance, deviations from 1e-6 to 1e6; otherwise deviation 1", \
 			NULL },                                                                  \
 		{ 0 },                                                                           \
 	};
@@ -395,10 +395,10 @@ static inline void add_squares(num *s, size_t n, size_t count, const num *x, con
 }
 
 /*
- * Log densities where components differ in width, in double in both instances. Such components cross
- * far out, where log N_k is some hundreds: rounded to float it would be off by 1e-4, and so would
- * responsibilities and with them, times the square of the g_k, the Hessian. The largest is taken off
- * before the rounding.
+ * Log densities where components differ in width, in double in both instances. Such components
+ * cross far out, where log N_k is some hundreds: rounded to float it would be off by 1e-4, and so
+ * would responsibilities and with them, times the square of the g_k, the Hessian. The largest is
+ * taken off before the rounding.
  */
 static void log_densities_in_double(const struct mixture *m, size_t n, size_t count, const num *x,
 	struct block *b)
@@ -436,9 +436,9 @@ static void log_densities_in_double(const struct mixture *m, size_t n, size_t co
 	}
 }
 
-/* Log densities of the components. Differences are squared and summed directly: expanding
- * |x|^2 - 2 x.m + |m|^2 into a matrix product would lose four of float's seven digits here, as |x|^2
- * is thousands of times |x - m|^2. Four coordinates at a time, as a sum is otherwise loaded and
+/* Log densities of the components. Differences are squared and summed directly: a matrix product
+ * of |x|^2 - 2 x.m + |m|^2 would lose four of float's seven digits here, as |x|^2 is
+ * thousands of times |x - m|^2. Four coordinates at a time, as a sum is otherwise loaded and
  * stored for each. */
 static void log_densities(const struct mixture *m, size_t n, size_t count, const num *x,
 	struct block *b)
@@ -561,8 +561,9 @@ static void eval_block(const void *state, size_t n, size_t count, const num *x, 
 		gradient(m, n, count, x, &b, grad);
 }
 
-/* Coordinates of many points are far apart, often by a power of two that maps all of them to a few
- * lines of the cache: each block is copied into one piece, which halves the time in 50 dimensions. */
+/* Coordinates of many points are far apart, often by a power of two that maps all of them to a
+ * few lines of the cache: each block is copied into one piece, which halves the time in 50
+ * dimensions. */
 static void eval(const void *state, size_t n, const num *x, double *log_rho, num *grad)
 {
 	const struct mixture *m = state;
@@ -743,8 +744,8 @@ static double overtakes(const double *a, const double *b, double from)
 	return t >= from && isfinite(t) ? t : HUGE_VAL;
 }
 
-/* Adds the mass of a standard normal t on the line p + t d to the components that are largest there,
- * from one crossing of the largest to the next. */
+/* Adds the mass of a standard normal t on the line p + t d to the components that are largest
+ * there, from one crossing of the largest to the next. */
 static void add_line(const struct mixture *m, const double *p, const double *d, double mass,
 	double *weight)
 {
@@ -847,11 +848,12 @@ static void window(const void *state, struct window *out)
 }
 
 /*
- * Distances and weighted centres: 2 K D flops each, what two products of the points with the table of
- * means would take. Only the weighted centres are such a product here; the distances do the work
- * of one in plain loops (see log_densities), and the other operations that they take for it do not
- * count. Nothing is counted with any covariance: a matrix for each component is in loops throughout.
- * Up to two dimensions, where the exponentials take the time, no mixture has this hook.
+ * Distances and weighted centres: 2 K D flops each, what two products of the points with the table
+ * of means would take. Only the weighted centres are such a product here; the distances do the
+ * work of one in plain loops (see log_densities), and the other operations that they take for it
+ * do not count. Nothing is counted with any covariance: a matrix for each component is in loops
+ * throughout. Mixtures of up to two dimensions, where exponentials take the time, have no such
+ * hook.
  */
 static double flops(const void *state)
 {

@@ -17,8 +17,8 @@ enum {
 	CELLS = 200, /* a side of the grid of mode_weights */
 };
 
-/* Factors 1 + z^2/2 whose product is taken before its logarithm: at |z| = 1e6 + 10 each is 5e11, and
- * no product leaves the range. */
+/* Factors 1 + z^2/2 whose product is taken before its logarithm: at |z| = 1e6 + 10 each is 5e11,
+ * and no product leaves the range. */
 #ifdef STRIDE_TARGET_F32
 enum { GROUP = 3 };
 #else
@@ -238,8 +238,9 @@ static size_t classify(const void *state, const double *x)
 	return best;
 }
 
-/* What classify gives to a mode. In the plane the components overlap: each is cut into CELLS x CELLS
- * pieces of equal mass, classified at their centres, to 1e-4. In 50 dimensions they are apart by 49. */
+/* What classify gives to a mode. In the plane the components overlap: each is cut into CELLS x
+ * CELLS pieces of equal mass, classified at their centres, to 1e-4. In 50 dimensions they are
+ * apart by 49. */
 static void mode_weights(const void *state, double *weight)
 {
 	const struct student *s = state;
