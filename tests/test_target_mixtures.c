@@ -358,8 +358,7 @@ static void test_extreme_tables(void **p)
 		"mu1,mu2\n1e6,-1e6\n0,0\n",
 		"mu1,mu2,std1,std2\n1e6,-1e6,1e-6,1e-6\n-1e6,1e6,1e-6,1e-6\n",
 		"mu1,mu2,std1,std2\n1e6,-1e6,1e-6,1e-6\n0,0,1e6,1e6\n",
-		"mu1,mu2,c11,c12,c21,c22\n1e6,1e6,1,0.9999999999,0.9999999999,1\n"
-		"-1e6,-1e6,1e12,0,0,1e-12\n",
+		"mu1,mu2,c11,c12,c21,c22\n1e6,1e6,1,1e-3,1e-3,1e-5\n-1e6,-1e6,1e12,0,0,1e-12\n",
 	};
 	static const double at[] = { -1e6, 0, 3e-7, 1, 1e6 };
 	struct arena *a = arena_new();
