@@ -3,6 +3,7 @@
 #ifndef STRIDE_TARGET_MATH_H
 #define STRIDE_TARGET_MATH_H
 
+#include "core/csv.h"
 #include "core/vmath.h"
 
 /** Points that eval works on at a time: its scratch is arrays [..][TARGET_BLOCK] on the stack. */
@@ -10,6 +11,16 @@ enum { TARGET_BLOCK = 64 };
 
 /** log(2 pi) */
 #define LOG_2PI 1.8378770664093453
+
+/** Bounds for e^x where x may be anything: an exponent clamped to +-NUM_EXPONENT gives a normal
+ *  number, and a product with it clamped to +-NUM_LARGE leaves room for sums. */
+#ifdef STRIDE_TARGET_F32
+#define NUM_EXPONENT 80.0f
+#define NUM_LARGE 1e37f
+#else
+#define NUM_EXPONENT 690.0
+#define NUM_LARGE 1e300
+#endif
 
 /** e^x, for loops under `#pragma omp simd`. */
 static inline num num_exp(num x)
@@ -49,11 +60,13 @@ static inline num num_clamp(num x, num low, num high)
 	return above > high ? high : above;
 }
 
-/** Log-sum-exp over the components of a mixture, for a block: w [components][TARGET_BLOCK], log densities
- * in, e^(w - top) out; top is the largest, total the sum of what comes out. */
+/** Shares of a mixture's components, for a block: w [components][TARGET_BLOCK], log densities in,
+ *  the shares e^w / sum e^w out; the logarithm of that sum is top + log(total). */
 static inline void num_softmax(size_t components, size_t count, num (*w)[TARGET_BLOCK], num *top,
 	num *total)
 {
+	num inverse[TARGET_BLOCK];
+
 	memcpy(top, w[0], count * sizeof(*top));
 	for (size_t k = 1; k < components; k++) {
 #pragma omp simd
@@ -68,12 +81,39 @@ static inline void num_softmax(size_t components, size_t count, num (*w)[TARGET_
 			total[i] += w[k][i];
 		}
 	}
+#pragma omp simd
+	for (size_t i = 0; i < count; i++)
+		inverse[i] = 1 / total[i];
+	for (size_t k = 0; k < components; k++) {
+#pragma omp simd
+		for (size_t i = 0; i < count; i++)
+			w[k][i] *= inverse[i];
+	}
+}
+
+/** s_k = w_k (s_k - sum_j w_j s_j) with the shares w: of the slopes g_k.v of the components, what
+ *  multiplies the g_k in the mixture's Hessian-vector product. */
+static inline void num_centre_slopes(size_t components, size_t count, num (*w)[TARGET_BLOCK],
+	num (*s)[TARGET_BLOCK])
+{
+	num mean[TARGET_BLOCK] = { 0 };
+
+	for (size_t k = 0; k < components; k++) {
+#pragma omp simd
+		for (size_t i = 0; i < count; i++)
+			mean[i] += w[k][i] * s[k][i];
+	}
+	for (size_t k = 0; k < components; k++) {
+#pragma omp simd
+		for (size_t i = 0; i < count; i++)
+			s[k][i] = w[k][i] * (s[k][i] - mean[i]);
+	}
 }
 
 /**
- * c = alpha a b + beta c in the layout of blocks, column-major: a is m x k (leading dimension lda), b is
- * k x n, or n x k and used transposed, c is m x n. With a block of points, m counts the points; a
- * table with a row of k numbers for each of n outputs is b untransposed.
+ * c = alpha a b + beta c in the layout of blocks, column-major: a is m x k (leading dimension
+ * lda), b is k x n, or n x k and used transposed, c is m x n. With a block of points, m counts the
+ * points; a table with a row of k numbers for each of n outputs is b untransposed.
  */
 #ifdef STRIDE_TARGET_F32
 #define num_gemm target_sgemm
@@ -106,6 +146,22 @@ static inline void num_hvp_blocks(const void *state, size_t n, const num *x, con
 	for (size_t first = 0; first < n; first += TARGET_BLOCK)
 		block(state, n, n - first < TARGET_BLOCK ? n - first : TARGET_BLOCK, x + first,
 			v + first, hv + first);
+}
+
+/** log_z of a target whose density is normalised. */
+static inline void log_z_normalised(const void *state, struct log_z *out)
+{
+	(void)state;
+	*out = (struct log_z){ LOG_Z_EXACT, 0, 0, "normalised" };
+}
+
+/** ERR_RANGE where a table, with a component of a mixture in each row, has more than `most`. */
+static inline int components_at_most(const struct csv *t, size_t most)
+{
+	if (t->rows > most)
+		return fail(ERR_RANGE, "%s:%zu: component %zu; at most %zu are possible", t->path,
+			t->line[most], most + 1, most);
+	return OK;
 }
 
 #endif

@@ -7,13 +7,15 @@
  *     grad log rho = sum_k r_k g_k,  g_k = C_k^-1 (m_k - x)                                   (2)
  *     Hessian v = sum_k r_k (g_k.v - sum_j r_j g_j.v) g_k - sum_k r_k C_k^-1 v                (3)
  *
- * Two code families draw a mixture of 40 under the same name: gmm40_2d and gmm40_50d are those of
- * Beyond ELBOs and OSDS, gmm40_fab that of FAB, sde_sampler and SCDS.
+ * Three code families draw a mixture of 40 under the same name: gmm40_2d and gmm40_50d are those
+ * of Beyond ELBOs and OSDS, gmm40_fab that of sde_sampler and SCDS, who name it after FAB. FAB's
+ * own, by the same recipe with other random numbers, is not here.
  */
 #include "stride.h"
 #include "core/csv.h"
 
 #include <gsl/gsl_cdf.h>
+#include <gsl/gsl_randist.h>
 
 enum {
 	COMPONENTS_MAX = 80,
@@ -21,7 +23,7 @@ enum {
 };
 
 struct mixture {
-	const char *means; /* file of the 40-mode mixtures */
+	const char *means; /* file of the two mixtures of 40 whose table may be another */
 	size_t components, dim;
 	struct window window;
 	double *mean;            /* [components][dim] */
@@ -32,6 +34,7 @@ struct mixture {
 	num *inverse;            /* C_k^-1 for eval; NULL: isotropic */
 	double *log_scale;       /* [components], log of 1/K and of the normaliser of N_k */
 	bool mixed;              /* components of different widths, or of any covariance */
+	bool apart;              /* see overlap; not used up to two dimensions */
 };
 
 /* --- preparation ------------------------------------------------------------------------- */
@@ -87,58 +90,160 @@ static bool factorise(size_t dim, const double *c, double *factor, double *white
 	return true;
 }
 
-/* c [dim][dim]. */
-static bool set_covariance(struct mixture *m, size_t k, const double *c)
+static int bad_row(const struct csv *t, size_t k, const char *what)
+{
+	return fail(ERR_PARSE, "%s:%zu: %s", t->path, t->line[k], what);
+}
+
+/* What float can stand: points and means up to LARGEST, widths from SMALLEST to LARGEST. Then
+ * squared distances in widths stay below 1e25 a coordinate, and their gradients below 1e19. */
+#define SMALLEST 1e-6
+#define LARGEST 1e6
+
+static int check_range(const struct csv *t, size_t k, const char *what, double x, double low)
+{
+	if (!(x >= low && x <= LARGEST))
+		return fail(ERR_RANGE, "%s:%zu: %s %g is not within %g .. %g", t->path, t->line[k],
+			what, x, low, LARGEST);
+	return OK;
+}
+
+/* Row k of a table, c [dim][dim]. The least deviation of a coordinate is the one with all others
+ * given: from the diagonal of the inverse, which bounds all of it. */
+static int set_covariance(struct mixture *m, const struct csv *t, size_t k, const double *c)
 {
 	const size_t dim = m->dim, at = k * dim * dim;
+	const double *whiten = m->whiten + at;
 	double log_scale = -log((double)m->components) - (double)dim * LOG_2PI / 2;
 
+	for (size_t j = 0; j < dim * dim; j++)
+		if (c[j] != c[j % dim * dim + j / dim])
+			return bad_row(t, k, "the covariance is not symmetric");
 	if (!factorise(dim, c, m->factor + at, m->whiten + at))
-		return false;
+		return bad_row(t, k, "the covariance is not positive definite");
+	for (size_t i = 0; i < dim; i++) {
+		double square = 0;
+		for (size_t l = i; l < dim; l++)
+			square += whiten[l * dim + i] * whiten[l * dim + i];
+		TRY(check_range(t, k, "a standard deviation", sqrt(c[i * dim + i]), SMALLEST));
+		TRY(check_range(t, k, "a standard deviation, given the other coordinates,",
+			1 / sqrt(square), SMALLEST));
+	}
 	for (size_t i = 0; i < dim; i++) {
 		log_scale -= log(m->factor[at + i * dim + i]);
 		for (size_t j = 0; j < dim; j++) {
 			double sum = 0;
 			for (size_t l = 0; l < dim; l++)
-				sum += m->whiten[at + l * dim + i] * m->whiten[at + l * dim + j];
+				sum += whiten[l * dim + i] * whiten[l * dim + j];
 			m->inverse[at + i * dim + j] = (num)sum;
 		}
 	}
 	m->precision[k] = 1;
 	m->log_scale[k] = log_scale;
 	m->mixed = true;
-	return true;
+	return OK;
 }
 
-/* The window of the published code: five deviations around the extreme means. */
+/* Variance of coordinate j of component k. */
+static double variance_of(const struct mixture *m, size_t k, size_t j)
+{
+	double sum = 0;
+
+	if (m->std != NULL)
+		return m->std[k] * m->std[k];
+	for (size_t i = 0; i <= j; i++)
+		sum += pow(m->factor[(k * m->dim + j) * m->dim + i], 2);
+	return sum;
+}
+
+/* The density's maximum in one dimension, to a percent: on eight points a deviation. */
+static double top_of_density(const struct mixture *m)
+{
+	double top = 0;
+
+	for (size_t k = 0; k < m->components; k++) {
+		for (int i = -24; i <= 24; i++) {
+			double x = m->mean[k] + i / 8.0 * sqrt(variance_of(m, k, 0)), sum = 0;
+			for (size_t j = 0; j < m->components; j++)
+				sum += gsl_ran_gaussian_pdf(x - m->mean[j],
+					sqrt(variance_of(m, j, 0)));
+			top = fmax(top, sum / (double)m->components);
+		}
+	}
+	return top;
+}
+
+/* The window of the published code: five deviations around the extreme means. In one dimension y is
+ * the density. */
 static void window_of_means(struct mixture *m)
 {
 	double low[2] = { HUGE_VAL, HUGE_VAL }, high[2] = { -HUGE_VAL, -HUGE_VAL };
 
 	for (size_t k = 0; k < m->components; k++) {
-		for (size_t j = 0; j < 2; j++) {
-			low[j] = fmin(low[j], m->mean[k * m->dim + j] - 5 * m->std[k]);
-			high[j] = fmax(high[j], m->mean[k * m->dim + j] + 5 * m->std[k]);
+		for (size_t j = 0; j < 2 && j < m->dim; j++) {
+			const double mean = m->mean[k * m->dim + j];
+			const double reach = 5 * sqrt(variance_of(m, k, j));
+			low[j] = fmin(low[j], mean - reach);
+			high[j] = fmax(high[j], mean + reach);
 		}
+	}
+	if (m->dim == 1) {
+		low[1] = 0;
+		high[1] = 1.1 * top_of_density(m);
 	}
 	m->window = (struct window){ low[0], high[0], low[1], high[1] };
 }
 
-static int bad_row(const struct csv *t, size_t k, const char *what)
+/* Variance of component k along p - q, times |p - q|^2. */
+static double variance_along(const struct mixture *m, size_t k, const double *p, const double *q)
 {
-	return fail(ERR_PARSE, "%s:%zu: %s", t->path, t->line[k], what);
+	const size_t dim = m->dim;
+	double sum = 0;
+
+	for (size_t j = 0; j < dim; j++) {
+		double y = m->std != NULL ? m->std[k] * (p[j] - q[j]) : 0;
+		for (size_t i = j; m->factor != NULL && i < dim; i++)
+			y += m->factor[(k * dim + i) * dim + j] * (p[i] - q[i]);
+		sum += y * y;
+	}
+	return sum;
 }
 
-/* A row for each component: its mean, and then, if the header names std1 or c11, a standard deviation
- * for each coordinate, all equal, or a covariance matrix. Without these deviations are 1. */
+/* A bound of what components k and j lose to each other: the integral of sqrt(N_k N_j), which is
+ * at most that of their projections onto the line through the means, normals with the variances a
+ * and b. */
+static double overlap(const struct mixture *m, size_t k, size_t j)
+{
+	const double *p = m->mean + k * m->dim, *q = m->mean + j * m->dim;
+	double square = 0;
+
+	for (size_t i = 0; i < m->dim; i++)
+		square += (p[i] - q[i]) * (p[i] - q[i]);
+	if (!(square > 0))
+		return 1;
+	double a = variance_along(m, k, p, q) / square, b = variance_along(m, j, p, q) / square;
+	return sqrt(2 * sqrt(a * b) / (a + b)) * exp(-square / (4 * (a + b)));
+}
+
+/* Do all components together lose less than 1e-6? */
+static bool are_apart(const struct mixture *m)
+{
+	double sum = 0;
+
+	for (size_t k = 0; k < m->components; k++)
+		for (size_t j = 0; j < k; j++)
+			sum += overlap(m, k, j);
+	return sum < 1e-6;
+}
+
+/* A row for each component: its mean, and then, if the header names std1 or c11, a standard
+ * deviation for each coordinate, all equal, or a covariance matrix. Otherwise deviations are 1. */
 static int load(struct mixture *m, const char *file, struct arena *a)
 {
 	struct csv t;
 
 	TRY(csv_read(&t, data_path(file, a), CSV_FINITE, a));
-	if (t.rows > COMPONENTS_MAX)
-		return fail(ERR_RANGE, "%s:%zu: component %d; at most %d are possible", t.path,
-			t.line[COMPONENTS_MAX], COMPONENTS_MAX + 1, COMPONENTS_MAX);
+	TRY(components_at_most(&t, COMPONENTS_MAX));
 	size_t std = t.names != NULL ? csv_column(&t, "std1") : t.cols;
 	size_t full = t.names != NULL ? csv_column(&t, "c11") : t.cols;
 	size_t dim = std < full ? std : full;
@@ -156,13 +261,11 @@ static int load(struct mixture *m, const char *file, struct arena *a)
 	}
 	for (size_t k = 0; k < t.rows; k++) {
 		const double *row = t.x + k * t.cols, *spread = row + dim;
+		for (size_t j = 0; j < dim; j++)
+			TRY(check_range(&t, k, "a mean", row[j], -LARGEST));
 		set_mean(m, k, row);
 		if (full < t.cols) {
-			for (size_t j = 0; j < dim * dim; j++)
-				if (spread[j] != spread[j % dim * dim + j / dim])
-					return bad_row(&t, k, "the covariance is not symmetric");
-			if (!set_covariance(m, k, spread))
-				return bad_row(&t, k, "the covariance is not positive definite");
+			TRY(set_covariance(m, &t, k, spread));
 			continue;
 		}
 		for (size_t j = 0; std < t.cols && j < dim; j++)
@@ -170,8 +273,11 @@ static int load(struct mixture *m, const char *file, struct arena *a)
 				return bad_row(&t, k,
 					"standard deviations of a component must be positive and "
 					"equal; give covariances (c11, c12, ..) instead");
-		set_std(m, k, std < t.cols ? spread[0] : 1);
+		double s = std < t.cols ? spread[0] : 1;
+		TRY(check_range(&t, k, "a standard deviation", s, SMALLEST));
+		set_std(m, k, s);
 	}
+	m->apart = dim > 2 && are_apart(m);
 	return OK;
 }
 
@@ -185,17 +291,12 @@ static int init_file(struct mixture *m, const char *file, double half_width, str
 	return OK;
 }
 
-static int init_gmm40(void *state, struct arena *a)
-{
-	struct mixture *m = state;
+#define TABLE(id) #id ".csv"
 
-	return init_file(m, m->means, 60, a);
-}
-
-#define FILE_INIT(id, half_width)                                     \
-	static int init_##id(void *state, struct arena *a)            \
-	{                                                             \
-		return init_file(state, #id ".csv", (half_width), a); \
+#define FILE_INIT(id, half_width)                                    \
+	static int init_##id(void *state, struct arena *a)           \
+	{                                                            \
+		return init_file(state, TABLE(id), (half_width), a); \
 	}
 
 FILE_INIT(gaussian2d, 15)
@@ -206,18 +307,30 @@ FILE_INIT(gmm5_dist, 0)
 FILE_INIT(gmm80, 0)
 FILE_INIT(gmm40_fab, 0)
 
-#define MEANS(file)                                                                               \
-	{                                                                                         \
-		{ "means", OPTION_TEXT, offsetof(struct mixture, means), file, 0, 0, "",          \
-			"CSV with a component in each row: its mean; then, where the header has " \
-			"std1.. or c11,c12.., its deviations or covariance, otherwise deviation " \
-			"1",                                                                      \
-			NULL },                                                                   \
-			{ 0 },                                                                    \
-	}
+/* The published window belongs to the program's own table. */
+static int init_means(struct mixture *m, const char *own, struct arena *a)
+{
+	bool same = strcmp(data_path(m->means, a), data_path(own, a)) == 0;
 
-static const struct option gmm40_2d_options[] = MEANS("gmm40_2d.csv");
-static const struct option gmm40_50d_options[] = MEANS("gmm40_50d.csv");
+	return init_file(m, m->means, same ? 60 : 0, a);
+}
+
+#define MEANS(id)                                                                                \
+	static int init_##id(void *state, struct arena *a)                                       \
+	{                                                                                        \
+		return init_means(state, TABLE(id), a);                                          \
+	}                                                                                        \
+	static const struct option id##_options[] = {                                            \
+		{ "means", OPTION_TEXT, offsetof(struct mixture, means), TABLE(id), 0, 0, "",    \
+			"CSV with a component in each row: its mean, within 1e6 of 0; then, "    \
+			"under std1.. or c11,c12.. in the header, its deviations (all equal) "   \
+			"or its covariance, deviations from 1e-6 to 1e6; otherwise deviation 1", \
+			NULL },                                                                  \
+		{ 0 },                                                                           \
+	};
+
+MEANS(gmm40_2d)
+MEANS(gmm40_50d)
 
 static int init_gmm9(void *state, struct arena *a)
 {
@@ -263,7 +376,7 @@ static size_t dim(const void *state)
 /* Scratch for a block: one row of points for each component. */
 struct block {
 	double offset[TARGET_BLOCK];                /* of the log densities */
-	num weight[COMPONENTS_MAX][TARGET_BLOCK];   /* log N_k, then r_k / s_k^2 */
+	num weight[COMPONENTS_MAX][TARGET_BLOCK];   /* log N_k, r_k, at last r_k / s_k^2 */
 	num top[TARGET_BLOCK], total[TARGET_BLOCK]; /* of the log-sum-exp */
 	num precision[TARGET_BLOCK];                /* sum_k r_k / s_k^2 */
 };
@@ -282,9 +395,9 @@ static inline void add_squares(num *s, size_t n, size_t count, const num *x, con
 }
 
 /*
- * Log densities where components differ in width, in double in both instances. Such components cross far
- * out, where log N_k is some hundreds: rounded to float it would be off by 1e-4, and so would
- * responsibilities and with them, times the square of the g_k, the Hessian. The largest is
+ * Log densities where components differ in width, in double in both instances. Such components
+ * cross far out, where log N_k is some hundreds: rounded to float it would be off by 1e-4, and so
+ * would responsibilities and with them, times the square of the g_k, the Hessian. The largest is
  * taken off before the rounding.
  */
 static void log_densities_in_double(const struct mixture *m, size_t n, size_t count, const num *x,
@@ -323,9 +436,9 @@ static void log_densities_in_double(const struct mixture *m, size_t n, size_t co
 	}
 }
 
-/* Log densities of the components. Differences are squared and summed directly: expanding
- * |x|^2 - 2 x.m + |m|^2 into a matrix product would lose four of float's seven digits here, as |x|^2
- * is thousands of times |x - m|^2. Four coordinates at a time, as a sum is otherwise loaded and
+/* Log densities of the components. Differences are squared and summed directly: a matrix product
+ * of |x|^2 - 2 x.m + |m|^2 would lose four of float's seven digits here, as |x|^2 is
+ * thousands of times |x - m|^2. Four coordinates at a time, as a sum is otherwise loaded and
  * stored for each. */
 static void log_densities(const struct mixture *m, size_t n, size_t count, const num *x,
 	struct block *b)
@@ -361,24 +474,19 @@ static void responsibilities(const struct mixture *m, size_t n, size_t count, co
 	else
 		log_densities(m, n, count, x, b);
 	num_softmax(m->components, count, b->weight, b->top, b->total);
-	memset(b->precision, 0, sizeof(b->precision));
+}
+
+/* w_k /= s_k^2, and the sum of these. */
+static void times_precision(const struct mixture *m, size_t count, num (*w)[TARGET_BLOCK], num *sum)
+{
+	memset(sum, 0, count * sizeof(*sum));
 	for (size_t k = 0; k < m->components; k++) {
+		const num precision = m->precision[k];
 #pragma omp simd
 		for (size_t i = 0; i < count; i++) {
-			b->weight[k][i] *= m->precision[k];
-			b->precision[i] += b->weight[k][i];
+			w[k][i] *= precision;
+			sum[i] += w[k][i];
 		}
-	}
-	num inverse[TARGET_BLOCK];
-#pragma omp simd
-	for (size_t i = 0; i < count; i++) {
-		inverse[i] = 1 / b->total[i];
-		b->precision[i] *= inverse[i];
-	}
-	for (size_t k = 0; k < m->components; k++) {
-#pragma omp simd
-		for (size_t i = 0; i < count; i++)
-			b->weight[k][i] *= inverse[i];
 	}
 }
 
@@ -390,8 +498,8 @@ static void weighted_centres(const struct mixture *m, size_t n, size_t count, co
 		out, n);
 }
 
-/* out [dim][n] += C_k^-1 (c (m_k - x) - e v) for component k of any covariance, c and e numbers a point;
- * v NULL: without it. */
+/* out [dim][n] += C_k^-1 (c (m_k - x) - e v) for component k of any covariance, c and e numbers a
+ * point; v NULL: without it. */
 static void add_component(const struct mixture *m, size_t k, size_t n, size_t count, const num *x,
 	const num *v, const num *c, const num *e, num *out)
 {
@@ -416,9 +524,10 @@ static void add_component(const struct mixture *m, size_t k, size_t n, size_t co
 }
 
 /* Eq. 2, isotropic or not. */
-static void gradient(const struct mixture *m, size_t n, size_t count, const num *x,
-	const struct block *b, num *grad)
+static void gradient(const struct mixture *m, size_t n, size_t count, const num *x, struct block *b,
+	num *grad)
 {
+	times_precision(m, count, b->weight, b->precision);
 	if (m->inverse == NULL) {
 		weighted_centres(m, n, count, b->weight[0], grad);
 		for (size_t j = 0; j < m->dim; j++) {
@@ -452,8 +561,9 @@ static void eval_block(const void *state, size_t n, size_t count, const num *x, 
 		gradient(m, n, count, x, &b, grad);
 }
 
-/* Coordinates of many points are far apart, often by a power of two that maps all of them to a few lines
- * of the cache: each block is copied into one piece, which halves the time in 50 dimensions. */
+/* Coordinates of many points are far apart, often by a power of two that maps all of them to a
+ * few lines of the cache: each block is copied into one piece, which halves the time in 50
+ * dimensions. */
 static void eval(const void *state, size_t n, const num *x, double *log_rho, num *grad)
 {
 	const struct mixture *m = state;
@@ -496,8 +606,8 @@ static void hvp_block(const void *state, size_t n, size_t count, const num *x, c
 {
 	const struct mixture *m = state;
 	struct block b;
-	num slope[COMPONENTS_MAX][TARGET_BLOCK]; /* g_k.v */
-	num mean_slope[TARGET_BLOCK] = { 0 }, constant[TARGET_BLOCK] = { 0 };
+	num slope[COMPONENTS_MAX][TARGET_BLOCK]; /* g_k.v, at last what multiplies m_k - x */
+	num constant[TARGET_BLOCK];              /* the sum of that */
 
 	responsibilities(m, n, count, x, &b);
 	memset(slope, 0, sizeof(slope));
@@ -512,17 +622,10 @@ static void hvp_block(const void *state, size_t n, size_t count, const num *x, c
 			for (size_t i = 0; i < count; i++)
 				slope[k][i] += precision * (centre - xj[i]) * vj[i];
 		}
-#pragma omp simd
-		for (size_t i = 0; i < count; i++)
-			mean_slope[i] += b.weight[k][i] / precision * slope[k][i];
 	}
-	for (size_t k = 0; k < m->components; k++) { /* eq. 3 */
-#pragma omp simd
-		for (size_t i = 0; i < count; i++) {
-			slope[k][i] = b.weight[k][i] * (slope[k][i] - mean_slope[i]);
-			constant[i] += slope[k][i];
-		}
-	}
+	num_centre_slopes(m->components, count, b.weight, slope); /* eq. 3 */
+	times_precision(m, count, slope, constant);
+	times_precision(m, count, b.weight, b.precision);
 	if (m->inverse != NULL) {
 		for (size_t j = 0; j < m->dim; j++)
 			memset(hv + j * n, 0, count * sizeof(*hv));
@@ -559,12 +662,6 @@ static void draw(const void *state, struct rng r, uint64_t row, double *x)
 		for (size_t i = j; m->factor != NULL && i < dim; i++)
 			x[i] += m->factor[(k * dim + i) * dim + j] * z;
 	}
-}
-
-static void log_z(const void *state, struct log_z *out)
-{
-	(void)state;
-	*out = (struct log_z){ LOG_Z_EXACT, 0, 0, "normalised" };
 }
 
 static size_t modes(const void *state)
@@ -640,15 +737,15 @@ static double overtakes(const double *a, const double *b, double from)
 
 	if (!(discriminant > 0))
 		return HUGE_VAL;
-	/* Of the two roots the one with a positive slope, 2 c2 t + c1 = sqrt(discriminant); written such
-	 * that nothing cancels. */
+	/* Of the two roots the one with a positive slope, 2 c2 t + c1 = sqrt(discriminant); written
+	 * such that nothing cancels. */
 	double root = sqrt(discriminant);
 	double t = c1 > 0 ? -2 * c0 / (c1 + root) : (root - c1) / (2 * c2);
 	return t >= from && isfinite(t) ? t : HUGE_VAL;
 }
 
-/* Adds the mass of a standard normal t on the line p + t d to the components that are largest there, from
- * one crossing of the largest to the next. */
+/* Adds the mass of a standard normal t on the line p + t d to the components that are largest
+ * there, from one crossing of the largest to the next. */
 static void add_line(const struct mixture *m, const double *p, const double *d, double mass,
 	double *weight)
 {
@@ -678,10 +775,11 @@ static void add_line(const struct mixture *m, const double *p, const double *d, 
 	}
 }
 
-/* What classify gives to a mode: 1/K but for components that overlap, of which a narrow one takes from a
- * wide one and one in the middle loses on all sides. In one dimension a component is a line; in two,
- * lines side by side, summed by the trapezoid rule, to 1e-5. In more dimensions components
- * are taken to be apart: those of gmm40_50d are, by 80 deviations. */
+/* What classify gives to a mode: 1/K but for components that overlap, of which a narrow one takes
+ * from a wide one and one in the middle loses on all sides. In one dimension a component is a line;
+ * in two, lines side by side, summed by the trapezoid rule, to 1e-5. In more dimensions it is 1/K
+ * where the components are apart, as those of gmm40_50d are by 80 deviations, and NaN (unknown)
+ * where those of a user's table overlap. */
 static void mode_weights(const void *state, double *weight)
 {
 	const struct mixture *m = state;
@@ -689,7 +787,7 @@ static void mode_weights(const void *state, double *weight)
 	double total = 0;
 
 	for (size_t k = 0; k < m->components; k++)
-		weight[k] = m->dim <= 2 ? 0 : 1;
+		weight[k] = m->dim <= 2 ? 0 : m->apart ? 1 : (double)NAN;
 	for (size_t k = 0; m->dim <= 2 && k < m->components; k++) {
 		const double *mean = m->mean + k * m->dim, *l = NULL;
 		double s = 1;
@@ -712,18 +810,6 @@ static void mode_weights(const void *state, double *weight)
 		total += weight[k];
 	for (size_t k = 0; k < m->components; k++)
 		weight[k] /= total;
-}
-
-/* Variance of coordinate j of component k. */
-static double variance_of(const struct mixture *m, size_t k, size_t j)
-{
-	double sum = 0;
-
-	if (m->std != NULL)
-		return m->std[k] * m->std[k];
-	for (size_t i = 0; i <= j; i++)
-		sum += pow(m->factor[(k * m->dim + j) * m->dim + i], 2);
-	return sum;
 }
 
 static void moments(const void *state, double *mean, double *sd)
@@ -761,46 +847,62 @@ static void window(const void *state, struct window *out)
 	*out = m->window;
 }
 
-/* Distances and weighted centres: two products of a point with components x dim numbers. */
+/*
+ * Distances and weighted centres: 2 K D flops each, what two products of the points with the table
+ * of means would take. Only the weighted centres are such a product here; the distances do the
+ * work of one in plain loops (see log_densities), and the other operations that they take for it
+ * do not count. Nothing is counted with any covariance: a matrix for each component is in loops
+ * throughout. Mixtures of up to two dimensions, where exponentials take the time, have no such
+ * hook.
+ */
 static double flops(const void *state)
 {
 	const struct mixture *m = state;
 
-	return 4 * (double)m->components * (double)m->dim;
+	return m->inverse == NULL && m->dim > 2 ? 4 * (double)m->components * (double)m->dim : 0;
 }
 
 #define MIXTURE                                                                                   \
 	.state_size = sizeof(struct mixture), .dim = dim, .eval = eval, .hvp = hvp, .draw = draw, \
-	.log_z = log_z, .modes = modes, .classify = classify, .mode_weights = mode_weights,       \
-	.moments = moments, .cdf = cdf, .window = window, .flops = flops
+	.log_z = log_z_normalised, .modes = modes, .classify = classify,                          \
+	.mode_weights = mode_weights, .moments = moments, .cdf = cdf, .window = window
 
-#define OSDS_GMM40                                                                             \
-	"The GMM40 of Beyond ELBOs and OSDS: standard deviation 1. The mixture of 40 of FAB, " \
-	"sde_sampler and SCDS is another density: gmm40_fab. The means in 2 and in 50 "        \
-	"dimensions are separate draws. Option means: another table."
+#define FROM_FILE(id) .data = TABLE(id), .init = init_##id
+#define FROM_MEANS(id) .options = id##_options, .init = init_##id
+
+#define BEYOND_ELBOS "Blessing et al. 2024, arXiv 2406.07423"
+#define OSDS "Jutras-Dube et al. 2025, arXiv 2512.05251"
+#define SDE_SAMPLER "Richter and Berner 2024, arXiv 2307.01198"
+#define SCDS "Jutras-Dube, Pynadath and Zhang 2025, arXiv 2502.07579"
+
+#define GMM40_NOTE                                                                                \
+	"Of the program's table: the GMM40 of Beyond ELBOs and OSDS, with standard deviation 1; " \
+	"the means in 2 and in 50 dimensions are separate draws. The mixture of 40 of "           \
+	"sde_sampler and SCDS is another density, gmm40_fab, and FAB's own yet another. Option "  \
+	"means reads another table, to which this does not apply."
 #define SCDS_UNUSED "Defined in the code of sde_sampler and SCDS; no experiment of theirs uses it."
 
 const TARGET(gaussian2d) = {
 	.name = "gaussian2d",
 	.title = "Gaussian (2-D)",
-	.paper = "code of OSDS, arXiv 2512.05251; Blessing et al. 2024, arXiv 2406.07423",
+	.paper = OSDS " (code); " BEYOND_ELBOS,
 	.note = "Mean and covariance were drawn in float32 by the published code.",
-	.init = init_gaussian2d,
+	FROM_FILE(gaussian2d),
 	MIXTURE,
 };
 
 const TARGET(gmm4_1d) = {
 	.name = "gmm4_1d",
 	.title = "GMM-4 (1-D)",
-	.paper = "code of OSDS, arXiv 2512.05251 (gmm1d)",
+	.paper = OSDS " (code: gmm1d)",
 	.init = init_gmm4_1d,
 	MIXTURE,
 };
 
 const TARGET(gmm9) = {
 	.name = "gmm9",
-	.title = "GMM-9",
-	.paper = "Zhang and Chen 2022, arXiv 2111.15141; grid of 9 modes",
+	.title = "GMM-9 (grid)",
+	.paper = "Zhang and Chen 2022, arXiv 2111.15141",
 	.note = "The gmm of sde_sampler and SCDS. The variance 0.3 enters as its root in float32, "
 		"0.54772258, as it does there.",
 	.init = init_gmm9,
@@ -809,76 +911,77 @@ const TARGET(gmm9) = {
 
 const TARGET(gmm8_circle) = {
 	.name = "gmm8_circle",
-	.title = "GMM-8 circle",
-	.paper = "code of Richter and Berner 2024, arXiv 2307.01198 (circle)",
+	.title = "GMM-8 (circle)",
+	.paper = SDE_SAMPLER " (code: circle)",
 	.note = SCDS_UNUSED,
-	.init = init_gmm8_circle,
+	FROM_FILE(gmm8_circle),
 	MIXTURE,
 };
 
 const TARGET(gmm8_heart) = {
 	.name = "gmm8_heart",
-	.title = "GMM-8 heart",
-	.paper = "code of Richter and Berner 2024, arXiv 2307.01198 (heart)",
+	.title = "GMM-8 (heart)",
+	.paper = SDE_SAMPLER " (code: heart)",
 	.note = SCDS_UNUSED,
-	.init = init_gmm8_heart,
+	FROM_FILE(gmm8_heart),
 	MIXTURE,
 };
 
 const TARGET(gmm5_dist) = {
 	.name = "gmm5_dist",
-	.title = "GMM-5",
-	.paper = "code of Richter and Berner 2024, arXiv 2307.01198 (dist)",
+	.title = "GMM-5 (distances)",
+	.paper = SDE_SAMPLER " (code: dist)",
 	.note = SCDS_UNUSED,
-	.init = init_gmm5_dist,
+	FROM_FILE(gmm5_dist),
 	MIXTURE,
 };
 
 const TARGET(gmm10_2d) = {
 	.name = "gmm10_2d",
 	.title = "GMM-10 (2-D)",
-	.paper = "Blessing et al. 2024, arXiv 2406.07423; code of OSDS, arXiv 2512.05251",
+	.paper = BEYOND_ELBOS "; " OSDS " (code)",
 	.note = "The locations of student10_2d are the means of this mixture.",
-	.init = init_gmm10_2d,
+	FROM_FILE(gmm10_2d),
 	MIXTURE,
 };
 
 const TARGET(gmm80) = {
 	.name = "gmm80",
-	.title = "GMM-80",
-	.paper = "code of Richter and Berner 2024, arXiv 2307.01198 (multi)",
+	.title = "GMM-80 (2-D)",
+	.paper = SDE_SAMPLER " (code: multi)",
 	.note = SCDS_UNUSED,
-	.init = init_gmm80,
+	FROM_FILE(gmm80),
 	MIXTURE,
 };
 
 const TARGET(gmm40_2d) = {
 	.name = "gmm40_2d",
 	.title = "GMM-40 (2-D)",
-	.paper = "Blessing et al. 2024, arXiv 2406.07423 (MoG)",
-	.note = OSDS_GMM40,
-	.options = gmm40_2d_options,
-	.init = init_gmm40,
+	.paper = BEYOND_ELBOS " (MoG)",
+	.note = GMM40_NOTE,
+	FROM_MEANS(gmm40_2d),
 	MIXTURE,
 };
 
 const TARGET(gmm40_50d) = {
 	.name = "gmm40_50d",
 	.title = "GMM-40 (50-D)",
-	.paper = "Blessing et al. 2024, arXiv 2406.07423 (MoG)",
-	.note = OSDS_GMM40,
-	.options = gmm40_50d_options,
-	.init = init_gmm40,
+	.paper = BEYOND_ELBOS " (MoG)",
+	.note = GMM40_NOTE,
+	.flops = flops,
+	FROM_MEANS(gmm40_50d),
 	MIXTURE,
 };
 
 const TARGET(gmm40_fab) = {
 	.name = "gmm40_fab",
-	.title = "GMM-40 (FAB)",
-	.paper = "Midgley et al. 2023, arXiv 2208.01893, section 4.1",
-	.note = "The mixture of 40 of FAB, sde_sampler and SCDS: standard deviation "
-		"log(1 + e) = 1.3132616, means 80 (u - 1/2) of another generator. The GMM40 of "
-		"Beyond ELBOs and OSDS is another density: gmm40_2d.",
-	.init = init_gmm40_fab,
+	.title = "GMM-40 (sde_sampler)",
+	.paper = SDE_SAMPLER " (code: fab); " SCDS " (code)",
+	.note = "Not FAB's own mixture. Named fab in sde_sampler, by the recipe of Midgley et al. "
+		"2023 (arXiv 2208.01893), standard deviation log(1 + e) = 1.3132616 and means "
+		"80 (u - 1/2), but with other random numbers: seed 42. FAB's own code draws its "
+		"means with seed 0, which is another density and not here. The GMM40 of Beyond "
+		"ELBOs and OSDS is another one too: gmm40_2d.",
+	FROM_FILE(gmm40_fab),
 	MIXTURE,
 };

@@ -4,8 +4,8 @@
  *     rings_cos   rho = cos r + 1.001 for r <= c, e^(c - r) beyond,  c = 9/2 pi,              (1)
  *     rings       rho = exp(-100 min_k (r - k)^2),  k = 1, 3, 5.                              (2)
  *
- * With f(r) = log rho and x^ = x / r, the gradient is f' x^ and the Hessian f'' x^ x^' + f'/r (I - x^ x^').
- * All else is integrals over the radius, which are closed:
+ * With f(r) = log rho and x^ = x / r, the gradient is f' x^, the Hessian
+ * f'' x^ x^' + f'/r (I - x^ x^'). All else is integrals over the radius, which are closed:
  *
  *     M_p(r) = integral_0^r s^p rho(s) ds,   Z = 2 pi M_1,   E r^2 = M_3 / M_1,               (3)
  *     P(|x| <= r) = M_1(r) / M_1(infinity)   (inverted by the sampler),                       (4)
@@ -32,9 +32,9 @@ struct rings {
 /* --- profiles ---------------------------------------------------------------------------- */
 
 /*
- * Profiles are computed in double in both instances: in the valleys of rings_cos f' changes by a thousand
- * per unit of r, and on the rings of the other by 200, so that a radius rounded to float would spoil
- * the gradient. In float only x and the results are.
+ * Profiles are computed in double in both instances: in the valleys of rings_cos f' changes by a
+ * thousand per unit of r, and on the rings of the other by 200, so that a radius rounded to float
+ * would spoil the gradient. In float only x and the results are.
  */
 struct profile {
 	double value, slope, curvature; /* f, f'/r and f'' */
@@ -42,8 +42,8 @@ struct profile {
 
 #define EDGE (4.5 * M_PI)
 
-/* sin r and cos r for 0 <= r <= EDGE to 2e-16, without branches: r less a multiple of pi/2 in two parts,
- * Taylor on [-pi/4, pi/4]. */
+/* sin r and cos r for 0 <= r <= EDGE to 2e-16, without branches: r less a multiple of pi/2 in two
+ * parts, Taylor on [-pi/4, pi/4]. */
 static inline void sine_cosine(double r, double *s, double *c)
 {
 	const double round = 6755399441055744.0; /* 1.5 * 2^52: adding it rounds to an integer */
@@ -209,8 +209,8 @@ static double integral_cos(double r, int p)
 	       tail;
 }
 
-/* Integral of s^p exp(-100 (s - c)^2) with z = r - c, from any fixed point: s = c + z is expanded, and
- * the moments of z e^(-100 z^2) are closed. */
+/* Integral of s^p exp(-100 (s - c)^2) with z = r - c, from any fixed point: s = c + z is expanded,
+ * and the moments of z e^(-100 z^2) are closed. */
 static double ring_integral(double c, double z, int p)
 {
 	double e = exp(-100 * z * z) / 200, m0 = sqrt(M_PI) / 20 * erf(10 * z);
@@ -364,12 +364,12 @@ static void window(const void *state, struct window *out)
 const TARGET(rings_cos) = {
 	.name = "rings_cos",
 	.title = "Rings (cosine)",
-	.paper = "code of OSDS, arXiv 2512.05251 (rings)",
-	.note = "The published sampler takes the radial profile for the density of the radius, "
-		"without "
-		"the factor r of the plane: its samples have E r^2 = 84.87, this density 126.72. "
-		"Samples here follow the density. The gradient at 0 is 0, where automatic "
-		"differentiation gives NaN. The rings of SCDS are another density: rings.",
+	.paper = "Jutras-Dube et al. 2025, arXiv 2512.05251 (code: rings)",
+	.note = "The published sampler takes the radial profile for the density of the radius and "
+		"leaves out the factor r of the plane: its samples have E r^2 = 84.87, this "
+		"density 126.72. Samples here follow the density. The gradient at 0 is 0, where "
+		"automatic differentiation gives NaN. The rings of SCDS are another density: "
+		"rings.",
 	.init = init_cos,
 	.eval = eval_cos,
 	.hvp = hvp_cos,
@@ -378,10 +378,10 @@ const TARGET(rings_cos) = {
 
 const TARGET(rings) = {
 	.name = "rings",
-	.title = "Rings",
-	.paper = "Richter and Berner 2024, arXiv 2307.01198 (code); SCDS, arXiv 2502.07579 (code)",
-	.note = "The gradient is that of the density; the published score divides by r + 1e-8, "
-		"which "
+	.title = "Rings (Gaussian)",
+	.paper = "Richter and Berner 2024, arXiv 2307.01198 (code); "
+		 "Jutras-Dube, Pynadath and Zhang 2025, arXiv 2502.07579 (code)",
+	.note = "The gradient is that of the density; the published score divides by r + 1e-8 and "
 		"differs by up to 4e-6. At 0, where the density has a tip, it is set 0. The "
 		"published code has no exact sampler. The rings of OSDS are another density: "
 		"rings_cos.",

@@ -1,6 +1,6 @@
 /*
- * Mixtures of ten products of Student's t with 2 degrees of freedom, equal weights, scale 1, normalised.
- * With z_kj = x_j - m_kj,
+ * Mixtures of ten products of Student's t with 2 degrees of freedom, equal weights, scale 1,
+ * normalised. With z_kj = x_j - m_kj,
  *
  *     rho(x) = 1/K sum_k prod_j t(z_kj),   t(z) = (1 + z^2/2)^(-3/2) / (2 sqrt 2),             (1)
  *     grad log rho = sum_k r_k g_k,        g_kj = -3 z_kj / (2 + z_kj^2),                      (2)
@@ -17,8 +17,8 @@ enum {
 	CELLS = 200, /* a side of the grid of mode_weights */
 };
 
-/* Factors 1 + z^2/2 whose product is taken before its logarithm: at |z| = 1e6 + 10 each is 5e11, and no
- * product leaves the range. */
+/* Factors 1 + z^2/2 whose product is taken before its logarithm: at |z| = 1e6 + 10 each is 5e11,
+ * and no product leaves the range. */
 #ifdef STRIDE_TARGET_F32
 enum { GROUP = 3 };
 #else
@@ -31,14 +31,15 @@ struct student {
 	num *centre;      /* the same for eval */
 };
 
+#define FILE_2D "student10_2d.csv"
+#define FILE_50D "student10_50d.csv"
+
 static int load(struct student *s, const char *file, struct arena *a)
 {
 	struct csv t;
 
 	TRY(csv_read(&t, data_path(file, a), CSV_FINITE, a));
-	if (t.rows > COMPONENTS_MAX)
-		return fail(ERR_RANGE, "%s:%zu: component %d; at most %d are possible", t.path,
-			t.line[COMPONENTS_MAX], COMPONENTS_MAX + 1, COMPONENTS_MAX);
+	TRY(components_at_most(&t, COMPONENTS_MAX));
 	s->components = t.rows;
 	s->dim = t.cols;
 	s->location = t.x;
@@ -50,12 +51,12 @@ static int load(struct student *s, const char *file, struct arena *a)
 
 static int init_2d(void *state, struct arena *a)
 {
-	return load(state, "student10_2d.csv", a);
+	return load(state, FILE_2D, a);
 }
 
 static int init_50d(void *state, struct arena *a)
 {
-	return load(state, "student10_50d.csv", a);
+	return load(state, FILE_50D, a);
 }
 
 static size_t dim(const void *state)
@@ -102,18 +103,8 @@ static void log_densities(const struct student *s, size_t n, size_t count, const
 static void responsibilities(const struct student *s, size_t n, size_t count, const num *x,
 	struct block *b)
 {
-	num inverse[TARGET_BLOCK];
-
 	log_densities(s, n, count, x, b);
 	num_softmax(s->components, count, b->weight, b->top, b->total);
-#pragma omp simd
-	for (size_t i = 0; i < count; i++)
-		inverse[i] = 1 / b->total[i];
-	for (size_t k = 0; k < s->components; k++) {
-#pragma omp simd
-		for (size_t i = 0; i < count; i++)
-			b->weight[k][i] *= inverse[i];
-	}
 }
 
 /* |x| up to 1e6 gives z^2 up to 1e12: see GROUP; the gradient is at most 3 / (2 sqrt 2). */
@@ -157,8 +148,7 @@ static void hvp_block(const void *state, size_t n, size_t count, const num *x, c
 {
 	const struct student *s = state;
 	struct block b;
-	num slope[COMPONENTS_MAX][TARGET_BLOCK]; /* g_k.v */
-	num mean_slope[TARGET_BLOCK] = { 0 };
+	num slope[COMPONENTS_MAX][TARGET_BLOCK]; /* g_k.v, then less their mean, times r_k */
 
 	responsibilities(s, n, count, x, &b);
 	memset(slope, 0, sizeof(slope));
@@ -172,10 +162,8 @@ static void hvp_block(const void *state, size_t n, size_t count, const num *x, c
 				slope[k][i] -= 3 * z / (2 + z * z) * vj[i];
 			}
 		}
-#pragma omp simd
-		for (size_t i = 0; i < count; i++)
-			mean_slope[i] += b.weight[k][i] * slope[k][i];
 	}
+	num_centre_slopes(s->components, count, b.weight, slope);
 	for (size_t j = 0; j < s->dim; j++) { /* eq. 3 */
 		const num *xj = x + j * n, *vj = v + j * n;
 		num sum[TARGET_BLOCK] = { 0 };
@@ -184,8 +172,8 @@ static void hvp_block(const void *state, size_t n, size_t count, const num *x, c
 #pragma omp simd
 			for (size_t i = 0; i < count; i++) {
 				num z = xj[i] - centre, q = 1 / (2 + z * z);
-				sum[i] += b.weight[k][i] * ((slope[k][i] - mean_slope[i]) * z * q +
-								   (4 * q - 1) * q * vj[i]);
+				sum[i] += (slope[k][i] * z + b.weight[k][i] * (4 * q - 1) * vj[i]) *
+					  q;
 			}
 		}
 #pragma omp simd
@@ -217,12 +205,6 @@ static void draw(const void *state, struct rng r, uint64_t row, double *x)
 		       quantile(rng_uniform(r, 0, row, (uint32_t)j + 1));
 }
 
-static void log_z(const void *state, struct log_z *out)
-{
-	(void)state;
-	*out = (struct log_z){ LOG_Z_EXACT, 0, 0, "normalised" };
-}
-
 static size_t modes(const void *state)
 {
 	const struct student *s = state;
@@ -230,8 +212,8 @@ static size_t modes(const void *state)
 	return s->components;
 }
 
-/* The component with the largest density: the smallest product of 1 + z^2/2. Its logarithm is taken every
- * 16 factors, which |z| up to 1e9 lets stay finite. */
+/* The component with the largest density: the smallest product of 1 + z^2/2. Its logarithm is taken
+ * every 16 factors, which |z| up to 1e9 lets stay finite. */
 static size_t classify(const void *state, const double *x)
 {
 	const struct student *s = state;
@@ -256,8 +238,9 @@ static size_t classify(const void *state, const double *x)
 	return best;
 }
 
-/* What classify gives to a mode. In the plane the components overlap: each is cut into CELLS x CELLS pieces
- * of equal mass, classified at their centres, to 1e-4. In 50 dimensions they are apart by 49. */
+/* What classify gives to a mode. In the plane the components overlap: each is cut into CELLS x
+ * CELLS pieces of equal mass, classified at their centres, to 1e-4. In 50 dimensions they are
+ * apart by 49. */
 static void mode_weights(const void *state, double *weight)
 {
 	const struct student *s = state;
@@ -308,8 +291,8 @@ static void window(const void *state, struct window *out)
 
 #define STUDENT                                                                                    \
 	.state_size = sizeof(struct student), .dim = dim, .eval = eval, .hvp = hvp, .draw = draw,  \
-	.log_z = log_z, .modes = modes, .classify = classify, .mode_weights = mode_weights,        \
-	.moments = moments, .cdf = cdf, .window = window,                                          \
+	.log_z = log_z_normalised, .modes = modes, .classify = classify,                           \
+	.mode_weights = mode_weights, .moments = moments, .cdf = cdf, .window = window,            \
 	.note = "Products of univariate t's with 2 degrees of freedom: the variance is infinite, " \
 		"and a mean of samples converges slower than 1/sqrt(n). Metrics made of squared "  \
 		"distances depend on the largest samples."
@@ -318,6 +301,7 @@ const TARGET(student10_2d) = {
 	.name = "student10_2d",
 	.title = "Student-10 (2-D)",
 	.paper = "Blessing et al. 2024, arXiv 2406.07423 (MoS)",
+	.data = FILE_2D,
 	.init = init_2d,
 	STUDENT,
 };
@@ -325,7 +309,9 @@ const TARGET(student10_2d) = {
 const TARGET(student10_50d) = {
 	.name = "student10_50d",
 	.title = "Student-10 (50-D)",
-	.paper = "Blessing et al. 2024, arXiv 2406.07423 (MoS); code of OSDS, arXiv 2512.05251",
+	.paper = "Blessing et al. 2024, arXiv 2406.07423 (MoS); "
+		 "Jutras-Dube et al. 2025, arXiv 2512.05251 (code)",
+	.data = FILE_50D,
 	.init = init_50d,
 	STUDENT,
 };
