@@ -67,6 +67,15 @@ static void bad_input_is_one_line_and_exit_2(void **state)
 			"--set gmm9.clip=30: the target is funnel: --set funnel.clip=30" },
 		{ "logp gmm9 --set gmm9.clip=30 %s/two.csv", "has no option \"clip\"" },
 		{ "logp ionosphere --set ionosphere.data=%s/word.csv %s/two.csv", "word.csv:" },
+		{ "logp ionosphere --set ionosphere.data= %s/two.csv",
+			"target ionosphere: option \"data\" is \"\"; it takes the name of a file" },
+		{ "logp ionosphere --set ionosphere.data=- %s/two.csv",
+			"target ionosphere: option \"data\" is \"-\"; it takes the name of a "
+			"file" },
+		{ "show gmm40_2d --set gmm40_2d.means=-", "option \"means\" is \"-\"" },
+		{ "show image --set image.picture=-", "option \"picture\" is \"-\"" },
+		{ "run %s/nofile.yaml",
+			"nofile.yaml:3: target ionosphere: option \"data\" is \"\"" },
 		{ "show funnel --set clip=30", "--set funnel.clip=30" },
 		{ "show osds --set osds.iterations=3", "osds is a method" },
 		{ "show elbo --set elbo.n=3", "elbo is a metric" },
@@ -81,6 +90,9 @@ static void bad_input_is_one_line_and_exit_2(void **state)
 		{ "logp gaussian %s/word.csv", "word.csv:3: field 2 is \"two\"" },
 		{ "logp gaussian %s/short.csv", "short.csv:3: 1 field" },
 		{ "logp gaussian --hvp %s/word.csv %s/two.csv", "word.csv:3:" },
+		{ "logp gaussian --hvp - -",
+			"--hvp -: the points come from standard input already" },
+		{ "logp gaussian --hvp -", "give the name of a file for one of the two" },
 		{ "logp gaussian --hvp %s/three.csv %s/two.csv",
 			"three.csv:4: 3 rows; the points have 2" },
 	};
@@ -101,6 +113,9 @@ static void bad_input_is_one_line_and_exit_2(void **state)
 	write_file(f, "option.yaml", WITH("[1]", "{ iteration: 3 }"));
 	write_file(f, "range.yaml", WITH("[1]", "{ batch: -1 }"));
 	write_file(f, "steps.yaml", WITH("[1, 3]", "{}"));
+	write_file(f, "nofile.yaml",
+		"steps: [1]\nmethods: [{ name: smc }]\n"
+		"targets: [{ name: ionosphere, options: { data: '' } }]\n");
 	write_file(f, "two.csv", "x1,x2\n1,2\n3,4\n");
 	write_file(f, "three.csv", "x1,x2\n1,2\n3,4\n5,6\n");
 	write_file(f, "word.csv", "x1,x2\n1,2\n3,two\n");

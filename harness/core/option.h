@@ -16,7 +16,8 @@
  *             { 0 } };
  *
  * Types of the field at offset: OPTION_REAL double, OPTION_INT long, OPTION_BOOL bool,
- * OPTION_CHOICE int (index into choices), OPTION_TEXT const char * (in the arena).
+ * OPTION_CHOICE int (index into choices), OPTION_TEXT const char * (in the arena), the name of a file;
+ * empty only where the default is.
  */
 enum option_type { OPTION_REAL, OPTION_INT, OPTION_BOOL, OPTION_CHOICE, OPTION_TEXT };
 
