@@ -130,12 +130,12 @@ static int draw(void *request, const struct texts *words, int *status, struct ar
 
 	(void)status;
 	if (q->n == 0)
-		return fail(ERR_PARSE, "stride draw: how many? give -n N");
+		return fail(ERR_PARSE, "how many? give -n N");
 	TRY(cli_density(&d, words->items[0], &q->sets, a));
 	size_t dim = density_dim(d);
 	if (q->n > DRAW_MAX / dim)
-		return fail(ERR_RANGE, "stride draw: -n %zu; it takes 1 to %zu in %zu dimensions",
-			q->n, DRAW_MAX / dim, dim);
+		return fail(ERR_RANGE, "-n %zu; it takes 1 to %zu in %zu dimensions", q->n,
+			DRAW_MAX / dim, dim);
 	double *x = arena_alloc(a, q->n * dim, sizeof(*x));
 	TRY(density_draw(d, (struct rng){ .seed = q->seed, .purpose = RNG_TARGET }, 0, q->n, x));
 	return csv_write(stdout, "standard output", csv_names("x", dim, a), q->n, dim, x);

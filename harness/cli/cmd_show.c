@@ -1,7 +1,7 @@
 /* stride show: one plug-in, everything that is known of it. */
 #include "cli/cli.h"
-#include "report/log_z.h"
 #include "core/text.h"
+#include "report/log_z.h"
 #include "stride.h"
 
 #include <stdlib.h>
@@ -228,32 +228,6 @@ static void show_metric(const struct metric *m)
 
 /* --- by name ---------------------------------------------------------------------------------- */
 
-/* The nearest name of all plug-ins. */
-static int unknown_name(const char *name, struct arena *a)
-{
-	const char **names;
-	size_t n = 0, i = 0;
-
-	for (i = 0; methods[i] != NULL; i++)
-		n++;
-	for (i = 0; targets[i] != NULL; i++)
-		n++;
-	for (i = 0; metrics[i] != NULL; i++)
-		n++;
-	names = ARENA_NEW(a, n + 1, const char *);
-	n = 0;
-	for (i = 0; methods[i] != NULL; i++)
-		names[n++] = methods[i]->name;
-	for (i = 0; targets[i] != NULL; i++)
-		names[n++] = targets[i]->name;
-	for (i = 0; metrics[i] != NULL; i++)
-		names[n++] = metrics[i]->name;
-	const char *nearest = option_nearest(name, names);
-	return fail(ERR_NAME, "no method, target or metric \"%.80s\"; %s %s", name,
-		nearest != NULL ? "did you mean" : "see",
-		nearest != NULL ? nearest : "stride list");
-}
-
 static int no_sets(const struct show_request *q, const char *kind, const char *name)
 {
 	if (q->sets.n == 0)
@@ -262,31 +236,76 @@ static int no_sets(const struct show_request *q, const char *kind, const char *n
 		q->sets.items[0], name, kind);
 }
 
+/* The registries of the three kinds differ in type alone. */
+#define GET(kind)                                                              \
+	static bool get_##kind(size_t i, struct plugin *out)                   \
+	{                                                                      \
+		if (kind##s[i] == NULL)                                        \
+			return false;                                          \
+		*out = (struct plugin){ kind##s[i]->name, kind##s[i]->title }; \
+		return true;                                                   \
+	}
+GET(method)
+GET(target)
+GET(metric)
+
+static int method_show(size_t i, const struct show_request *q, struct arena *a)
+{
+	(void)a;
+	TRY(no_sets(q, "method", methods[i]->name));
+	show_method(methods[i]);
+	return OK;
+}
+
+static int target_show(size_t i, const struct show_request *q, struct arena *a)
+{
+	return show_target(targets[i], q, a);
+}
+
+static int metric_show(size_t i, const struct show_request *q, struct arena *a)
+{
+	(void)a;
+	TRY(no_sets(q, "metric", metrics[i]->name));
+	show_metric(metrics[i]);
+	return OK;
+}
+
+const struct kind kinds[] = { { "method", get_method, method_show },
+	{ "target", get_target, target_show }, { "metric", get_metric, metric_show }, { 0 } };
+
+/* The names of all plug-ins, NULL at the end. */
+static const char **all_names(struct arena *a)
+{
+	struct plugin p;
+	size_t n = 0;
+
+	for (const struct kind *k = kinds; k->name != NULL; k++)
+		for (size_t i = 0; k->get(i, &p); i++)
+			n++;
+	const char **names = ARENA_NEW(a, n + 1, const char *);
+	n = 0;
+	for (const struct kind *k = kinds; k->name != NULL; k++)
+		for (size_t i = 0; k->get(i, &p); i++)
+			names[n++] = p.name;
+	return names;
+}
+
 static int show(void *request, const struct texts *words, int *status, struct arena *a)
 {
-	const struct show_request *q = request;
 	const char *name = words->items[0];
+	struct plugin p;
 	bool found = false;
 
 	(void)status;
-	for (size_t i = 0; methods[i] != NULL; i++)
-		if (strcmp(methods[i]->name, name) == 0) {
-			TRY(no_sets(q, "method", name));
-			show_method(methods[i]);
-			found = true;
-		}
-	for (size_t i = 0; targets[i] != NULL; i++)
-		if (strcmp(targets[i]->name, name) == 0) {
-			TRY(show_target(targets[i], q, a));
-			found = true;
-		}
-	for (size_t i = 0; metrics[i] != NULL; i++)
-		if (strcmp(metrics[i]->name, name) == 0) {
-			TRY(no_sets(q, "metric", name));
-			show_metric(metrics[i]);
-			found = true;
-		}
-	return found ? OK : unknown_name(name, a);
+	for (const struct kind *k = kinds; k->name != NULL; k++)
+		for (size_t i = 0; k->get(i, &p); i++)
+			if (strcmp(p.name, name) == 0) {
+				TRY(k->show(i, request, a));
+				found = true;
+			}
+	return found ? OK
+		     : option_unknown("no method, target or metric", name, all_names(a),
+			       "stride list");
 }
 
 int cmd_show(int argc, char **argv)

@@ -279,3 +279,13 @@ const char *option_nearest(const char *name, const char *const *candidates)
 	}
 	return best;
 }
+
+int option_unknown(const char *what, const char *name, const char *const *candidates,
+	const char *see)
+{
+	const char *nearest = option_nearest(name, candidates);
+
+	return nearest != NULL
+		       ? fail(ERR_NAME, "%s \"%.80s\"; did you mean \"%s\"?", what, name, nearest)
+		       : fail(ERR_NAME, "%s \"%.80s\"; see %s", what, name, see);
+}

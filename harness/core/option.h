@@ -51,4 +51,8 @@ void option_print(const struct option *table, const void *state, FILE *out);
  *  NULL. */
 const char *option_nearest(const char *name, const char *const *candidates);
 
+/** ERR_NAME: `WHAT "NAME"; did you mean "CANDIDATE"?`, or where none is near `WHAT "NAME"; see SEE`. */
+int option_unknown(const char *what, const char *name, const char *const *candidates,
+	const char *see);
+
 #endif
