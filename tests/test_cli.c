@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include "run/reference.h"
 #include "stride.h"
 
 #include <sys/resource.h>
@@ -399,7 +400,7 @@ static void every_target_listed_has_a_density(void **state)
 		assert_true(output_has(f, "out", "log Z          infinite (improper)\n"));
 		assert_true(output_has(f, "out", "log Z source"));
 	}
-	print_message("%zu improper targets\n", improper);
+	assert_true(improper > 0);
 	free(text);
 }
 
@@ -440,6 +441,17 @@ static void show_has_what_is_known_of_a_target(void **state)
 	assert_int_equal(stride(f, "show gmm40_50d --all"), EXIT_DONE);
 	assert_false(output_has_quietly(f, "out", "more: --all"));
 	for (size_t i = 0; targets[i] != NULL; i++) {
+		char words[128], line[128];
+		if (targets[i]->data == NULL)
+			continue;
+		snprintf(words, sizeof(words), "show %s", targets[i]->name);
+		snprintf(line, sizeof(line), "%s\n", targets[i]->data);
+		assert_int_equal(stride(f, words), EXIT_DONE);
+		assert_true(output_has(f, "out", "\ndata file      /"));
+		assert_true(output_has(f, "out", line));
+		assert_true(output_has(f, "out", "SHA-256 of the lines below these"));
+	}
+	for (size_t i = 0; targets[i] != NULL; i++) {
 		char words[128];
 		if (targets[i]->note == NULL)
 			continue;
@@ -448,6 +460,65 @@ static void show_has_what_is_known_of_a_target(void **state)
 		snprintf(words, sizeof(words), "note           %.20s", targets[i]->note);
 		assert_true(output_has(f, "out", words));
 	}
+}
+
+/* Two runs of each of two ways, c - e and c + e: mean c, standard error e. */
+static int make_record(void *context)
+{
+	static const struct {
+		const char *way;
+		double log_z, log_z_se, mean, mean_se, sd, sd_se;
+	} ways[] = { { "smc", -10, 0.012, 1, 0.023, 3, 0.1 },
+		{ "importance", -10.02, 0.0011, 2, 0.0011, 0.5, 0.012 } };
+	struct arena *a = arena_new();
+	struct density *d;
+
+	if (density_new(&d, "planar_robot", NULL, 0, a) != OK)
+		return 1;
+	const size_t dim = density_dim(d);
+	struct reference *r = reference_new(d, a);
+	double *mean = arena_alloc(a, dim, sizeof(*mean)), *sd = arena_alloc(a, dim, sizeof(*sd));
+	for (size_t i = 0; i < 4; i++) {
+		const double sign = i % 2 == 0 ? -1 : 1;
+		for (size_t k = 0; k < dim; k++) {
+			mean[k] = ways[i / 2].mean + sign * ways[i / 2].mean_se;
+			sd[k] = ways[i / 2].sd + sign * ways[i / 2].sd_se;
+		}
+		reference_add(r, ways[i / 2].way, "a way",
+			ways[i / 2].log_z + sign * ways[i / 2].log_z_se, mean, sd, 1, a);
+	}
+	int code = reference_save(r, "planar_robot", context);
+	arena_free(a);
+	return code;
+}
+
+/* What is estimated has the digits of its error, and says by what. */
+static void show_tells_estimates_from_exact_numbers(void **state)
+{
+	static const char *const lines[] = {
+		"\nlog Z          -10.0198 ± 0.0011 estimate\n",
+		"\nlog Z ways     smc: -10.000 ± 0.012, 2 runs\n"
+		"               importance: -10.0200 ± 0.0011, 2 runs\n"
+		"               1.7 joint standard errors apart\n",
+		"\nmoments        estimated (importance, 2 runs): ",
+		"\n               x1             2.0000 ± 0.0011           0.500 ± 0.012\n",
+	};
+	const struct folder *f = *state;
+
+	assert_int_equal(run_child(f, make_record, (void *)in_folder(f, "planar_robot.json")), 0);
+	setenv("STRIDE_REFERENCES", f->path, 1);
+	int code = stride(f, "show planar_robot");
+	unsetenv("STRIDE_REFERENCES");
+	assert_int_equal(code, EXIT_DONE);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		assert_true(output_has(f, "out", lines[i]));
+	setenv("STRIDE_REFERENCES", "/nonexistent", 1);
+	code = stride(f, "show planar_robot");
+	unsetenv("STRIDE_REFERENCES");
+	assert_int_equal(code, EXIT_DONE);
+	assert_true(output_has(f, "out", "log Z          unknown\n"));
+	assert_true(output_has(f, "out", "moments        unknown\n"));
+	assert_false(output_has_quietly(f, "out", "log Z ways"));
 }
 
 /* The options reach the density: a Gaussian of standard deviation 2 in three dimensions. */
@@ -575,6 +646,7 @@ int main(void)
 		IN_FOLDER(targets_are_listed_in_columns),
 		IN_FOLDER(every_target_listed_has_a_density),
 		IN_FOLDER(show_has_what_is_known_of_a_target),
+		IN_FOLDER(show_tells_estimates_from_exact_numbers),
 		IN_FOLDER(sets_change_the_density),
 		IN_FOLDER(plot_target_draws_three_files),
 		IN_FOLDER(plot_target_needs_gnuplot),
