@@ -663,6 +663,45 @@ static void test_damaged(void **p)
 	arena_free(a);
 }
 
+/* A PNG of a hundred bytes that claims so many pixels. */
+static void write_claim(png_uint_32 side)
+{
+	FILE *file = new_file();
+	png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+	png_infop info = png_create_info_struct(png);
+
+	if (setjmp(png_jmpbuf(png)) != 0)
+		fail_msg("libpng cannot write it");
+	png_init_io(png, file);
+	png_set_IHDR(png, info, side, side, 16, PNG_COLOR_TYPE_RGB_ALPHA, PNG_INTERLACE_NONE,
+		PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+	png_write_info(png, info);
+	png_write_chunk(png, (png_const_bytep) "IDAT", (png_const_bytep) "few", 3);
+	png_destroy_write_struct(&png, &info);
+	fclose(file);
+}
+
+static void test_claims(void **p)
+{
+	static const struct {
+		png_uint_32 side;
+		const char *what;
+	} claims[] = { { 16384, "at most 67108864 can be read" },
+		{ 16385, "1x1 to 16384x16384 can be read" },
+		{ 8192, "bytes cannot hold 8192x8192 pixels" } };
+	struct arena *a = arena_new();
+	struct density *d;
+
+	(void)p;
+	for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+		write_claim(claims[i].side);
+		assert_int_equal(open_picture(&d, a), ERR_PARSE);
+		if (strstr(error_text(), claims[i].what) == NULL)
+			fail_msg("\"%s\"; \"%s\" was expected", error_text(), claims[i].what);
+	}
+	arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -675,6 +714,7 @@ int main(void)
 		cmocka_unit_test(test_stripes),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_claims),
 	};
 
 	return run_target_tests("image", tests);
