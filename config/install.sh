@@ -16,6 +16,7 @@ put() {
 put 755 bin "$build/stride"
 put 644 share/man/man1 "$build/stride.1"
 put 644 share/stride/data targets/data/*
-put 644 share/stride/references targets/references/*.json
 put 644 share/stride/plots plots/*.gp
 put 644 share/stride/configs configs/*.yaml
+set -- targets/references/*.json
+[ ! -e "$1" ] || put 644 share/stride/references "$@"

@@ -66,6 +66,12 @@ cat <<'END'
 .Bl -tag -width Ds
 .It Ev STRIDE_DATA
 Folder in which the data files of targets are looked for first.
+A name without a slash is looked for there, then in the program's own data, then in the working
+directory; a name with one is a path.
+.It Ev STRIDE_REFERENCES
+Folder of the reference records
+.Pq log Z and moments that had to be estimated ,
+in place of the program's own.
 .It Ev OPENBLAS_CORETYPE
 The kernels that OpenBLAS uses.
 Without it

@@ -8,20 +8,57 @@ enum { SETTINGS_MAX = 16 };
 
 static const char *const keys[] = { "fixture", "target", "options", "tol_logp", "tol_grad" };
 
+/* What a row of the index says. */
+struct entry {
+	const char *fixture, *target;
+	struct setting settings[SETTINGS_MAX];
+	size_t n;
+	double tol_logp, tol_grad;
+};
+
 /* "key=value key=value" (or separated by ;). Cuts the text. */
-static size_t split_settings(char *text, struct setting *settings)
+static bool split_settings(struct golden *g, const char *place, char *text, struct entry *e)
 {
-	size_t n = 0;
 	char *save = NULL;
 
+	e->n = 0;
 	for (char *s = strtok_r(text, " ;", &save); s != NULL; s = strtok_r(NULL, " ;", &save)) {
 		char *equals = strchr(s, '=');
-		if (equals == NULL || n == SETTINGS_MAX)
-			continue;
+		if (equals == NULL || equals == s || e->n == SETTINGS_MAX) {
+			golden_failed(g, "%s: option \"%s\"; at most %d of KEY=VALUE are needed",
+				place, s, SETTINGS_MAX);
+			return false;
+		}
 		*equals = '\0';
-		settings[n++] = (struct setting){ s, equals + 1 };
+		e->settings[e->n++] = (struct setting){ s, equals + 1 };
 	}
-	return n;
+	return true;
+}
+
+static bool read_tolerance(struct golden *g, const char *place, const char *text, double *out)
+{
+	char *end;
+
+	*out = strtod(text, &end);
+	if (end != text && *end == '\0' && isfinite(*out) && *out >= 0)
+		return true;
+	golden_failed(g, "%s: tolerance \"%s\"; a finite number from 0 is needed", place, text);
+	return false;
+}
+
+static bool read_entry(struct golden *g, const struct csv *index, size_t row, struct entry *e)
+{
+	struct arena *a = golden_arena(g);
+	const char *place = arena_printf(a, "%s:%zu", index->path, index->line[row]);
+	const char *value[5];
+
+	for (size_t k = 0; k < 5; k++)
+		value[k] = index->cell[row * index->cols + csv_column(index, keys[k])];
+	e->fixture = value[0];
+	e->target = value[1];
+	return split_settings(g, place, arena_strdup(a, value[2]), e) &&
+	       read_tolerance(g, place, value[3], &e->tol_logp) &&
+	       read_tolerance(g, place, value[4], &e->tol_grad);
 }
 
 /* Coordinate-major from the rows of a table; back from coordinate-major. */
@@ -98,24 +135,21 @@ static void compare_fixture(struct golden *g, const char *dir, const char *file,
 /* One row of the index, for every set that has the fixture. */
 static void one_fixture(struct golden *g, const char *dir, const struct csv *index, size_t row)
 {
-	const char *value[5];
 	struct arena *a = golden_arena(g);
+	struct entry e;
 
-	for (size_t k = 0; k < 5; k++)
-		value[k] = index->cell[row * index->cols + csv_column(index, keys[k])];
-	const char *suffix = arena_printf(a, "_%s.csv", value[0]);
+	if (!read_entry(g, index, row, &e))
+		return;
+	const char *suffix = arena_printf(a, "_%s.csv", e.fixture);
 	for (const char **set = golden_sets(g, dir, suffix); *set != NULL; set++) {
-		struct setting settings[SETTINGS_MAX];
 		const char *file = arena_printf(a, "%s%s", *set, suffix);
-		size_t n = split_settings(arena_strdup(a, value[2]), settings);
 		struct density *d;
-		if (target_find(value[1]) == NULL)
+		if (target_find(e.target) == NULL)
 			continue; /* listed with the unknown files */
-		if (density_new(&d, value[1], settings, n, a) != OK)
+		if (density_new(&d, e.target, e.settings, e.n, a) != OK)
 			golden_failed(g, "%s: %s", file, error_text());
 		else
-			compare_fixture(g, dir, file, d, strtod(value[3], NULL),
-				strtod(value[4], NULL));
+			compare_fixture(g, dir, file, d, e.tol_logp, e.tol_grad);
 	}
 }
 

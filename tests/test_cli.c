@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include "run/reference.h"
 #include "stride.h"
 
 #include <sys/resource.h>
@@ -15,12 +16,12 @@ static void bad_input_is_one_line_and_exit_2(void **state)
 	static const struct {
 		const char *words, *error;
 	} cases[] = {
-		{ "rnu", "unknown command \"rnu\"; did you mean run" },
+		{ "rnu", "unknown command \"rnu\"; did you mean \"run\"?" },
 		{ "zzzzzz", "unknown command \"zzzzzz\"; see stride --help" },
 		{ "run", "takes CONFIG" },
 		{ "run a b", "\"b\" is too much" },
 		{ "run %s/none.yaml", "none.yaml: cannot be opened" },
-		{ "run %s/grid.yaml --ouy x", "did you mean --out?" },
+		{ "run %s/grid.yaml --ouy x", "unknown option \"--ouy\"; did you mean \"--out\"?" },
 		{ "run %s/grid.yaml -q", "unknown option \"-q\"" },
 		{ "run %s/grid.yaml --out", "its value is missing" },
 		{ "run %s/grid.yaml --dry-run=yes", "takes no value" },
@@ -50,12 +51,16 @@ static void bad_input_is_one_line_and_exit_2(void **state)
 		{ "run %s/steps.yaml", "steps.yaml:1: method osds: steps 3 does not divide the 128 "
 				       "steps of training" },
 		{ "report %s/nowhere", "nowhere" },
-		{ "list method", "it takes methods, targets or metrics" },
-		{ "show funel", "did you mean funnel" },
+		{ "list method", "stride: list method: it takes methods, targets or metrics" },
+		{ "list target", "stride: list target: it takes" },
+		{ "show zzzzzzzzzz", "\"zzzzzzzzzz\"; see stride list" },
+		{ "show funel",
+			"stride: no method, target or metric \"funel\"; did you mean \"funnel\"?" },
 		{ "info now", "\"now\" is too much" },
-		{ "draw gaussian", "give -n N" },
+		{ "draw gaussian", "stride: how many? give -n N" },
 		{ "draw gaussian -n x", "a whole number" },
-		{ "draw gaussian -n 99999999999999999", "it takes 1 to 100000000 in 2 dimensions" },
+		{ "draw gaussian -n 99999999999999999",
+			"stride: -n 99999999999999999; it takes 1 to 100000000 in 2 dimensions" },
 		{ "draw ionosphere -n 2", "no exact sampler" },
 		{ "draw gaussian -n 2 --set dim", "--set dim: it takes TARGET.OPTION=VALUE" },
 		{ "draw gaussian -n 2 --set =3", "it takes TARGET.OPTION=VALUE" },
@@ -67,20 +72,36 @@ static void bad_input_is_one_line_and_exit_2(void **state)
 			"--set gmm9.clip=30: the target is funnel: --set funnel.clip=30" },
 		{ "logp gmm9 --set gmm9.clip=30 %s/two.csv", "has no option \"clip\"" },
 		{ "logp ionosphere --set ionosphere.data=%s/word.csv %s/two.csv", "word.csv:" },
+		{ "logp ionosphere --set ionosphere.data= %s/two.csv",
+			"target ionosphere: option \"data\" is \"\"; it takes the name of a file" },
+		{ "logp ionosphere --set ionosphere.data=- %s/two.csv",
+			"target ionosphere: option \"data\" is \"-\"; it takes the name of a "
+			"file" },
+		{ "show gmm40_2d --set gmm40_2d.means=-", "option \"means\" is \"-\"" },
+		{ "show image --set image.picture=-", "option \"picture\" is \"-\"" },
+		{ "run %s/nofile.yaml",
+			"nofile.yaml:3: target ionosphere: option \"data\" is \"\"" },
 		{ "show funnel --set clip=30", "--set funnel.clip=30" },
 		{ "show osds --set osds.iterations=3", "osds is a method" },
 		{ "show elbo --set elbo.n=3", "elbo is a metric" },
 		{ "plot-target funel", "did you mean \"funnel\"" },
 		{ "plot-target", "takes TARGET" },
 		{ "plot-target gaussian --set dim=1", "--set gaussian.dim=1" },
-		{ "plot-target gaussian -n 20001", "it takes 1 to 20000" },
+		{ "plot-target gaussian -n 20001", "stride: -n 20001; it takes 1 to 20000" },
 		{ "plot-target gaussian --out %s/file", "the folder cannot be made" },
+		{ "references funel --out %s/records", "did you mean \"funnel\"" },
+		{ "references funnel --out %s/records", "target funnel needs no reference" },
+		{ "references planar_robot --repeats 0", "--repeats 0: it takes a number from 1" },
+		{ "references planar_robot --out %s/file/records", "/file" },
 		{ "logp funel %s/two.csv", "did you mean \"funnel\"" },
 		{ "logp funnel %s/two.csv", "two.csv:2: 2 columns; target funnel takes 10" },
 		{ "logp gaussian %s/none.csv", "none.csv: cannot be opened" },
 		{ "logp gaussian %s/word.csv", "word.csv:3: field 2 is \"two\"" },
 		{ "logp gaussian %s/short.csv", "short.csv:3: 1 field" },
 		{ "logp gaussian --hvp %s/word.csv %s/two.csv", "word.csv:3:" },
+		{ "logp gaussian --hvp - -",
+			"--hvp -: the points come from standard input already" },
+		{ "logp gaussian --hvp -", "give the name of a file for one of the two" },
 		{ "logp gaussian --hvp %s/three.csv %s/two.csv",
 			"three.csv:4: 3 rows; the points have 2" },
 	};
@@ -101,6 +122,9 @@ static void bad_input_is_one_line_and_exit_2(void **state)
 	write_file(f, "option.yaml", WITH("[1]", "{ iteration: 3 }"));
 	write_file(f, "range.yaml", WITH("[1]", "{ batch: -1 }"));
 	write_file(f, "steps.yaml", WITH("[1, 3]", "{}"));
+	write_file(f, "nofile.yaml",
+		"steps: [1]\nmethods: [{ name: smc }]\n"
+		"targets: [{ name: ionosphere, options: { data: '' } }]\n");
 	write_file(f, "two.csv", "x1,x2\n1,2\n3,4\n");
 	write_file(f, "three.csv", "x1,x2\n1,2\n3,4\n5,6\n");
 	write_file(f, "word.csv", "x1,x2\n1,2\n3,two\n");
@@ -380,7 +404,7 @@ static void every_target_listed_has_a_density(void **state)
 		assert_true(output_has(f, "out", "log Z          infinite (improper)\n"));
 		assert_true(output_has(f, "out", "log Z source"));
 	}
-	print_message("%zu improper targets\n", improper);
+	assert_true(improper > 0);
 	free(text);
 }
 
@@ -421,6 +445,17 @@ static void show_has_what_is_known_of_a_target(void **state)
 	assert_int_equal(stride(f, "show gmm40_50d --all"), EXIT_DONE);
 	assert_false(output_has_quietly(f, "out", "more: --all"));
 	for (size_t i = 0; targets[i] != NULL; i++) {
+		char words[128], line[128];
+		if (targets[i]->data == NULL)
+			continue;
+		snprintf(words, sizeof(words), "show %s", targets[i]->name);
+		snprintf(line, sizeof(line), "%s\n", targets[i]->data);
+		assert_int_equal(stride(f, words), EXIT_DONE);
+		assert_true(output_has(f, "out", "\ndata file      /"));
+		assert_true(output_has(f, "out", line));
+		assert_true(output_has(f, "out", "SHA-256 of the lines below these"));
+	}
+	for (size_t i = 0; targets[i] != NULL; i++) {
 		char words[128];
 		if (targets[i]->note == NULL)
 			continue;
@@ -429,6 +464,65 @@ static void show_has_what_is_known_of_a_target(void **state)
 		snprintf(words, sizeof(words), "note           %.20s", targets[i]->note);
 		assert_true(output_has(f, "out", words));
 	}
+}
+
+/* Two runs of each of two ways, c - e and c + e: mean c, standard error e. */
+static int make_record(void *context)
+{
+	static const struct {
+		const char *way;
+		double log_z, log_z_se, mean, mean_se, sd, sd_se;
+	} ways[] = { { "smc", -10, 0.012, 1, 0.023, 3, 0.1 },
+		{ "importance", -10.011, 0.0011, 2, 0.0011, 0.5, 0.012 } };
+	struct arena *a = arena_new();
+	struct density *d;
+
+	if (density_new(&d, "planar_robot", NULL, 0, a) != OK)
+		return 1;
+	const size_t dim = density_dim(d);
+	struct reference *r = reference_new(d, a);
+	double *mean = arena_alloc(a, dim, sizeof(*mean)), *sd = arena_alloc(a, dim, sizeof(*sd));
+	for (size_t i = 0; i < 4; i++) {
+		const double sign = i % 2 == 0 ? -1 : 1;
+		for (size_t k = 0; k < dim; k++) {
+			mean[k] = ways[i / 2].mean + sign * ways[i / 2].mean_se;
+			sd[k] = ways[i / 2].sd + sign * ways[i / 2].sd_se;
+		}
+		reference_add(r, ways[i / 2].way, "a way",
+			ways[i / 2].log_z + sign * ways[i / 2].log_z_se, mean, sd, 1, a);
+	}
+	int code = reference_save(r, "planar_robot", context);
+	arena_free(a);
+	return code;
+}
+
+/* What is estimated has the digits of its error, and says by what. */
+static void show_tells_estimates_from_exact_numbers(void **state)
+{
+	static const char *const lines[] = {
+		"\nlog Z          -10.0109 ± 0.0011 estimate\n",
+		"\nlog Z ways     smc: -10.000 ± 0.012, 2 runs\n"
+		"               importance: -10.0110 ± 0.0011, 2 runs\n"
+		"               0.9 joint standard errors apart\n",
+		"\nmoments        estimated (importance, 2 runs): ",
+		"\n               x1             2.0000 ± 0.0011           0.500 ± 0.012\n",
+	};
+	const struct folder *f = *state;
+
+	assert_int_equal(run_child(f, make_record, (void *)in_folder(f, "planar_robot.json")), 0);
+	setenv("STRIDE_REFERENCES", f->path, 1);
+	int code = stride(f, "show planar_robot");
+	unsetenv("STRIDE_REFERENCES");
+	assert_int_equal(code, EXIT_DONE);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		assert_true(output_has(f, "out", lines[i]));
+	setenv("STRIDE_REFERENCES", "/nonexistent", 1);
+	code = stride(f, "show planar_robot");
+	unsetenv("STRIDE_REFERENCES");
+	assert_int_equal(code, EXIT_DONE);
+	assert_true(output_has(f, "out", "log Z          unknown\n"));
+	assert_true(output_has(f, "out", "moments        unknown\n"));
+	assert_false(output_has_quietly(f, "out", "log Z ways"));
 }
 
 /* The options reach the density: a Gaussian of standard deviation 2 in three dimensions. */
@@ -556,6 +650,7 @@ int main(void)
 		IN_FOLDER(targets_are_listed_in_columns),
 		IN_FOLDER(every_target_listed_has_a_density),
 		IN_FOLDER(show_has_what_is_known_of_a_target),
+		IN_FOLDER(show_tells_estimates_from_exact_numbers),
 		IN_FOLDER(sets_change_the_density),
 		IN_FOLDER(plot_target_draws_three_files),
 		IN_FOLDER(plot_target_needs_gnuplot),

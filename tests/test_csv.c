@@ -80,6 +80,10 @@ static void test_header_is_optional(void **p)
 	assert_int_equal(csv_read(&t, f->path, CSV_FINITE, f->a), OK);
 	assert_null(t.names);
 	assert_int_equal(t.rows, 2);
+	put(f, "\"a 1\",'b',\"\n1,2,3\n"); /* a name may be in quotes, or be one */
+	assert_int_equal(csv_read(&t, f->path, CSV_FINITE, f->a), OK);
+	assert_string_equal(t.names[0], "\"a 1\"");
+	assert_int_equal(t.rows, 1);
 	put(f, "nan,-inf\n");
 	assert_int_equal(csv_read(&t, f->path, CSV_ANY, f->a), OK);
 	assert_true(isnan(t.x[0]) && t.x[1] == -HUGE_VAL);
@@ -112,6 +116,14 @@ static void test_refuses(void **p)
 		{ "a,b\n1,2\n?,2\n", ":3:", "\"?\"" },
 		{ "1,2\nx,y\n", ":2:", "\"x\"" },
 		{ "1,b\n1,2\n", ":1:", "\"b\"" },
+		{ "\"0.5\",\"1\",\"1\"\n0.2,3,0\n", ":1:", "field 1 is \"\"0.5\"\"; a number is" },
+		{ "'0.5','x'\n0.2,3\n", ":1:", "field 1 is \"'0.5'\"; a number is" },
+		{ "\" 1 \",b\n1,2\n", ":1:", "field 1 is \"\" 1 \"\"" },
+		{ "NA,b\n1,2\n", ":1:", "field 1 is \"NA\"; a number is needed" },
+		{ "a,?\n1,2\n", ":1:", "field 1 is \"a\"; a number is needed" },
+		{ "\"nan\",b\n1,2\n", ":1:", "field 1 is \"\"nan\"\"" },
+		{ "\"\",b\n1,2\n", ":1:", "field 1 is \"\"\"\"" },
+		{ ",b\n1,2\n", ":1:", "field 1 is missing" },
 		{ "a,b\n1,2 3\n", ":2:", "\"2 3\"" },
 		{ "a,b\n1,nan\n", ":2:", "a finite number" },
 		{ "a,b\n1,2\n-inf,2\n", ":3:", "a finite number" },

@@ -107,6 +107,8 @@ static void bad_values_are_refused_and_change_nothing(void **p)
 		{ "iterations", "99999999999999999999", ERR_RANGE, "integer" },
 		{ "iterations", "10.5", ERR_PARSE, "integer" },
 		{ "adaptive", "maybe", ERR_PARSE, "true or false" },
+		{ "file", "", ERR_PARSE, "the name of a file" },
+		{ "file", "-", ERR_PARSE, "the name of a file" },
 		{ "kernel", "mala", ERR_PARSE, "one of hmc, rwm" },
 		{ "itrations", "10", ERR_NAME, "the nearest is \"iterations\"" },
 		{ "zzz", "10", ERR_NAME, "no option \"zzz\"" },

@@ -598,14 +598,19 @@ static void test_bad_files(void **p)
 		{ "P2\n2 -2\n9\n1 2 3 4\n", ERR_PARSE, ":2: '-' in the height" },
 		{ "P2\n2 2\n9\n1 2\n3 x\n", ERR_PARSE, ":5: 'x' in a pixel" },
 		{ "P2\n2 2\n9\n1 2\n3 10\n", ERR_PARSE, ":5: a pixel is above 9" },
-		{ "P2\n2 2\n9\n1 2\n3\n", ERR_PARSE, "a pixel is missing" },
-		{ "P2\n2 2\n0\n0 0 0 0\n", ERR_PARSE, "the maximum is 0" },
+		{ "P2\n2 2\n9\n1 2\n3  \n", ERR_PARSE, ":6: the file ends; a pixel is missing" },
+		{ "P2\n2 2\n9\n1 2\n3\n", ERR_PARSE, "last pixel: of 16 bytes there are 15" },
+		{ "P2\n2 2\n0\n0 0 0 0\n", ERR_PARSE, ":3: the maximum is 0" },
 		{ "P2\n2 2\n65536\n0 0 0 0\n", ERR_PARSE, "the maximum is above 65535" },
 		{ "P5\n2 2\n255\nabc", ERR_PARSE, "ends before its last pixel" },
 		{ "P5\n2 2\n65535\nabcdefg", ERR_PARSE, "ends before its last pixel" },
 		{ "P5\n2 2\n256\nabcdefgh", ERR_PARSE, "a pixel is 24930, above" },
 		{ "P5\n2 2\n64\nabcd", ERR_PARSE, "a pixel is 97, above" },
 		{ "P5\n0 2\n255\n", ERR_PARSE, "0x2 pixels" },
+		{ "P5\n16384 16384\n255\n", ERR_PARSE, "are 268435456 pixels; at most 67108864" },
+		{ "P5\n8192 8192\n255\n", ERR_PARSE, "last pixel: of 67108881 bytes there are 17" },
+		{ "P5\n8192 4096\n256\n", ERR_PARSE, "last pixel: of 67108881 bytes there are 17" },
+		{ "P2 8192 8192 9\n", ERR_PARSE, "last pixel: of 134217742 bytes there are 15" },
 		{ "P5\n99999999 99999999\n255\n", ERR_PARSE, "99999999x99999999 pixels" },
 		{ "P5\n99999999999999999999999 1\n255\n", ERR_PARSE, "the width is above" },
 		{ "P5\n2 2\n255\nabcd", ERR_RANGE, "2x2 pixels; at least 700x700 are needed" },
@@ -658,6 +663,45 @@ static void test_damaged(void **p)
 	arena_free(a);
 }
 
+/* A PNG of a hundred bytes that claims so many pixels. */
+static void write_claim(png_uint_32 side)
+{
+	FILE *file = new_file();
+	png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+	png_infop info = png_create_info_struct(png);
+
+	if (setjmp(png_jmpbuf(png)) != 0)
+		fail_msg("libpng cannot write it");
+	png_init_io(png, file);
+	png_set_IHDR(png, info, side, side, 16, PNG_COLOR_TYPE_RGB_ALPHA, PNG_INTERLACE_NONE,
+		PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+	png_write_info(png, info);
+	png_write_chunk(png, (png_const_bytep) "IDAT", (png_const_bytep) "few", 3);
+	png_destroy_write_struct(&png, &info);
+	fclose(file);
+}
+
+static void test_claims(void **p)
+{
+	static const struct {
+		png_uint_32 side;
+		const char *what;
+	} claims[] = { { 16384, "at most 67108864 can be read" },
+		{ 16385, "1x1 to 16384x16384 can be read" },
+		{ 8192, "bytes cannot hold 8192x8192 pixels" } };
+	struct arena *a = arena_new();
+	struct density *d;
+
+	(void)p;
+	for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+		write_claim(claims[i].side);
+		assert_int_equal(open_picture(&d, a), ERR_PARSE);
+		if (strstr(error_text(), claims[i].what) == NULL)
+			fail_msg("\"%s\"; \"%s\" was expected", error_text(), claims[i].what);
+	}
+	arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -670,6 +714,7 @@ int main(void)
 		cmocka_unit_test(test_stripes),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_claims),
 	};
 
 	return run_target_tests("image", tests);

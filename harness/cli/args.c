@@ -25,23 +25,19 @@ static const struct flag *flag_find(const struct flag *flags, const char *word, 
 	return NULL;
 }
 
-static int unknown_flag(const struct command *c, const struct flag *flags, const char *word)
+static int unknown_flag(const struct command *c, const struct flag *flags, const char *word,
+	struct arena *a)
 {
-	const char *names[FLAGS_MAX + 1], *nearest = NULL;
-	char name[64];
+	const char *names[FLAGS_MAX + 1];
 	size_t n = 0;
 
-	for (const struct flag *f = flags; f->name != NULL && n < FLAGS_MAX; f++)
-		names[n++] = f->name;
+	/* A single letter is near to nothing. */
+	for (const struct flag *f = flags; word[1] == '-' && f->name != NULL && n < FLAGS_MAX; f++)
+		names[n++] = arena_printf(a, "--%s", f->name);
 	names[n] = NULL;
-	if (word[1] == '-') {
-		snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
-		nearest = option_nearest(name, names);
-	}
-	if (nearest != NULL)
-		return fail(ERR_NAME, "unknown option \"%.80s\"; did you mean --%s?", word,
-			nearest);
-	return fail(ERR_NAME, "unknown option \"%.80s\"; see stride %s --help", word, c->name);
+	return option_unknown("unknown option",
+		arena_printf(a, "%.*s", (int)strcspn(word, "="), word), names,
+		arena_printf(a, "stride %s --help", c->name));
 }
 
 static int bad_value(const struct flag *f, const char *value, const char *right)
@@ -111,7 +107,7 @@ int args_parse(const struct command *c, const struct flag *flags, int argc, char
 		}
 		const struct flag *f = flag_find(flags, word, &value);
 		if (f == NULL)
-			return unknown_flag(c, flags, word);
+			return unknown_flag(c, flags, word, a);
 		if (f->type == FLAG_BOOL && value != NULL)
 			return fail(ERR_PARSE, "--%s takes no value", f->name);
 		if (f->type != FLAG_BOOL && value == NULL && i + 1 < argc)

@@ -67,10 +67,7 @@ static int unknown_command(const char *name)
 
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		names[i] = commands[i].name;
-	const char *nearest = option_nearest(name, names);
-	(void)fail(ERR_NAME, "unknown command \"%.80s\"; %s %s", name,
-		nearest != NULL ? "did you mean" : "see",
-		nearest != NULL ? nearest : "stride --help");
+	(void)option_unknown("unknown command", name, names, "stride --help");
 	return cli_fail();
 }
 

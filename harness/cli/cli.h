@@ -40,6 +40,21 @@ int cli_density(struct density **d, const char *target, const struct texts *sets
 			"an option of the target: --set funnel.clip=30" \
 	}
 
+/** A plug-in of any kind. */
+struct plugin {
+	const char *name, *title;
+};
+
+struct show_request;
+
+/** The kinds of plug-ins, in the order of lists (cmd_show.c). */
+struct kind {
+	const char *name;                          /* "method"; NULL ends the table */
+	bool (*get)(size_t i, struct plugin *out); /* false: there are no more than i */
+	int (*show)(size_t i, const struct show_request *q, struct arena *a);
+};
+extern const struct kind kinds[];
+
 struct report_options;
 
 /** Write the report of a results directory and say where it is. Errors of report_write. */

@@ -1,44 +1,14 @@
 /* The commands without options: list and info. */
 #include "cli/cli.h"
+#include "core/text.h"
 #include "report/log_z.h"
 #include "report/table.h"
-#include "core/text.h"
 #include "run/info.h"
 #include "stride.h"
 
 static const struct flag no_flags[] = { { 0 } };
 
 /* --- list ------------------------------------------------------------------------------------- */
-
-static void print_line(const char *name, const char *title)
-{
-	printf("  %-18s %s\n", name, title);
-}
-
-static void list_methods(void)
-{
-	for (size_t i = 0; methods[i] != NULL; i++)
-		print_line(methods[i]->name, methods[i]->title);
-}
-
-static void list_targets(void)
-{
-	for (size_t i = 0; targets[i] != NULL; i++)
-		print_line(targets[i]->name, targets[i]->title);
-}
-
-static void list_metrics(void)
-{
-	for (size_t i = 0; metrics[i] != NULL; i++)
-		print_line(metrics[i]->name, metrics[i]->title);
-}
-
-static const struct kind {
-	const char *name;
-	void (*list)(void);
-} kinds[] = { { "methods", list_methods }, { "targets", list_targets },
-	{ "metrics", list_metrics } };
-enum { N_KINDS = sizeof(kinds) / sizeof(*kinds) };
 
 /* A row of the table of targets. Some take a second to make, so all are made at once. */
 struct target_row {
@@ -114,19 +84,21 @@ static int list(void *request, const struct texts *words, int *status, struct ar
 	(void)status;
 	if (wanted != NULL && strcmp(wanted, "targets") == 0)
 		return table_of_targets(a);
-	for (size_t i = 0; i < N_KINDS; i++) {
+	for (const struct kind *k = kinds; k->name != NULL; k++) {
+		struct plugin p;
 		if (wanted == NULL)
-			printf("%s%s\n", i > 0 ? "\n" : "", kinds[i].name);
-		else if (strcmp(wanted, kinds[i].name) != 0)
+			printf("%s%ss\n", k > kinds ? "\n" : "", k->name);
+		else if (strncmp(wanted, k->name, strlen(k->name)) != 0 ||
+			 strcmp(wanted + strlen(k->name), "s") != 0)
 			continue;
-		kinds[i].list();
+		for (size_t i = 0; k->get(i, &p); i++)
+			printf("  %-18s %s\n", p.name, p.title);
 		if (wanted != NULL)
 			return OK;
 	}
 	return wanted == NULL
 		       ? OK
-		       : fail(ERR_NAME, "stride list %.80s: it takes methods, targets or metrics",
-				 wanted);
+		       : fail(ERR_NAME, "list %.80s: it takes methods, targets or metrics", wanted);
 }
 
 int cmd_list(int argc, char **argv)

@@ -57,10 +57,20 @@ static int logp(void *request, const struct texts *words, int *status, struct ar
 	struct csv points, vectors;
 
 	(void)status;
+	if (q->hvp != NULL && strcmp(q->hvp, "-") == 0 && strcmp(path, "-") == 0)
+		return fail(ERR_PARSE,
+			"--hvp -: the points come from standard input already; give the "
+			"name of a file for one of the two");
 	TRY(cli_density(&d, words->items[0], &q->sets, a));
 	size_t dim = density_dim(d), cols = 0;
 	TRY(read_points(path, dim, words->items[0], &points, a));
 	size_t n = points.rows;
+	if (q->hvp != NULL) {
+		TRY(read_points(q->hvp, dim, words->items[0], &vectors, a));
+		if (vectors.rows != n)
+			return fail(ERR_PARSE, "%s:%zu: %zu rows; the points have %zu",
+				vectors.path, vectors.line[vectors.rows - 1], vectors.rows, n);
+	}
 	const char **names = ARENA_NEW(a, 1 + 2 * dim, const char *);
 	double *table = arena_alloc(a, n * (1 + 2 * dim), sizeof(*table));
 	double *x = by_coordinate(points.x, n, dim, a);
@@ -79,10 +89,6 @@ static int logp(void *request, const struct texts *words, int *status, struct ar
 	if (grad != NULL)
 		fill_columns(table, cols, 1, grad, n, dim);
 	if (hv != NULL) {
-		TRY(read_points(q->hvp, dim, words->items[0], &vectors, a));
-		if (vectors.rows != n)
-			return fail(ERR_PARSE, "%s:%zu: %zu rows; the points have %zu",
-				vectors.path, vectors.line[vectors.rows - 1], vectors.rows, n);
 		TRY(density_hvp(d, n, x, by_coordinate(vectors.x, n, dim, a), hv));
 		fill_columns(table, cols, first_h, hv, n, dim);
 	}
@@ -124,12 +130,12 @@ static int draw(void *request, const struct texts *words, int *status, struct ar
 
 	(void)status;
 	if (q->n == 0)
-		return fail(ERR_PARSE, "stride draw: how many? give -n N");
+		return fail(ERR_PARSE, "how many? give -n N");
 	TRY(cli_density(&d, words->items[0], &q->sets, a));
 	size_t dim = density_dim(d);
 	if (q->n > DRAW_MAX / dim)
-		return fail(ERR_RANGE, "stride draw: -n %zu; it takes 1 to %zu in %zu dimensions",
-			q->n, DRAW_MAX / dim, dim);
+		return fail(ERR_RANGE, "-n %zu; it takes 1 to %zu in %zu dimensions", q->n,
+			DRAW_MAX / dim, dim);
 	double *x = arena_alloc(a, q->n * dim, sizeof(*x));
 	TRY(density_draw(d, (struct rng){ .seed = q->seed, .purpose = RNG_TARGET }, 0, q->n, x));
 	return csv_write(stdout, "standard output", csv_names("x", dim, a), q->n, dim, x);

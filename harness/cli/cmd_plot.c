@@ -19,8 +19,7 @@ static int plot_target(void *request, const struct texts *words, int *status, st
 
 	(void)status;
 	if (q->plot.n > POINTS_MAX)
-		return fail(ERR_RANGE, "stride plot-target: -n %zu; it takes 1 to %zu", q->plot.n,
-			POINTS_MAX);
+		return fail(ERR_RANGE, "-n %zu; it takes 1 to %zu", q->plot.n, POINTS_MAX);
 	TRY(cli_density(&d, words->items[0], &q->sets, a));
 	for (size_t i = 0; i < q->sets.n; i++)
 		q->plot.settings = arena_printf(a, "%s%s%s", q->plot.settings, i > 0 ? ", " : "",

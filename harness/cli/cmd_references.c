@@ -26,7 +26,9 @@ int cmd_references(int argc, char **argv)
 	static const struct command c = { "references", "[TARGET...]",
 		"Estimate log Z and moments of targets where they are not known, two ways, "
 		"several\n"
-		"runs each, into records; goes on from the runs that are on record",
+		"runs each, into records; goes on from the runs that are on record. Commands read "
+		"records\n"
+		"from the folder $STRIDE_REFERENCES, without it from the program's own",
 		0, 100 };
 	struct references_request q = {
 		.made = { .repeats = 10, .effort = 1, .folder = "targets/references" },

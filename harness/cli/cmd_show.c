@@ -1,7 +1,9 @@
 /* stride show: one plug-in, everything that is known of it. */
 #include "cli/cli.h"
-#include "report/log_z.h"
 #include "core/text.h"
+#include "report/log_z.h"
+#include "report/table.h"
+#include "run/reference.h"
 #include "stride.h"
 
 #include <stdlib.h>
@@ -56,10 +58,31 @@ static void show_log_z(const struct log_z *z, struct arena *a)
 	else if (z->kind == LOG_Z_QUADRATURE)
 		text = arena_printf(a, "%.15g %s, error %.2g", z->value, text, z->se);
 	else if (z->kind == LOG_Z_ESTIMATE)
-		text = arena_printf(a, "%.10g %s, standard error %.2g", z->value, text, z->se);
+		text = log_z_short(z, a);
 	show_line("log Z", text, a);
 	if (z->source != NULL && z->source[0] != '\0')
 		show_line("log Z source", z->source, a);
+}
+
+static const char *runs_text(const struct reference_way *w, struct arena *a)
+{
+	return arena_printf(a, "%zu run%s", w->runs, w->runs == 1 ? "" : "s");
+}
+
+/* What each way of estimation gave, and whether they agree. */
+static void show_ways(const struct reference *r, struct arena *a)
+{
+	for (size_t i = 0; i < r->n_ways; i++) {
+		const struct reference_way *w = &r->way[i];
+		show_line(i == 0 ? "log Z ways" : "",
+			arena_printf(a, "%s: %s, %s", w->name,
+				number_text(w->log_z.value, w->log_z.se, false, a),
+				runs_text(w, a)),
+			a);
+	}
+	const double apart = reference_disagreement(r);
+	if (apart > 0)
+		show_line("", arena_printf(a, "%.1f joint standard errors apart", apart), a);
 }
 
 /* How many of n things are shown. */
@@ -99,12 +122,35 @@ static void show_modes(const struct density *d, bool all, struct arena *a)
 	free(text);
 }
 
-static const char *moment_text(double x, struct arena *a)
+/* Ten digits, or those that an estimate's error allows. se NULL: no estimate. */
+static const char *moment_text(double x, const double *se, struct arena *a)
 {
-	return isnan(x) ? "unknown" : arena_printf(a, "%.10g", x);
+	if (isnan(x))
+		return "unknown";
+	return se == NULL ? arena_printf(a, "%.10g", x) : number_text(x, *se, false, a);
 }
 
-static void show_moments(const struct density *d, bool all, struct arena *a)
+/* The way whose moments stand in a record. */
+static const struct reference_way *way_of_moments(const struct reference *r)
+{
+	const struct reference_way *w = r->way;
+
+	while (w < r->way + r->n_ways - 1 &&
+		memcmp(&w->mean->value, r->mean, sizeof(*r->mean)) != 0)
+		w++;
+	return w;
+}
+
+static void show_moment(const char *text, size_t width)
+{
+	const size_t used = text_width(text);
+
+	printf(" %*s%s", used < width ? (int)(width - used) : 0, "", text);
+}
+
+/* r: the record that they are from, or NULL. */
+static void show_moments(const struct density *d, const struct reference *r, bool all,
+	struct arena *a)
 {
 	const size_t dim = density_dim(d), n = shown(dim, all);
 	double *mean = arena_alloc(a, dim, sizeof(*mean)), *sd = arena_alloc(a, dim, sizeof(*sd));
@@ -113,10 +159,22 @@ static void show_moments(const struct density *d, bool all, struct arena *a)
 		show_line("moments", "unknown", a);
 		return;
 	}
-	show_line("moments", "of coordinate, mean, standard deviation", a);
-	for (size_t k = 0; k < n; k++)
-		printf("%*s%-6s %16s %16s\n", NAME_WIDTH, "", arena_printf(a, "x%zu", k + 1),
-			moment_text(mean[k], a), moment_text(sd[k], a));
+	const char *how = "of coordinate, mean, standard deviation";
+	size_t width = 16;
+	if (r != NULL) {
+		const struct reference_way *w = way_of_moments(r);
+		how = arena_printf(a,
+			"estimated (%s, %s): of coordinate, mean ± se, standard deviation ± se",
+			w->name, runs_text(w, a));
+		width = 23;
+	}
+	show_line("moments", how, a);
+	for (size_t k = 0; k < n; k++) {
+		printf("%*s%-6s", NAME_WIDTH, "", arena_printf(a, "x%zu", k + 1));
+		show_moment(moment_text(mean[k], r != NULL ? &r->mean_se[k] : NULL, a), width);
+		show_moment(moment_text(sd[k], r != NULL ? &r->sd_se[k] : NULL, a), width);
+		putchar('\n');
+	}
 	if (n < dim)
 		printf("%*s%s\n", NAME_WIDTH, "", rest(dim, all, a) + 1);
 }
@@ -149,23 +207,28 @@ static void show_head(const char *path)
 		fclose(f);
 }
 
-/* Options that are names of files. */
+static void show_file(const char *name, const char *remark, struct arena *a)
+{
+	const char *path = name != NULL && name[0] != '\0' ? data_path(name, a) : "";
+
+	if (path[0] == '\0' || access(path, R_OK) != 0)
+		return;
+	char *whole = realpath(path, NULL); /* without the dots of where it was found */
+	printf("%-*s%s%s\n", NAME_WIDTH, "data file", whole != NULL ? whole : path, remark);
+	free(whole);
+	show_head(path);
+}
+
+/* The target's own table, and options that are names of files. */
 static void show_data(const struct density *d, struct arena *a)
 {
-	for (const struct option *o = density_target(d)->options; o != NULL && o->key != NULL;
-		o++) {
-		if (o->type != OPTION_TEXT)
-			continue;
-		const char *value = option_text(o, density_state(d), a);
-		const char *path = value != NULL && value[0] != '\0' ? data_path(value, a) : "";
-		if (path[0] == '\0' || access(path, R_OK) != 0)
-			continue;
-		char *whole = realpath(path, NULL); /* without the dots of where it was found */
-		printf("%-*s%s (option %s)\n", NAME_WIDTH, "data file",
-			whole != NULL ? whole : path, o->key);
-		free(whole);
-		show_head(path);
-	}
+	const struct target *t = density_target(d);
+
+	show_file(t->data, "", a);
+	for (const struct option *o = t->options; o != NULL && o->key != NULL; o++)
+		if (o->type == OPTION_TEXT)
+			show_file(option_text(o, density_state(d), a),
+				arena_printf(a, " (option %s)", o->key), a);
 }
 
 struct show_request {
@@ -175,10 +238,13 @@ struct show_request {
 
 static int show_target(const struct target *t, const struct show_request *q, struct arena *a)
 {
+	const struct reference *r = NULL;
 	struct density *d;
 	struct log_z z;
 
 	TRY(cli_density(&d, t->name, &q->sets, a));
+	if (density_own_log_z(d).kind == LOG_Z_UNKNOWN)
+		TRY(reference_find(&r, d, a));
 	density_log_z(d, &z);
 	printf("target %s: %s\n", t->name, t->title);
 	show_line("paper", t->paper, a);
@@ -186,13 +252,15 @@ static int show_target(const struct target *t, const struct show_request *q, str
 		show_line("note", t->note, a);
 	show_line("dimension", arena_printf(a, "%zu", density_dim(d)), a);
 	show_log_z(&z, a);
+	if (r != NULL)
+		show_ways(r, a);
 	show_line("exact sampler", t->draw != NULL ? "yes" : "no", a);
 	show_line("Hessian v", t->hvp != NULL ? "yes" : "no", a);
 	show_line("proposal",
 		t->propose != NULL ? "yes, for importance sampling" : "none of its own", a);
 	show_line("cdf", t->cdf != NULL ? "yes, of each coordinate" : "no", a);
 	show_modes(d, q->all, a);
-	show_moments(d, q->all, a);
+	show_moments(d, t->moments == NULL ? r : NULL, q->all, a);
 	show_window(d, a);
 	show_data(d, a);
 	show_options(t->options, density_state(d));
@@ -228,32 +296,6 @@ static void show_metric(const struct metric *m)
 
 /* --- by name ---------------------------------------------------------------------------------- */
 
-/* The nearest name of all plug-ins. */
-static int unknown_name(const char *name, struct arena *a)
-{
-	const char **names;
-	size_t n = 0, i = 0;
-
-	for (i = 0; methods[i] != NULL; i++)
-		n++;
-	for (i = 0; targets[i] != NULL; i++)
-		n++;
-	for (i = 0; metrics[i] != NULL; i++)
-		n++;
-	names = ARENA_NEW(a, n + 1, const char *);
-	n = 0;
-	for (i = 0; methods[i] != NULL; i++)
-		names[n++] = methods[i]->name;
-	for (i = 0; targets[i] != NULL; i++)
-		names[n++] = targets[i]->name;
-	for (i = 0; metrics[i] != NULL; i++)
-		names[n++] = metrics[i]->name;
-	const char *nearest = option_nearest(name, names);
-	return fail(ERR_NAME, "no method, target or metric \"%.80s\"; %s %s", name,
-		nearest != NULL ? "did you mean" : "see",
-		nearest != NULL ? nearest : "stride list");
-}
-
 static int no_sets(const struct show_request *q, const char *kind, const char *name)
 {
 	if (q->sets.n == 0)
@@ -262,31 +304,76 @@ static int no_sets(const struct show_request *q, const char *kind, const char *n
 		q->sets.items[0], name, kind);
 }
 
+/* The registries of the three kinds differ in type alone. */
+#define GET(kind)                                                              \
+	static bool get_##kind(size_t i, struct plugin *out)                   \
+	{                                                                      \
+		if (kind##s[i] == NULL)                                        \
+			return false;                                          \
+		*out = (struct plugin){ kind##s[i]->name, kind##s[i]->title }; \
+		return true;                                                   \
+	}
+GET(method)
+GET(target)
+GET(metric)
+
+static int method_show(size_t i, const struct show_request *q, struct arena *a)
+{
+	(void)a;
+	TRY(no_sets(q, "method", methods[i]->name));
+	show_method(methods[i]);
+	return OK;
+}
+
+static int target_show(size_t i, const struct show_request *q, struct arena *a)
+{
+	return show_target(targets[i], q, a);
+}
+
+static int metric_show(size_t i, const struct show_request *q, struct arena *a)
+{
+	(void)a;
+	TRY(no_sets(q, "metric", metrics[i]->name));
+	show_metric(metrics[i]);
+	return OK;
+}
+
+const struct kind kinds[] = { { "method", get_method, method_show },
+	{ "target", get_target, target_show }, { "metric", get_metric, metric_show }, { 0 } };
+
+/* The names of all plug-ins, NULL at the end. */
+static const char **all_names(struct arena *a)
+{
+	struct plugin p;
+	size_t n = 0;
+
+	for (const struct kind *k = kinds; k->name != NULL; k++)
+		for (size_t i = 0; k->get(i, &p); i++)
+			n++;
+	const char **names = ARENA_NEW(a, n + 1, const char *);
+	n = 0;
+	for (const struct kind *k = kinds; k->name != NULL; k++)
+		for (size_t i = 0; k->get(i, &p); i++)
+			names[n++] = p.name;
+	return names;
+}
+
 static int show(void *request, const struct texts *words, int *status, struct arena *a)
 {
-	const struct show_request *q = request;
 	const char *name = words->items[0];
+	struct plugin p;
 	bool found = false;
 
 	(void)status;
-	for (size_t i = 0; methods[i] != NULL; i++)
-		if (strcmp(methods[i]->name, name) == 0) {
-			TRY(no_sets(q, "method", name));
-			show_method(methods[i]);
-			found = true;
-		}
-	for (size_t i = 0; targets[i] != NULL; i++)
-		if (strcmp(targets[i]->name, name) == 0) {
-			TRY(show_target(targets[i], q, a));
-			found = true;
-		}
-	for (size_t i = 0; metrics[i] != NULL; i++)
-		if (strcmp(metrics[i]->name, name) == 0) {
-			TRY(no_sets(q, "metric", name));
-			show_metric(metrics[i]);
-			found = true;
-		}
-	return found ? OK : unknown_name(name, a);
+	for (const struct kind *k = kinds; k->name != NULL; k++)
+		for (size_t i = 0; k->get(i, &p); i++)
+			if (strcmp(p.name, name) == 0) {
+				TRY(k->show(i, request, a));
+				found = true;
+			}
+	return found ? OK
+		     : option_unknown("no method, target or metric", name, all_names(a),
+			       "stride list");
 }
 
 int cmd_show(int argc, char **argv)

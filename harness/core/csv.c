@@ -132,14 +132,33 @@ int csv_read_text(struct csv *out, const char *path, struct arena *a)
 	return OK;
 }
 
+/* A number, or what stands for a missing one, in quotes or not: no name of a column. */
+static bool is_value(const char *cell)
+{
+	static const char *const missing[] = { "", "NA", "nan", "?" };
+	char text[64];
+	double ignored;
+	size_t n = strlen(cell);
+
+	if (n >= sizeof(text))
+		return false;
+	if (n >= 2 && (*cell == '"' || *cell == '\'') && cell[n - 1] == *cell) {
+		cell++;
+		n -= 2;
+	}
+	snprintf(text, sizeof(text), "%.*s", (int)n, cell);
+	const char *bare = trim(text);
+	for (size_t i = 0; i < sizeof(missing) / sizeof(*missing); i++)
+		if (strcmp(bare, missing[i]) == 0)
+			return true;
+	return parse_number(bare, &ignored);
+}
+
 static bool looks_like_header(const struct csv *t)
 {
-	double ignored;
-
-	for (size_t k = 0; k < t->cols; k++) {
-		if (t->cell[k][0] == '\0' || parse_number(t->cell[k], &ignored))
+	for (size_t k = 0; k < t->cols; k++)
+		if (is_value(t->cell[k]))
 			return false;
-	}
 	return true;
 }
 

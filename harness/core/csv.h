@@ -30,7 +30,8 @@ enum csv_numbers {
  *  ERR_IO: cannot be read; ERR_PARSE: a line with another number of fields, no header. */
 int csv_read_text(struct csv *out, const char *path, struct arena *a);
 
-/** Read a table of numbers with or without header: a first line without any number is one.
+/** Read a table of numbers with or without header: a first line is one unless a field, in quotes or
+ *  not, is a number, empty, NA, nan or ?.
  *  ERR_IO; ERR_PARSE: a line with another number of fields, a field that is missing or not such a
  *  number, no rows. */
 int csv_read(struct csv *out, const char *path, enum csv_numbers numbers, struct arena *a);

@@ -57,7 +57,7 @@ static void describe(const struct option *o, char text[RANGE_MAX])
 		snprintf(text, RANGE_MAX, "true or false");
 		break;
 	case OPTION_TEXT:
-		snprintf(text, RANGE_MAX, "text");
+		snprintf(text, RANGE_MAX, "the name of a file");
 		break;
 	case OPTION_CHOICE:
 		used = (size_t)snprintf(text, RANGE_MAX, "one of");
@@ -113,6 +113,9 @@ static int set_field(const struct option *o, void *state, const char *value, str
 		return OK;
 	}
 	case OPTION_TEXT:
+		/* Not standard input: the file is read for each instance of a density. */
+		if (strcmp(value, "-") == 0 || (*value == '\0' && *o->value != '\0'))
+			return ERR_PARSE;
 		*(const char **)field(o, state) = arena_strdup(a, value);
 		return OK;
 	}
@@ -275,4 +278,14 @@ const char *option_nearest(const char *name, const char *const *candidates)
 		}
 	}
 	return best;
+}
+
+int option_unknown(const char *what, const char *name, const char *const *candidates,
+	const char *see)
+{
+	const char *nearest = option_nearest(name, candidates);
+
+	return nearest != NULL
+		       ? fail(ERR_NAME, "%s \"%.80s\"; did you mean \"%s\"?", what, name, nearest)
+		       : fail(ERR_NAME, "%s \"%.80s\"; see %s", what, name, see);
 }

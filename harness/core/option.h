@@ -16,7 +16,8 @@
  *             { 0 } };
  *
  * Types of the field at offset: OPTION_REAL double, OPTION_INT long, OPTION_BOOL bool,
- * OPTION_CHOICE int (index into choices), OPTION_TEXT const char * (in the arena).
+ * OPTION_CHOICE int (index into choices), OPTION_TEXT const char * (in the arena), the name of a file;
+ * empty only where the default is.
  */
 enum option_type { OPTION_REAL, OPTION_INT, OPTION_BOOL, OPTION_CHOICE, OPTION_TEXT };
 
@@ -49,5 +50,9 @@ void option_print(const struct option *table, const void *state, FILE *out);
 /** The candidate nearest to name by edit distance, or NULL when none is near. candidates ends with
  *  NULL. */
 const char *option_nearest(const char *name, const char *const *candidates);
+
+/** ERR_NAME: `WHAT "NAME"; did you mean "CANDIDATE"?`, or where none is near `WHAT "NAME"; see SEE`. */
+int option_unknown(const char *what, const char *name, const char *const *candidates,
+	const char *see);
 
 #endif

@@ -8,13 +8,24 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static int check_size(const char *path, size_t rows, size_t cols)
 {
 	if (rows < 1 || cols < 1 || rows > PICTURE_SIDE_MAX || cols > PICTURE_SIDE_MAX)
 		return fail(ERR_PARSE, "%s: %zux%zu pixels; 1x1 to %dx%d can be read", path, cols,
 			rows, PICTURE_SIDE_MAX, PICTURE_SIDE_MAX);
+	if (rows * cols > PICTURE_PIXELS_MAX)
+		return fail(ERR_PARSE, "%s: %zux%zu are %zu pixels; at most %d can be read", path,
+			cols, rows, rows * cols, PICTURE_PIXELS_MAX);
 	return OK;
+}
+
+static size_t file_size(FILE *f)
+{
+	struct stat s;
+
+	return fstat(fileno(f), &s) == 0 && s.st_size > 0 ? (size_t)s.st_size : 0;
 }
 
 static void allocate(struct picture *p, size_t rows, size_t cols, struct arena *a)
@@ -27,7 +38,7 @@ static void allocate(struct picture *p, size_t rows, size_t cols, struct arena *
 struct pgm {
 	FILE *f;
 	const char *path;
-	size_t line;
+	size_t line, start; /* where it is, and where the last number began */
 };
 
 /* A character of the header or of numbers in decimal. A remark reads as the end of its line. */
@@ -50,6 +61,7 @@ static int next_number(struct pgm *g, const char *what, unsigned long most, unsi
 
 	while (isspace(c))
 		c = next_char(g);
+	g->start = g->line;
 	if (c == EOF)
 		return fail(ERR_PARSE, "%s:%zu: the file ends; %s is missing", g->path, g->line,
 			what);
@@ -81,6 +93,21 @@ static int next_sample(struct pgm *g, unsigned long most, unsigned long *value)
 	return OK;
 }
 
+/* Is there enough behind the header for these bytes of pixels? */
+static int check_length(const struct pgm *g, size_t needed)
+{
+	const long at = ftell(g->f);
+	const size_t size = file_size(g->f);
+
+	if (at < 0)
+		return fail(ERR_IO, "%s: cannot be read: %s", g->path, strerror(errno));
+	if (size < (size_t)at + needed)
+		return fail(ERR_PARSE,
+			"%s: the file ends before its last pixel: of %zu bytes there are %zu",
+			g->path, (size_t)at + needed, size);
+	return OK;
+}
+
 /* After its first two characters. */
 static int read_pgm(struct picture *p, struct pgm *g, bool text, struct arena *a)
 {
@@ -91,8 +118,9 @@ static int read_pgm(struct picture *p, struct pgm *g, bool text, struct arena *a
 	TRY(next_number(g, "the maximum", 65535, &most));
 	if (most == 0)
 		return fail(ERR_PARSE, "%s:%zu: the maximum is 0; 1 to 65535 is needed", g->path,
-			g->line);
+			g->start);
 	TRY(check_size(g->path, rows, cols));
+	TRY(check_length(g, text ? 2 * rows * cols - 1 : rows * cols * (most > 255 ? 2 : 1)));
 	allocate(p, rows, cols, a);
 	for (size_t i = 0; i < rows * cols; i++) {
 		TRY(text ? next_number(g, "a pixel", most, &value) : next_sample(g, most, &value));
@@ -123,9 +151,11 @@ static void png_warned(png_structp png, png_const_charp text)
 	(void)text;
 }
 
+enum { DEFLATE_MOST = 1032 }; /* bytes that one byte of deflate can stand for, at most */
+
 /* Colour and grey channels as stored, without alpha: 1, 2 or 4 bits are expanded to 8, palettes to
  * colours. */
-static int decode(struct picture *p, png_structp png, png_infop info, const char *path,
+static int decode(struct picture *p, png_structp png, png_infop info, const char *path, size_t size,
 	struct arena *a)
 {
 	png_read_info(png, info);
@@ -133,6 +163,9 @@ static int decode(struct picture *p, png_structp png, png_infop info, const char
 	const size_t cols = png_get_image_width(png, info);
 
 	TRY(check_size(path, rows, cols));
+	if (rows * png_get_rowbytes(png, info) / DEFLATE_MOST > size)
+		return fail(ERR_PARSE, "%s: damaged PNG: its %zu bytes cannot hold %zux%zu pixels",
+			path, size, cols, rows);
 	png_set_expand(png);
 	png_set_strip_alpha(png);
 	png_set_interlace_handling(png);
@@ -171,7 +204,7 @@ static int read_png(struct picture *p, FILE *f, const char *path, struct arena *
 	invariant(info != NULL); /* no memory, or another libpng than the one compiled for */
 	if (setjmp(report.back) == 0) {
 		png_init_io(png, f);
-		status = decode(p, png, info, path, a);
+		status = decode(p, png, info, path, file_size(f), a);
 	} else {
 		status = fail(ERR_PARSE, "%s: damaged PNG: %s", path, report.text);
 	}
@@ -197,7 +230,7 @@ int picture_read(struct picture *out, const char *path, struct arena *a)
 		status = read_png(out, f, path, a);
 	} else if (got > 2 && start[0] == 'P' && (start[1] == '2' || start[1] == '5') &&
 		   (isspace(start[2]) || start[2] == '#')) {
-		struct pgm g = { f, path, 1 };
+		struct pgm g = { f, path, 1, 1 };
 		status = fseek(f, 2, SEEK_SET) == 0
 				 ? read_pgm(out, &g, start[1] == '2', a)
 				 : fail(ERR_IO, "%s: cannot be read: %s", path, strerror(errno));

@@ -11,8 +11,9 @@ struct picture {
 	double *grey; /* [rows][cols] mean of the colour channels, 0 .. 255 */
 };
 
-/** Pictures have 1 to this many rows and columns; more is refused before memory is asked for. */
-enum { PICTURE_SIDE_MAX = 16384 };
+/** Pictures have 1 to this many rows and columns, and pixels in all; more is refused before memory is
+ *  asked for, and so is a file that is too short for the pixels that it claims. */
+enum { PICTURE_SIDE_MAX = 16384, PICTURE_PIXELS_MAX = 1 << 26 };
 
 /**
  * Read a PNG (grey, colour or palette; transparency is ignored, and stored values are taken as they

@@ -2,12 +2,12 @@
 #include "report/target.h"
 
 #include "core/folder.h"
+#include "core/text.h"
 #include "report/log_z.h"
 #include "report/plot.h"
-#include "core/text.h"
 
 /* What the three kinds of picture share. caption grows by a sentence each. */
-struct picture {
+struct drawing {
 	const struct density *density;
 	const struct target_plot *options;
 	struct plot plot;
@@ -16,13 +16,13 @@ struct picture {
 	const char *caption;
 };
 
-static void say(struct picture *p, const char *sentence)
+static void say(struct drawing *p, const char *sentence)
 {
 	p->caption = arena_printf(p->arena, "%s%s%s", p->caption, *p->caption ? " " : "", sentence);
 }
 
 /* The first two coordinates [n][2] of n exact samples; of one dimension (x, 0). */
-static int exact_points(const struct picture *p, size_t n, double **xy)
+static int exact_points(const struct drawing *p, size_t n, double **xy)
 {
 	const struct rng r = { .seed = p->options->seed, .purpose = RNG_TARGET };
 	const size_t dim = density_dim(p->density);
@@ -37,7 +37,7 @@ static int exact_points(const struct picture *p, size_t n, double **xy)
 	return OK;
 }
 
-static void say_points(struct picture *p, const char *shown, double outside)
+static void say_points(struct drawing *p, const char *shown, double outside)
 {
 	const char *more = "";
 
@@ -47,7 +47,7 @@ static void say_points(struct picture *p, const char *shown, double outside)
 	say(p, arena_printf(p->arena, "%s: %zu exact samples%s.", shown, p->n, more));
 }
 
-static int nothing_there(const struct picture *p)
+static int nothing_there(const struct drawing *p)
 {
 	return fail(ERR_UNSUP, "target %s: its density is 0 at all points that would be shown",
 		density_target(p->density)->name);
@@ -58,7 +58,7 @@ static int nothing_there(const struct picture *p)
 enum { CURVE = 601, BINS = 40 };
 
 /* The density on points over the window. Where log Z is not known it is normalised there. */
-static int put_curve(struct picture *p, const struct window *w)
+static int put_curve(struct drawing *p, const struct window *w)
 {
 	double *x = arena_alloc(p->arena, CURVE, sizeof(*x));
 	double *y = arena_alloc(p->arena, CURVE, sizeof(*y));
@@ -85,7 +85,7 @@ static int put_curve(struct picture *p, const struct window *w)
 	return OK;
 }
 
-static int put_histogram(struct picture *p, const struct window *w)
+static int put_histogram(struct drawing *p, const struct window *w)
 {
 	const size_t n = p->n;
 	const double width = (w->x_max - w->x_min) / BINS;
@@ -109,7 +109,7 @@ static int put_histogram(struct picture *p, const struct window *w)
 	return OK;
 }
 
-static int draw_line(struct picture *p)
+static int draw_line(struct drawing *p)
 {
 	struct window w;
 
@@ -130,7 +130,7 @@ static int draw_line(struct picture *p)
 /* --- two dimensions and more ----------------------------------------------------------------- */
 
 /* The point through which the slice goes, and the words for it. */
-static const char *slice_centre(const struct picture *p, double *at)
+static const char *slice_centre(const struct drawing *p, double *at)
 {
 	const size_t dim = density_dim(p->density);
 	double *sd = arena_alloc(p->arena, dim, sizeof(*sd));
@@ -144,7 +144,7 @@ static const char *slice_centre(const struct picture *p, double *at)
 	return "at 0";
 }
 
-static void make_slice(struct picture *p, struct grid *g)
+static void make_slice(struct drawing *p, struct grid *g)
 {
 	double *at = arena_alloc(p->arena, density_dim(p->density), sizeof(*at));
 	const char *where = slice_centre(p, at);
@@ -159,7 +159,7 @@ static void make_slice(struct picture *p, struct grid *g)
 		       where));
 }
 
-static int draw_plane(struct picture *p)
+static int draw_plane(struct drawing *p)
 {
 	enum { SIDE = 241, ESTIMATE = 5000 };
 	const size_t dim = density_dim(p->density), n = p->n;
@@ -204,7 +204,7 @@ static int draw_plane(struct picture *p)
 
 /* --- the picture ----------------------------------------------------------------------------- */
 
-static void put_lines(struct picture *p, const char *name, const char *text)
+static void put_lines(struct drawing *p, const char *name, const char *text)
 {
 	enum { WIDTH = 64 }; /* characters that a picture is wide */
 	const char *lines = text_wrap(text, WIDTH, "", p->arena);
@@ -216,7 +216,7 @@ static void put_lines(struct picture *p, const char *name, const char *text)
 	plot_number(&p->plot, arena_printf(p->arena, "%s_lines", name), (double)n);
 }
 
-static int put_picture(struct picture *p)
+static int put_drawing(struct drawing *p)
 {
 	const struct target *t = density_target(p->density);
 	const size_t dim = density_dim(p->density);
@@ -239,7 +239,7 @@ enum { HISTOGRAM_POINTS = 10000, PLANE_POINTS = 1000 };
 int target_draw(const struct density *d, const struct target_plot *o, const char **stem,
 	struct arena *a)
 {
-	struct picture p = { .density = d, .options = o, .arena = a, .n = o->n, .caption = "" };
+	struct drawing p = { .density = d, .options = o, .arena = a, .n = o->n, .caption = "" };
 	struct figure figure = { .name = arena_printf(a, "target-%s", density_target(d)->name),
 		.script = "target.gp" };
 	struct figures figures = { .n = 1, .list = &figure };
@@ -250,7 +250,7 @@ int target_draw(const struct density *d, const struct target_plot *o, const char
 	*stem = arena_printf(a, "%s/%s", o->folder, figure.name);
 	TRY(folder_make(arena_printf(a, "%s/data", o->folder)));
 	TRY(plot_start(&p.plot, o->folder, figure.name, a));
-	code = put_picture(&p);
+	code = put_drawing(&p);
 	if (code != OK) {
 		plot_discard(&p.plot);
 		return code;
