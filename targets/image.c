@@ -239,7 +239,9 @@ static void hvp(const void *state, size_t n, const num *x, const num *v, num *hv
 		hv[j] = 0 * (x[j] - x[j]) * v[j];
 }
 
-/* --- what is known --------------------------------------------------------------------------- */
+/* --- what is known: of the instance in double alone ------------------------------------------ */
+
+#ifndef STRIDE_TARGET_F32
 
 /* The cells with I = index - MARGIN along an axis. */
 struct band {
@@ -362,31 +364,6 @@ static void tabulate_pixels(struct image *s, struct arena *a)
 	s->below_line = sums_below(of_line, SIDE, a);
 }
 
-static int init(void *state, struct arena *a)
-{
-	struct image *s = state;
-	float *energy = arena_alloc(a, SIDE * SIDE, sizeof(*energy));
-	const struct arena_mark mark = arena_mark(a);
-	float *p = arena_alloc(a, SIDE * SIDE, sizeof(*p));
-	const char *path = *s->picture != '\0' ? data_path(s->picture, a) : "picture";
-	struct picture picture;
-
-	if (*s->picture != '\0')
-		TRY(picture_read(&picture, path, a));
-	else
-		by_formula(&picture, a);
-	TRY(crop(&picture, path, p));
-	energies(p, energy, a);
-	s->energy = energy;
-	arena_release(a, mark);
-	if (sizeof(num) == sizeof(double)) {
-		tabulate(s, a);
-		if (s->sampler == SAMPLER_PUBLISHED)
-			tabulate_pixels(s, a);
-	}
-	return OK;
-}
-
 /* The last i < n with below[i] <= at, at in [0, below[n]). */
 static size_t find(const double *below, size_t n, double at)
 {
@@ -458,12 +435,15 @@ static void log_z(const void *state, struct log_z *out)
 		"form" };
 }
 
+/* Those that the samples have: unknown where they follow another law. */
 static void moments(const void *state, double *mean, double *sd)
 {
 	const struct image *s = state;
 
-	memcpy(mean, s->mean, sizeof(s->mean));
-	memcpy(sd, s->sd, sizeof(s->sd));
+	for (size_t k = 0; k < 2; k++) {
+		mean[k] = s->sampler == SAMPLER_EXACT ? s->mean[k] : (double)NAN;
+		sd[k] = s->sampler == SAMPLER_EXACT ? s->sd[k] : (double)NAN;
+	}
 }
 
 /* All cells of the columns (rows) before the one of x, and in that one the part below x of each. */
@@ -472,10 +452,12 @@ static double cdf(const void *state, size_t k, double x)
 	const struct image *s = state;
 	const double at = 100 * x + SIDE / 2, *below = s->below[k];
 
+	if (s->sampler != SAMPLER_EXACT || isnan(x))
+		return (double)NAN;
 	if (at <= band_of(0).low)
 		return 0;
 	if (!(at < band_of(CELLS - 1).low + 1))
-		return isnan(x) ? x : 1;
+		return 1;
 	const size_t index = (size_t)((long)at + MARGIN);
 	const struct band here = band_of(index);
 	const double t = (at - here.low) / here.width;
@@ -487,6 +469,33 @@ static double cdf(const void *state, size_t k, double x)
 		sum += mass * part_below(z, t);
 	}
 	return sum / below[CELLS];
+}
+
+#endif
+
+static int init(void *state, struct arena *a)
+{
+	struct image *s = state;
+	float *energy = arena_alloc(a, SIDE * SIDE, sizeof(*energy));
+	const struct arena_mark mark = arena_mark(a);
+	float *p = arena_alloc(a, SIDE * SIDE, sizeof(*p));
+	const char *path = *s->picture != '\0' ? data_path(s->picture, a) : "picture";
+	struct picture picture;
+
+	if (*s->picture != '\0')
+		TRY(picture_read(&picture, path, a));
+	else
+		by_formula(&picture, a);
+	TRY(crop(&picture, path, p));
+	energies(p, energy, a);
+	s->energy = energy;
+	arena_release(a, mark);
+#ifndef STRIDE_TARGET_F32
+	tabulate(s, a);
+	if (s->sampler == SAMPLER_PUBLISHED)
+		tabulate_pixels(s, a);
+#endif
+	return OK;
 }
 
 static void window(const void *state, struct window *out)
@@ -519,9 +528,11 @@ const TARGET(PLUGIN) = {
 	.init = init,
 	.eval = eval,
 	.hvp = hvp,
+	.window = window,
+#ifndef STRIDE_TARGET_F32
 	.draw = draw,
 	.log_z = log_z,
 	.moments = moments,
 	.cdf = cdf,
-	.window = window,
+#endif
 };

@@ -10,6 +10,7 @@
  */
 #include "stride.h"
 
+#include <gsl/gsl_cdf.h>
 #include <gsl/gsl_integration.h>
 
 /* A well and its integrals, by quadrature to 1e-15: log of the total, moments of t, the part of t < 0. */
@@ -111,7 +112,8 @@ static void hvp(const void *state, size_t n, const num *x, const num *v, num *hv
 #pragma omp simd
 		for (size_t j = k * n; j < (k + 1) * n; j++) {
 			num t = x[j] - shift;
-			hv[j] = (well ? 4 * delta - 12 * t * t : -1) * v[j];
+			/* In all coordinates NaN stays. */
+			hv[j] = (well ? 4 * delta - 12 * t * t : -1 + 0 * t) * v[j];
 		}
 	}
 }
@@ -215,8 +217,10 @@ static double cdf(const void *state, size_t k, double x)
 	const double reach = 3.5;
 	double from_0, error, absolute, deviation;
 
+	if (isnan(x))
+		return x;
 	if (!is_well(m, k))
-		return 0.5 * erfc(-x / sqrt(2));
+		return gsl_cdf_ugaussian_P(x);
 	double t = fmax(-reach, fmin(reach, x - m->well->shift));
 	gsl_function density = { well_density, (void *)m->well };
 	gsl_integration_qk61(&density, 0, t, &from_0, &error, &absolute, &deviation);
