@@ -399,10 +399,9 @@ static void window_whitened(const void *state, struct window *out)
 	*out = (struct window){ -4, 4, -4, 4 };
 }
 
-#define LGCP                                                                                        \
-	.paper =                                                                                    \
-		"Møller, Syversveen and Waagepetersen 1998, Log Gaussian Cox processes (data and " \
-		"model); Blessing et al. 2024, arXiv 2406.07423 (posterior)",                       \
+#define LGCP                                                                                     \
+	.paper = "Møller, Syversveen and Waagepetersen 1998, Log Gaussian Cox processes (data " \
+		 "and model); Blessing et al. 2024, arXiv 2406.07423 (posterior)",               \
 	.data = DATA, .state_size = sizeof(struct lgcp), .dim = dim
 
 #define CONSTANT                                                                                \
@@ -424,9 +423,9 @@ const TARGET(lgcp) = {
 
 const TARGET(lgcp_whitened) = {
 	.name = "lgcp_whitened",
-	.title = "LGCP, whitened",
-	.note = CONSTANT " An option of the published code, off by default there: lgcp is what the "
-			 "papers report.",
+	.title = "LGCP (whitened)",
+	.note = CONSTANT " An option of the published code, off by default there: lgcp is what "
+			 "the papers report.",
 	.init = init_whitened,
 	.eval = eval_whitened,
 	.hvp = hvp_whitened,

@@ -1,6 +1,6 @@
 /*
- * Seeds that germinated on 21 plates, a logistic regression with a random effect for each plate: of the
- * n_i seeds of plate i, r_i germinated. With x = (a_0, a_1, a_12, a_2, b_1 .. b_21, theta),
+ * Seeds that germinated on 21 plates, a logistic regression with a random effect for each plate: of
+ * the n_i seeds of plate i, r_i germinated. With x = (a_0, a_1, a_12, a_2, b_1 .. b_21, theta),
  *
  *     eta_i = a_0 + a_1 x1_i + a_12 x1_i x2_i + a_2 x2_i + b_i,   tau = e^theta,
  *     a. ~ N(0, 10^2),  tau ~ Gamma(0.01, rate 0.01),  b_i ~ N(0, 1 / tau),
@@ -8,14 +8,14 @@
  *     log rho(x) = sum_i [r_i eta_i - n_i log(1 + e^eta_i)] - |a|^2 / 200 - tau |b|^2 / 2
  *                  + (0.01 + 21/2) theta - 0.01 tau + constant,                                (1)
  *
- * the density of theta including e^theta, of tau = e^theta. The constant has every factor of the priors
- * and the binomial coefficients. With c_i = r_i - n_i sigmoid(eta_i) and the design x_ij,
+ * the density of theta including e^theta, of tau = e^theta. The constant has every factor of the
+ * priors and the binomial coefficients. With c_i = r_i - n_i sigmoid(eta_i) and the design x_ij,
  *
  *     d/da_j = sum_i c_i x_ij - a_j / 100,   d/db_i = c_i - tau b_i,
  *     d/dtheta = 0.01 + 21/2 - tau (0.01 + |b|^2 / 2).                                         (2)
  *
- * The proposal for importance sampling follows the hierarchy. Given theta, log rho is concave in (a, b);
- * its maximum over b and a and Laplace's approximation there give, at the knots of a grid,
+ * The proposal for importance sampling follows the hierarchy. Given theta, log rho is concave in
+ * (a, b); its maximum over b and a and Laplace's approximation there give, at the knots of a grid,
  *
  *     log q(theta) ~ log rho - 1/2 log det(-Hessian),  linear between knots and beyond;        (3)
  *     a | theta ~ multivariate t about the maximum, with the inverse of
@@ -118,8 +118,8 @@ static struct plate plate_at(const struct seeds *s, size_t i, double eta)
 		s->r[i] - s->n[i] * p, s->n[i] * e / ((1 + e) * (1 + e)) };
 }
 
-/* Eq. 1 at (a, b, theta) without what does not depend on a, b; its gradient in both; and the matrix of
- * eq. 4, which is minus the Hessian in a with b eliminated, by its lower Cholesky factor. */
+/* Eq. 1 at (a, b, theta) without what does not depend on a, b; its gradient in both; and the matrix
+ * of eq. 4, which is minus the Hessian in a with b eliminated, by its lower Cholesky factor. */
 struct local {
 	double value, gradient_a[COEFFICIENTS], gradient_b[PLATES], curvature_b[PLATES];
 	double factor[COEFFICIENTS * COEFFICIENTS];
@@ -207,7 +207,8 @@ static double expm1_ratio(double x)
 	return fabs(x) < 1e-8 ? 1 + x / 2 : expm1(x) / x;
 }
 
-/* How log q falls beyond the grid: half as fast as in its last cell, so slower than log rho does. */
+/* How log q falls beyond the grid: half as fast as in its last cell, so slower than log rho
+ * does. */
 static double left_slope(const struct seeds *s)
 {
 	return (s->knot[1].log_q - s->knot[0].log_q) / SPACING / 2;
@@ -406,8 +407,8 @@ static void eval(const void *state, size_t n, const num *x, double *log_rho, num
 	num_eval_blocks(state, n, x, log_rho, grad, eval_block);
 }
 
-/* The derivative of eq. 2 along v: of c_i it is -w_i times that of eta_i. Each product with tau and each
- * partial sum of them is clamped: 3 LARGE is still a number. */
+/* The derivative of eq. 2 along v: of c_i it is -w_i times that of eta_i. Each product with tau and
+ * each partial sum of them is clamped: 3 LARGE is still a number. */
 static void hvp_block(const void *state, size_t n, size_t count, const num *x, const num *v,
 	num *hv)
 {
@@ -518,8 +519,8 @@ static double propose_a(const struct seeds *s, struct rng r, uint64_t row, doubl
 	return s->log_t_a + log_student(COEFFICIENTS, FREEDOM_A, square) - log_det;
 }
 
-/* b_i from eq. 5; its log density. The maximum is the zero of a falling function, by Newton's method
- * with bisection where that leaves the bracket. */
+/* b_i from eq. 5; its log density. The maximum is the zero of a falling function, by Newton's
+ * method with bisection where that leaves the bracket. */
 static double propose_b(const struct seeds *s, struct rng r, uint64_t row, size_t i, double eta,
 	double tau, double *b)
 {
