@@ -121,9 +121,9 @@ static size_t mirrored(long i)
 }
 
 /*
- * Filters the columns of in [SIDE][SIDE] and turns the result, so that a second call filters
- * the rows. Sums are in double and rounded to float after each of the two, as published. Some columns at
- * a time: their sums stay in registers, and what they read in the cache.
+ * Filters the columns of in [SIDE][SIDE] and turns the result, so that a second call filters the
+ * rows. Sums are in double and rounded to float after each of the two, as published. Some columns
+ * at a time: their sums stay in registers, and what they read in the cache.
  */
 static void smooth(const float *in, int sigma, float *out, struct arena *a)
 {
@@ -507,20 +507,17 @@ static void window(const void *state, struct window *out)
 const TARGET(PLUGIN) = {
 	.name = PLUGIN_NAME,
 	.title = "Image",
-	.paper = "Jutras-Dube, Pynadath, Zhang 2025, arXiv 2502.07579 (density, another picture); "
-		 "code of Richter, Berner 2024, ICLR, arXiv 2307.01198",
+	.paper = "Jutras-Dube, Pynadath and Zhang 2025, arXiv 2502.07579 (density, another "
+		 "picture); code of Richter and Berner 2024, arXiv 2307.01198",
 	.note = "The papers' picture, labrador.jpg of sde_sampler, has no stated licence and is "
-		"not "
-		"here: the default is a picture given by a formula, so numbers of the papers are "
-		"not "
-		"those of this density. Option picture takes any other; of labrador.jpg converted "
-		"to "
-		"PNG, log Z is 2.205804. "
-		"log rho jumps at the edges of cells of side 0.01, and its gradient is constant in "
-		"each: the Hessian is zero wherever it exists, Stein's identities do not hold, and "
-		"outside of [-3.5, 3.5]^2 the gradient does not point back. "
-		"The published sampler draws from a slightly different law (pixels centred where "
-		"cells begin); sampler=published is that one, moments and cdf are the density's.",
+		"not here: the default is a picture given by a formula, so numbers of the papers "
+		"are not those of this density. Option picture takes any other; of labrador.jpg "
+		"converted to PNG, log Z is 2.205804. log rho jumps at the edges of cells of side "
+		"0.01, and its gradient is constant in each: the Hessian is zero wherever it "
+		"exists, Stein's identities do not hold, and outside of [-3.5, 3.5]^2 the "
+		"gradient does not point back. The published sampler draws from a slightly "
+		"different law (pixels centred where cells begin); sampler=published is that one, "
+		"and moments and distribution functions are then not given.",
 	.jumps = true,
 	.state_size = sizeof(struct image),
 	.options = options,
