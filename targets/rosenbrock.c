@@ -4,16 +4,16 @@
  *     log rho(x) = -1/10 sum_{i < D} [ 100 (x_{i+1} - x_i^2)^2 + (1 - x_i)^2 ] + log 10^5.    (1)
  *
  * It is a Markov chain, so that all of it comes from integrals over one variable. With the factors
- * w(x) = e^{-(1 - x)^2 / 10} and k(x, y) = e^{-10 (y - x^2)^2}, what lies ahead of x_i = x and what lies
- * behind are
+ * w(x) = e^{-(1 - x)^2 / 10} and k(x, y) = e^{-10 (y - x^2)^2}, what lies ahead of x_i = x and what
+ * lies behind are
  *
  *     C_i(x) = integral k(x, y) w(y) C_{i+1}(y) dy,   C_{D-1} = integral k(x, y) dy,          (2)
  *     A_{i+1}(y) = integral A_i(x) w(x) k(x, y) dx,   A_1 = 1,                                (3)
  *     p(x_i) = A_i w C_i / integral,   Z = 10^5 integral w(x) C_1(x) dx,                      (4)
  *     x_{i+1} | x_i ~ k(x_i, y) w(y) C_{i+1}(y),   x_D | x_{D-1} ~ N(x_{D-1}^2, 1/20).        (5)
  *
- * As a function of y, k w is a Gaussian of precision 20.2 around (10 x^2 + 0.1) / 10.1: C_{D-2} and the
- * step to x_{D-1} are closed forms, the steps before it are that Gaussian thinned by C_{i+1}.
+ * As a function of y, k w is a Gaussian of precision 20.2 around (10 x^2 + 0.1) / 10.1: C_{D-2} and
+ * the step to x_{D-1} are closed forms, the steps before it are that Gaussian thinned by C_{i+1}.
  */
 #include "stride.h"
 
@@ -21,9 +21,9 @@
 #include <gsl/gsl_sf_expint.h>
 
 /*
- * The functions of (2) to (4) are on a grid. Outside of it p(x_i), i <= D - 2, is below 1e-20 of its
- * largest value. Sums stand for integrals: k is a Gaussian of x^2, so their error is of the order of
- * e^{-(2 pi / STEP)^2 / (160 x^2)}, nothing where p is something.
+ * The functions of eq. 2 to 4 are on a grid. Outside of it p(x_i), i <= D - 2, is below 1e-20 of
+ * its largest value. Sums stand for integrals: k is a Gaussian of x^2, so their error is of the
+ * order of e^{-(2 pi / STEP)^2 / (160 x^2)}, nothing where p is something.
  */
 enum { DIM = 15, TABLES = DIM - 2, NODES = 801, BAND = 401 /* k is below 1e-17 beyond x^2 +- 2 */ };
 
@@ -108,7 +108,7 @@ static double weight(double x)
 	return exp(-(1 - x) * (1 - x) / 10);
 }
 
-/* x_{i+1} given x_i = x before it is thinned (5). */
+/* x_{i+1} given x_i = x before it is thinned (eq. 5). */
 static double step_mean(double x)
 {
 	return (10 * x * x + 0.1) / 10.1;
@@ -140,7 +140,7 @@ static void kernel_make(struct kernel *k)
 	}
 }
 
-/* (2) on every skip-th node, all of C_i. */
+/* Eq. 2 on every skip-th node, all of C_i. */
 static void look_ahead(const struct kernel *k, size_t skip, double c[TABLES][NODES])
 {
 	for (size_t j = 0; j < NODES; j++) {
@@ -157,7 +157,7 @@ static void look_ahead(const struct kernel *k, size_t skip, double c[TABLES][NOD
 		}
 }
 
-/* The last equation of (4). */
+/* The last of eq. 4. */
 static double total(size_t skip, const double *c)
 {
 	double sum = 0;
@@ -167,7 +167,7 @@ static double total(size_t skip, const double *c)
 	return log(1e5) + log(sum * STEP * (double)skip);
 }
 
-/* (3) times w: what lies behind x_{i+1} from what lies behind x_i. */
+/* Eq. 3 times w: what lies behind x_{i+1} from what lies behind x_i. */
 static void step_on(const struct kernel *k, const double *behind, double *next)
 {
 	memset(next, 0, NODES * sizeof(*next));
@@ -176,9 +176,9 @@ static void step_on(const struct kernel *k, const double *behind, double *next)
 			next[i] += behind[j] * k->value[j][i - k->from[j]];
 }
 
-/* The integral of a function up to each node: that of the sinc series through its values, which is the
- * function itself where sums are integrals. step[NODES + j] is the integral of the sinc of node 0 up to
- * node j. */
+/* The integral of a function up to each node: that of the sinc series through its values, which is
+ * the function itself where sums are integrals. step[NODES + j] is the integral of the sinc of node
+ * 0 up to node j. */
 static void integrate(const double *mass, const double *step, double *below)
 {
 	memset(below, 0, NODES * sizeof(*below));
@@ -286,8 +286,8 @@ static double lookup(const double *table, double x)
 
 /* --- what is known of it ----------------------------------------------------------------- */
 
-/* (5), and x_1 ~ w C_1. C_i is at most 1.002 of its largest value on the grid: it is the mean of a
- * function of a Gaussian of deviation sqrt(1/20) around x^2 and not more curved than that. */
+/* Eq. 5, and x_1 ~ w C_1. C_i is at most 1.002 of its largest value on the grid: it is the mean of
+ * a function of a Gaussian of deviation sqrt(1/20) around x^2 and not more curved than that. */
 static void draw(const void *state, struct rng r, uint64_t row, double *x)
 {
 	const struct rosenbrock *s = state;
@@ -351,13 +351,11 @@ static void window(const void *state, struct window *out)
 const TARGET(PLUGIN) = {
 	.name = PLUGIN_NAME,
 	.title = "Rosenbrock (15-D)",
-	.paper = "Rosenbrock 1960, The Computer Journal 3(3), 175-184; with temperature 10 in the "
-		 "code "
-		 "of arXiv 2502.07579",
+	.paper = "Rosenbrock 1960, The Computer Journal 3, 175-184; Jutras-Dube, Pynadath and "
+		 "Zhang 2025, arXiv 2502.07579 (with temperature 10)",
 	.note = "Published code knows no log Z and has no sampler; both are here, because the "
-		"density is "
-		"a Markov chain from coordinate to coordinate. "
-		"The constant log 10^5 is the published one and normalises nothing.",
+		"density is a Markov chain from coordinate to coordinate. The constant log 10^5 "
+		"is the published one and normalises nothing.",
 	.state_size = sizeof(struct rosenbrock),
 	.dim = dim,
 	.eval = eval,
