@@ -301,9 +301,9 @@ static double flops(const void *state)
 			{ 0 },                                                                    \
 	}
 
-#define SEPARATED                                                                               \
-	"a plane separates the labels, so that without a prior the likelihood tends to 1 in a " \
-	"cone"
+#define SEPARATED                                                                          \
+	"a plane separates the labels, so that without a prior the likelihood tends to 1 " \
+	"in a cone"
 
 /* --- German credit ----------------------------------------------------------------------- */
 
