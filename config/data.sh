@@ -113,7 +113,7 @@ pines() {
 
 # An R serialisation within xz: a column is the words 14 (a vector of doubles) and 208 (its length),
 # and 208 doubles with the highest byte first; after the last column two words, then the labels as 1
-# (metal) or 2 (rock).
+# (mine) or 2 (rock).
 sonar() {
 	names V 60 label
 	xz -dc | od -An -v -tu1 | awk -v rows=208 -v cols=60 '

@@ -121,9 +121,9 @@ static size_t mirrored(long i)
 }
 
 /*
- * Filters the columns of in [SIDE][SIDE] and turns the result, so that a second call filters
- * the rows. Sums are in double and rounded to float after each of the two, as published. Some columns at
- * a time: their sums stay in registers, and what they read in the cache.
+ * Filters the columns of in [SIDE][SIDE] and turns the result, so that a second call filters the
+ * rows. Sums are in double and rounded to float after each of the two, as published. Some columns
+ * at a time: their sums stay in registers, and what they read in the cache.
  */
 static void smooth(const float *in, int sigma, float *out, struct arena *a)
 {
@@ -239,7 +239,9 @@ static void hvp(const void *state, size_t n, const num *x, const num *v, num *hv
 		hv[j] = 0 * (x[j] - x[j]) * v[j];
 }
 
-/* --- what is known --------------------------------------------------------------------------- */
+/* --- what is known: of the instance in double alone ------------------------------------------ */
+
+#ifndef STRIDE_TARGET_F32
 
 /* The cells with I = index - MARGIN along an axis. */
 struct band {
@@ -362,31 +364,6 @@ static void tabulate_pixels(struct image *s, struct arena *a)
 	s->below_line = sums_below(of_line, SIDE, a);
 }
 
-static int init(void *state, struct arena *a)
-{
-	struct image *s = state;
-	float *energy = arena_alloc(a, SIDE * SIDE, sizeof(*energy));
-	const struct arena_mark mark = arena_mark(a);
-	float *p = arena_alloc(a, SIDE * SIDE, sizeof(*p));
-	const char *path = *s->picture != '\0' ? data_path(s->picture, a) : "picture";
-	struct picture picture;
-
-	if (*s->picture != '\0')
-		TRY(picture_read(&picture, path, a));
-	else
-		by_formula(&picture, a);
-	TRY(crop(&picture, path, p));
-	energies(p, energy, a);
-	s->energy = energy;
-	arena_release(a, mark);
-	if (sizeof(num) == sizeof(double)) {
-		tabulate(s, a);
-		if (s->sampler == SAMPLER_PUBLISHED)
-			tabulate_pixels(s, a);
-	}
-	return OK;
-}
-
 /* The last i < n with below[i] <= at, at in [0, below[n]). */
 static size_t find(const double *below, size_t n, double at)
 {
@@ -458,12 +435,15 @@ static void log_z(const void *state, struct log_z *out)
 		"form" };
 }
 
+/* Those that the samples have: unknown where they follow another law. */
 static void moments(const void *state, double *mean, double *sd)
 {
 	const struct image *s = state;
 
-	memcpy(mean, s->mean, sizeof(s->mean));
-	memcpy(sd, s->sd, sizeof(s->sd));
+	for (size_t k = 0; k < 2; k++) {
+		mean[k] = s->sampler == SAMPLER_EXACT ? s->mean[k] : (double)NAN;
+		sd[k] = s->sampler == SAMPLER_EXACT ? s->sd[k] : (double)NAN;
+	}
 }
 
 /* All cells of the columns (rows) before the one of x, and in that one the part below x of each. */
@@ -472,10 +452,12 @@ static double cdf(const void *state, size_t k, double x)
 	const struct image *s = state;
 	const double at = 100 * x + SIDE / 2, *below = s->below[k];
 
+	if (s->sampler != SAMPLER_EXACT || isnan(x))
+		return (double)NAN;
 	if (at <= band_of(0).low)
 		return 0;
 	if (!(at < band_of(CELLS - 1).low + 1))
-		return isnan(x) ? x : 1;
+		return 1;
 	const size_t index = (size_t)((long)at + MARGIN);
 	const struct band here = band_of(index);
 	const double t = (at - here.low) / here.width;
@@ -489,6 +471,33 @@ static double cdf(const void *state, size_t k, double x)
 	return sum / below[CELLS];
 }
 
+#endif
+
+static int init(void *state, struct arena *a)
+{
+	struct image *s = state;
+	float *energy = arena_alloc(a, SIDE * SIDE, sizeof(*energy));
+	const struct arena_mark mark = arena_mark(a);
+	float *p = arena_alloc(a, SIDE * SIDE, sizeof(*p));
+	const char *path = *s->picture != '\0' ? data_path(s->picture, a) : "picture";
+	struct picture picture;
+
+	if (*s->picture != '\0')
+		TRY(picture_read(&picture, path, a));
+	else
+		by_formula(&picture, a);
+	TRY(crop(&picture, path, p));
+	energies(p, energy, a);
+	s->energy = energy;
+	arena_release(a, mark);
+#ifndef STRIDE_TARGET_F32
+	tabulate(s, a);
+	if (s->sampler == SAMPLER_PUBLISHED)
+		tabulate_pixels(s, a);
+#endif
+	return OK;
+}
+
 static void window(const void *state, struct window *out)
 {
 	(void)state;
@@ -498,20 +507,17 @@ static void window(const void *state, struct window *out)
 const TARGET(PLUGIN) = {
 	.name = PLUGIN_NAME,
 	.title = "Image",
-	.paper = "Jutras-Dube, Pynadath, Zhang 2025, arXiv 2502.07579 (density, another picture); "
-		 "code of Richter, Berner 2024, ICLR, arXiv 2307.01198",
+	.paper = "Jutras-Dube, Pynadath and Zhang 2025, arXiv 2502.07579 (density, another "
+		 "picture); code of Richter and Berner 2024, arXiv 2307.01198",
 	.note = "The papers' picture, labrador.jpg of sde_sampler, has no stated licence and is "
-		"not "
-		"here: the default is a picture given by a formula, so numbers of the papers are "
-		"not "
-		"those of this density. Option picture takes any other; of labrador.jpg converted "
-		"to "
-		"PNG, log Z is 2.205804. "
-		"log rho jumps at the edges of cells of side 0.01, and its gradient is constant in "
-		"each: the Hessian is zero wherever it exists, Stein's identities do not hold, and "
-		"outside of [-3.5, 3.5]^2 the gradient does not point back. "
-		"The published sampler draws from a slightly different law (pixels centred where "
-		"cells begin); sampler=published is that one, moments and cdf are the density's.",
+		"not here: the default is a picture given by a formula, so numbers of the papers "
+		"are not those of this density. Option picture takes any other; of labrador.jpg "
+		"converted to PNG, log Z is 2.205804. log rho jumps at the edges of cells of side "
+		"0.01, and its gradient is constant in each: the Hessian is zero wherever it "
+		"exists, Stein's identities do not hold, and outside of [-3.5, 3.5]^2 the "
+		"gradient does not point back. The published sampler draws from a slightly "
+		"different law (pixels centred where cells begin); sampler=published is that one, "
+		"and moments and distribution functions are then not given.",
 	.jumps = true,
 	.state_size = sizeof(struct image),
 	.options = options,
@@ -519,9 +525,11 @@ const TARGET(PLUGIN) = {
 	.init = init,
 	.eval = eval,
 	.hvp = hvp,
+	.window = window,
+#ifndef STRIDE_TARGET_F32
 	.draw = draw,
 	.log_z = log_z,
 	.moments = moments,
 	.cdf = cdf,
-	.window = window,
+#endif
 };

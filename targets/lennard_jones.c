@@ -1,10 +1,11 @@
 /*
  * N = 13 particles in three dimensions, held together by pairs and by springs to their centre:
  *
- *     log rho(x) = - sum_{i < j} [ d_ij^-12 - 2 d_ij^-6 ] - 1/2 sum_i |x_i - c|^2,   c = mean of x_i, (1)
+ *     log rho(x) = - sum_{i < j} [ d_ij^-12 - 2 d_ij^-6 ] - 1/2 sum_i |x_i - c|^2,            (1)
+ *     c = mean of x_i,
  *
- * d_ij = |x_i - x_j|, which counts as 1 where it is 0. Coordinate 3 i + a of the target is axis a of
- * particle i. With q = d^2, e(q) = q^-6 - 2 q^-3 and u = x_i - x_j,
+ * d_ij = |x_i - x_j|, which counts as 1 where it is 0. Coordinate 3 i + a of the target is axis a
+ * of particle i. With q = d^2, e(q) = q^-6 - 2 q^-3 and u = x_i - x_j,
  *
  *     d e / d x_i = 2 e'(q) u,   (Hessian of e over u) v = 2 e' v + 4 e'' (u.v) u.            (2)
  */
@@ -13,9 +14,9 @@
 enum { PARTICLES = 13, AXES = 3, DIM = PARTICLES * AXES };
 
 /*
- * q below SMALLEST counts as SMALLEST in e and its derivatives, so that q^-8 stays in range: in float that
- * is a distance of 0.01 (log rho of -1e24), in double one of 1e-18, below the rounding of coordinates of
- * order 1.
+ * q below SMALLEST counts as SMALLEST in e and its derivatives, so that q^-8 stays in range: in
+ * float that is a distance of 0.01 (log rho of -1e24), in double one of 1e-18, below the rounding
+ * of coordinates of order 1.
  */
 #ifdef STRIDE_TARGET_F32
 #define SMALLEST 1e-4f
@@ -154,19 +155,13 @@ static void window(const void *state, struct window *out)
 const TARGET(lennard_jones13) = {
 	.name = "lennard_jones13",
 	.title = "Lennard-Jones (13 particles)",
-	.paper = "Koehler, Klein and Noe 2020, Equivariant flows, ICML, arXiv 2006.02425; in the "
-		 "code of "
-		 "OSDS, arXiv 2512.05251",
+	.paper = "Koehler, Klein and Noe 2020, arXiv 2006.02425; code of OSDS, arXiv 2512.05251",
 	.note = "Improper: moving all particles together changes nothing, so that Z is infinite "
-		"and a "
-		"distance of samples means little; on the subspace of centre 0 the density is "
-		"proper. "
-		"In the published configuration `dim` is the number of particles, 13, not 39, and "
-		"there are "
-		"no settings for samplers. "
-		"Two particles in the same place count as at distance 1, as published; nearer than "
-		"1e-18 "
-		"(0.01 in float) the energy is that at this distance.",
+		"and a distance of samples means little; on the subspace of centre 0 the density "
+		"is proper. In the published configuration `dim` is the number of particles, 13, "
+		"not 39, and there are no settings for samplers. Two particles in the same place "
+		"count as at distance 1, as published; nearer than 1e-18 (0.01 in float) the "
+		"energy is that at this distance.",
 	.dim = dim,
 	.eval = eval,
 	.hvp = hvp,

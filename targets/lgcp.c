@@ -24,6 +24,8 @@
 
 #include <lapacke.h>
 
+#define DATA "pines.csv"
+
 enum { SIDE = 40, CELLS = SIDE * SIDE };
 
 /* Columns of a product that are made at a time: all outputs of eval come from the same pieces, and
@@ -50,18 +52,23 @@ static size_t cell_of(double metres)
 /* The window of the survey is [-5, 5] x [-8, 2] metres. */
 static int count_trees(num *trees, struct arena *a)
 {
+	const char *const names[] = { "x_m", "y_m", NULL };
 	struct csv t;
+	size_t column[2];
 
-	TRY(csv_read(&t, data_path("pines.csv", a), CSV_FINITE, a));
-	for (size_t i = 0; i < t.rows && t.cols >= 2; i++) {
-		double x = t.x[i * t.cols] + 5, y = t.x[i * t.cols + 1] + 8;
+	TRY(csv_read(&t, data_path(DATA, a), CSV_FINITE, a));
+	TRY(csv_columns(&t, names, column));
+	for (size_t i = 0; i < t.rows; i++) {
+		double x = t.x[i * t.cols + column[0]] + 5, y = t.x[i * t.cols + column[1]] + 8;
 		if (!(x >= 0 && x < 10 && y >= 0 && y < 10))
-			return fail(ERR_PARSE, "%s:%zu: outside of [-5, 5) x [-8, 2)", t.path,
-				t.line[i]);
+			return fail(ERR_PARSE,
+				"%s:%zu: the tree is at %g, %g; [-5, 5) x [-8, 2) is the window",
+				t.path, t.line[i], x - 5, y - 8);
 		trees[SIDE * cell_of(x) + cell_of(y)] += 1;
 	}
-	if (t.cols < 2 || (double)t.rows != TREES)
-		return fail(ERR_PARSE, "%s: %zu trees; %g are needed", t.path, t.rows, TREES);
+	if ((double)t.rows != TREES)
+		return fail(ERR_PARSE, "%s:%zu: %zu trees; %g are needed", t.path,
+			t.line[t.rows - 1], t.rows, TREES);
 	return OK;
 }
 
@@ -169,9 +176,11 @@ static void expected(size_t count, const num *f, double *rate)
 	}
 }
 
-static inline num bounded(double rate)
+static inline num bounded(double x)
 {
-	return (num)(rate > LARGE ? LARGE : rate);
+	double above = x < -LARGE ? -LARGE : x;
+
+	return (num)(above > LARGE ? LARGE : above);
 }
 
 static void add_likelihood(size_t count, num trees, const num *f, const double *rate,
@@ -234,7 +243,7 @@ static void hvp_block(const void *state, size_t n, size_t count, const num *x, c
 		expected(count, x + m * n, rate);
 #pragma omp simd
 		for (size_t i = 0; i < count; i++)
-			hv[m * n + i] -= bounded(rate[i]) * v[m * n + i];
+			hv[m * n + i] -= bounded(rate[i] * (double)v[m * n + i]);
 	}
 }
 
@@ -338,7 +347,7 @@ static void hvp_whitened_block(const void *state, size_t n, size_t count, const 
 			expected(count, f[j], rate);
 #pragma omp simd
 			for (size_t i = 0; i < count; i++)
-				lv[i] *= -bounded(rate[i]);
+				lv[i] = -bounded(rate[i] * (double)lv[i]);
 		}
 	}
 	uncolour(g, n, count, v, hv);
@@ -390,11 +399,10 @@ static void window_whitened(const void *state, struct window *out)
 	*out = (struct window){ -4, 4, -4, 4 };
 }
 
-#define LGCP                                                                                        \
-	.paper =                                                                                    \
-		"Møller, Syversveen and Waagepetersen 1998, Log Gaussian Cox processes (data and " \
-		"model); arXiv 2406.07423 (posterior)",                                             \
-	.state_size = sizeof(struct lgcp), .dim = dim
+#define LGCP                                                                                     \
+	.paper = "Møller, Syversveen and Waagepetersen 1998, Log Gaussian Cox processes (data " \
+		 "and model); Blessing et al. 2024, arXiv 2406.07423 (posterior)",               \
+	.data = DATA, .state_size = sizeof(struct lgcp), .dim = dim
 
 #define CONSTANT                                                                                \
 	"The log Z of 512.6 that published code compares with is not this density's, which is " \
@@ -415,9 +423,9 @@ const TARGET(lgcp) = {
 
 const TARGET(lgcp_whitened) = {
 	.name = "lgcp_whitened",
-	.title = "LGCP, whitened",
-	.note = CONSTANT " An option of the published code, off by default there: lgcp is what the "
-			 "papers report.",
+	.title = "LGCP (whitened)",
+	.note = CONSTANT " An option of the published code, off by default there: lgcp is what "
+			 "the papers report.",
 	.init = init_whitened,
 	.eval = eval_whitened,
 	.hvp = hvp_whitened,

@@ -1,16 +1,16 @@
 /*
- * Bayesian logistic regression on a table of features and a label 0 or 1. Each feature is divided by
- * its standard deviation over the table, in some posteriors after its mean was taken off; a leading
- * 1 makes w_1 the intercept. Where a label 1 has probability sigmoid(c w.(1, z_i)), c = 1 or -1, rows
- * are signed, a_i = c (2 y_i - 1) (1, z_i), and the posterior of the weights w under a normal prior
- * N(0, s^2) is
+ * Bayesian logistic regression on a table of features and a label 0 or 1. Each feature is divided
+ * by its standard deviation over the table, in some posteriors after its mean was taken off; a
+ * leading 1 makes w_1 the intercept. Where a label 1 has probability sigmoid(c w.(1, z_i)), c = 1
+ * or -1, rows are signed, a_i = c (2 y_i - 1) (1, z_i), and the posterior of the weights w under a
+ * normal prior N(0, s^2) is
  *
  *     log rho(w) = sum_i log sigmoid(a_i.w) - |w|^2 / (2 s^2) - dim (log s + log(2 pi) / 2),   (1)
  *     gradient   = sum_i sigmoid(-a_i.w) a_i - w / s^2,                                        (2)
  *     Hessian v  = - sum_i sigmoid(a_i.w) sigmoid(-a_i.w) (a_i.v) a_i - v / s^2,               (3)
  *
- * without the terms of s where there is no prior. Then Z is infinite if some w has a_i.w >= 0 for all i:
- * log rho rises, or stays, all the way along it.
+ * without the terms of s where there is no prior. Then Z is infinite if some w has a_i.w >= 0 for
+ * all i: log rho rises, or stays, all the way along it.
  */
 #include "stride.h"
 #include "core/csv.h"
@@ -18,17 +18,16 @@
 /* Rows of the table that are worked on at a time: their products with a block stay in the cache. */
 enum { ROWS = 128, GROUP = 64 };
 
-/* Features up to the one and priors down to the other keep all sums well within float, for |w| up to
- * 1e6. */
+/* Features up to the one and priors down to the other keep all sums well within float, for |w| up
+ * to 1e6. */
 #define LARGEST 1e12
 #define NARROWEST 1e-6
 
-/* What an id fixes. The last three are of the table that comes with the program. */
+/* What an id fixes. The last two hold for the table that comes with the program. */
 struct kind {
-	const char *file;
-	size_t rows, dim;
 	bool centred;
 	int sign;             /* c above */
+	uint64_t fingerprint; /* of that table */
 	const char *improper; /* why Z is infinite without a prior; NULL: it is not */
 	struct window window;
 };
@@ -37,7 +36,7 @@ struct logistic {
 	const char *data;
 	double prior_std, scale_eps;
 	const struct kind *kind;
-	bool own; /* the program's table, not a user's */
+	bool own; /* the numbers are those of the program's table */
 	size_t rows, dim;
 	double prior_precision; /* 0: no prior */
 	num *a;                 /* [rows][dim], eq. 1 */
@@ -45,9 +44,9 @@ struct logistic {
 
 /* --- preparation ------------------------------------------------------------------------- */
 
-/* A column x[0], x[stride], ... in place: divided by its deviation (that of the population) plus eps,
- * its mean taken off first if it is to be centred. A column that is constant, up to rounding, has no
- * deviation to divide by. False: too large to work with. */
+/* A column x[0], x[stride], ... in place: divided by its deviation (that of the population) plus
+ * eps, its mean taken off first if it is to be centred. A column that is constant, up to rounding,
+ * has no deviation to divide by. False: too large to work with. */
 static bool standardise(double *x, size_t rows, size_t stride, bool centred, double eps)
 {
 	double sum = 0, square = 0;
@@ -84,6 +83,19 @@ static int check_labels(const struct csv *t)
 	return OK;
 }
 
+/* Which table it is, wherever it lies: a hash of the bits of its numbers in their order. */
+static uint64_t fingerprint(const double *x, size_t n)
+{
+	uint64_t hash = 0xcbf29ce484222325, bits;
+
+	for (size_t j = 0; j < n; j++) {
+		memcpy(&bits, &x[j], sizeof(bits));
+		hash = (hash ^ bits) * 0x100000001b3;
+		hash ^= hash >> 32;
+	}
+	return hash;
+}
+
 static int load(struct logistic *l, const struct kind *kind, struct arena *a)
 {
 	struct csv t;
@@ -93,6 +105,7 @@ static int load(struct logistic *l, const struct kind *kind, struct arena *a)
 			l->prior_std, NARROWEST);
 	TRY(csv_read(&t, data_path(l->data, a), CSV_FINITE, a));
 	TRY(check_labels(&t));
+	l->own = fingerprint(t.x, t.rows * t.cols) == kind->fingerprint;
 	for (size_t k = 0; k + 1 < t.cols; k++)
 		if (!standardise(t.x + k, t.rows, t.cols, kind->centred, l->scale_eps))
 			return fail(ERR_RANGE, "%s: the numbers in column %zu are too large",
@@ -100,7 +113,6 @@ static int load(struct logistic *l, const struct kind *kind, struct arena *a)
 	l->kind = kind;
 	l->rows = t.rows;
 	l->dim = t.cols;
-	l->own = strcmp(l->data, kind->file) == 0 && l->rows == kind->rows && l->dim == kind->dim;
 	l->prior_precision = l->prior_std > 0 ? 1 / (l->prior_std * l->prior_std) : 0;
 	l->a = arena_alloc(a, l->rows * l->dim, sizeof(*l->a));
 	for (size_t i = 0; i < l->rows; i++) {
@@ -289,14 +301,17 @@ static double flops(const void *state)
 			{ 0 },                                                                    \
 	}
 
+#define SEPARATED                                                                          \
+	"a plane separates the labels, so that without a prior the likelihood tends to 1 " \
+	"in a cone"
+
 /* --- German credit ----------------------------------------------------------------------- */
 
 #define CREDIT_PAPER                                                                           \
 	"Hofmann 1994, Statlog (German Credit Data), UCI Machine Learning Repository (data); " \
 	"Blessing et al. 2024, arXiv 2406.07423 (posterior)"
 
-static const struct kind credit_kind = { "credit.csv", 1000, 25, false, -1, NULL,
-	{ -8, 1, 0.4, 1.1 } };
+static const struct kind credit_kind = { false, -1, 0x068e773094dfdcfc, NULL, { -8, 1, 0.4, 1.1 } };
 
 static const struct option credit_options[] = OPTIONS("credit.csv", "0");
 static const struct option credit_prior_options[] = OPTIONS("credit.csv", "10");
@@ -310,13 +325,12 @@ const TARGET(credit) = {
 	.name = "credit",
 	.title = "Credit",
 	.paper = CREDIT_PAPER,
-	.note = "The published codes of Beyond ELBOs, OSDS and SCDS leave out the prior N(0, 10^2) "
-		"that the model has: prior_std = 10 is the model, and the target credit_prior. "
-		"Without "
-		"it the posterior is still proper, and its log Z is larger by 80.6: the two are "
-		"easily mixed up. Features are scaled but not centred; a label 1 (a bad risk) has "
-		"probability sigmoid(-w.x), so weights have the opposite of the usual sign. "
-		"scale_eps = 1e-8 scales as SCDS does.",
+	.note = "The published codes of Beyond ELBOs, OSDS and SCDS leave out the prior N(0, "
+		"10^2) that the model has: prior_std = 10 is the model, and the target "
+		"credit_prior. Without it the posterior is still proper, and its log Z is larger "
+		"by 80.6: the two are easily mixed up. Features are scaled but not centred; a "
+		"label 1 (a bad risk) has probability sigmoid(-w.x), so weights have the opposite "
+		"of the usual sign. scale_eps = 1e-8 scales as SCDS does.",
 	.options = credit_options,
 	.init = init_credit,
 	LOGISTIC,
@@ -324,7 +338,7 @@ const TARGET(credit) = {
 
 const TARGET(credit_prior) = {
 	.name = "credit_prior",
-	.title = "Credit with prior",
+	.title = "Credit (with prior)",
 	.paper = CREDIT_PAPER,
 	.note = "The target credit with the prior N(0, 10^2) of the weights, which the published "
 		"codes leave out; prior_std = 0 is the target credit.",
@@ -339,8 +353,7 @@ const TARGET(credit_prior) = {
 	"Street, Wolberg and Mangasarian 1993, Proc. SPIE 1905 (data); Blessing et al. 2024, " \
 	"arXiv 2406.07423 (posterior)"
 
-static const struct kind cancer_kind = { "cancer.csv", 569, 31, false, -1,
-	"a plane separates the labels, so that without a prior the likelihood tends to 1 in a cone",
+static const struct kind cancer_kind = { false, -1, 0x869aa9fadaf944bd, SEPARATED,
 	{ -35, 15, -35, 15 } };
 
 static const struct option cancer_options[] = OPTIONS("cancer.csv", "0");
@@ -359,11 +372,9 @@ const TARGET(cancer) = {
 		"N(0, 10^2), and the labels can be separated by a plane. So Z is infinite, there "
 		"are no posterior moments, and an ELBO only says how far a sampler went. "
 		"prior_std = 10 is the model as meant, with a finite Z: the target cancer_prior. "
-		"The "
-		"reference values that come with Beyond ELBOs have the prior; its training "
+		"The reference values that come with Beyond ELBOs have the prior; its training "
 		"target has not. Features are scaled but not centred; a label 1 (benign) has "
-		"probability "
-		"sigmoid(-w.x). scale_eps = 1e-8 scales as SCDS does.",
+		"probability sigmoid(-w.x). scale_eps = 1e-8 scales as SCDS does.",
 	.options = cancer_options,
 	.init = init_cancer,
 	LOGISTIC,
@@ -371,11 +382,10 @@ const TARGET(cancer) = {
 
 const TARGET(cancer_prior) = {
 	.name = "cancer_prior",
-	.title = "Cancer with prior",
+	.title = "Cancer (with prior)",
 	.paper = CANCER_PAPER,
 	.note = "The target cancer with the prior N(0, 10^2) of the weights, which the published "
-		"codes "
-		"leave out; prior_std = 0 is the target cancer, which is improper.",
+		"codes leave out; prior_std = 0 is the target cancer, which is improper.",
 	.options = cancer_prior_options,
 	.init = init_cancer,
 	LOGISTIC,
@@ -389,9 +399,9 @@ const TARGET(cancer_prior) = {
 #define IONOSPHERE_IMPROPER "column V2 is constant, so that without a prior w_3 is free"
 
 /* Column V2 is constant, so w_3 is standard normal a posteriori. */
-static const struct kind ionosphere_kind = { "ionosphere.csv", 351, 35, true, 1,
-	IONOSPHERE_IMPROPER, { -1.5, 1.5, 0, 6 } };
-static const struct kind ionosphere_noprior_kind = { "ionosphere.csv", 351, 35, true, -1,
+static const struct kind ionosphere_kind = { true, 1, 0xf038668d7d4ec1fa, IONOSPHERE_IMPROPER,
+	{ -1.5, 1.5, 0, 6 } };
+static const struct kind ionosphere_noprior_kind = { true, -1, 0xf038668d7d4ec1fa,
 	IONOSPHERE_IMPROPER, { -1.5, 1.5, -6, 0 } };
 
 static const struct option ionosphere_options[] = OPTIONS("ionosphere.csv", "1");
@@ -420,14 +430,14 @@ const TARGET(ionosphere) = {
 
 const TARGET(ionosphere_noprior) = {
 	.name = "ionosphere_noprior",
-	.title = "Ionosphere without prior",
-	.paper = IONOSPHERE_PAPER "arXiv 2502.07579 (posterior)",
+	.title = "Ionosphere (without prior)",
+	.paper = IONOSPHERE_PAPER "Jutras-Dube, Pynadath and Zhang 2025, arXiv 2502.07579 "
+				  "(posterior)",
 	.note = "IMPROPER: the published code of SCDS has the likelihood alone, and column V2 is "
 		"constant, so that one weight is free: Z is infinite and there are no posterior "
-		"moments. A label 1 (good) has probability sigmoid(-w.x) here, sigmoid(w.x) in the "
-		"target ionosphere. prior_std = 10 gives a finite Z; with prior_std = 1 it is the "
-		"target "
-		"ionosphere at -w.",
+		"moments. A label 1 (good) has probability sigmoid(-w.x) here, sigmoid(w.x) in "
+		"the target ionosphere. prior_std = 10 gives a finite Z; with prior_std = 1 it is "
+		"the target ionosphere at -w.",
 	.options = ionosphere_noprior_options,
 	.init = init_ionosphere_noprior,
 	LOGISTIC,
@@ -435,8 +445,7 @@ const TARGET(ionosphere_noprior) = {
 
 /* --- sonar ------------------------------------------------------------------------------- */
 
-static const struct kind sonar_kind = { "sonar.csv", 208, 61, true, 1,
-	"a plane separates the labels, so that without a prior the likelihood tends to 1 in a cone",
+static const struct kind sonar_kind = { true, 1, 0xf5696bea7f175c91, SEPARATED,
 	{ -2.5, 0.75, -3, 1 } };
 
 static const struct option sonar_options[] = OPTIONS("sonar.csv", "1");
@@ -449,12 +458,11 @@ static int init_sonar(void *state, struct arena *a)
 const TARGET(sonar) = {
 	.name = "sonar",
 	.title = "Sonar",
-	.paper =
-		"Gorman and Sejnowski 1988, Neural Networks 1, 75-89 (data); Blessing et al. 2024, "
-		"arXiv 2406.07423 (posterior)",
+	.paper = "Gorman and Sejnowski 1988, Neural Networks 1, 75-89 (data); Blessing et al. "
+		 "2024, arXiv 2406.07423 (posterior)",
 	.note = "A label 1 is a rock. With prior_std = 0 the posterior is improper: a plane "
-		"separates the labels. "
-		"The published code of SCDS lists this target but cannot run it.",
+		"separates the labels. The published code of SCDS lists this target but cannot "
+		"run it.",
 	.options = sonar_options,
 	.init = init_sonar,
 	LOGISTIC,

@@ -21,12 +21,14 @@
  *
  * with m linear about the mode of rho, and multiplied by the density of o_t. The mode is found by
  * the same recursion, as an iterated extended Kalman smoother. Since eq. 4 itself uses m as it is,
- * the weights vary only as far as psi is not Gaussian. A mixture of (4) with psi to the powers 1,
+ * the weights vary only as far as psi is not Gaussian. A mixture of eq. 4 with psi to the powers 1,
  * 1/2 and 0, the last of which is the prior, has tails no lighter than those of rho: rho is the
  * prior times a bounded likelihood.
  */
 #include "stride.h"
-#include "core/csv.h"
+#include "core/series.h"
+
+#define DATA "lorenz.csv"
 
 enum { STEPS = 30, AXES = 3, DIM = STEPS * AXES, SEEN = 20 };
 
@@ -169,7 +171,7 @@ static void hvp_block(const void *state, size_t n, size_t count, const num *s, c
 		const num seen = l->seen[t];
 #pragma omp simd
 		for (size_t i = 0; i < count; i++)
-			out[i] -= seen * vt[i];
+			out[i] -= seen * vt[i] + 0 * x[i]; /* NaN stays */
 		if (t + 1 == STEPS)
 			break;
 #pragma omp simd
@@ -459,24 +461,14 @@ static double propose(const void *state, struct rng r, uint64_t row, double *x)
 static int init(void *state, struct arena *a)
 {
 	struct lorenz *l = state;
-	struct csv t;
-	size_t total = 0;
+	double o[STEPS];
+	bool seen[STEPS];
 
-	TRY(csv_read(&t, data_path("lorenz.csv", a), CSV_ANY, a));
-	if (t.rows != STEPS || t.cols != 3)
-		return fail(ERR_PARSE, "%s: %zu rows of %zu; %d of t, observed, x_obs are needed",
-			t.path, t.rows, t.cols, STEPS);
-	for (size_t i = 0; i < STEPS; i++) {
-		bool seen = t.x[3 * i + 1] > 0;
-		if (seen && !isfinite(t.x[3 * i + 2]))
-			return fail(ERR_PARSE, "%s:%zu: the observation is not finite", t.path,
-				t.line[i]);
-		l->seen[i] = seen;
-		l->o[i] = seen ? (num)t.x[3 * i + 2] : 0;
-		total += seen;
+	TRY(series_read(data_path(DATA, a), "x_obs", STEPS, SEEN, o, seen, a));
+	for (size_t t = 0; t < STEPS; t++) {
+		l->o[t] = (num)o[t];
+		l->seen[t] = seen[t];
 	}
-	if (total != SEEN)
-		return fail(ERR_PARSE, "%s: %zu observations; %d are needed", t.path, total, SEEN);
 #ifndef STRIDE_TARGET_F32
 	TRY(prepare(l));
 #endif
@@ -498,16 +490,17 @@ static void window(const void *state, struct window *out)
 const TARGET(PLUGIN) = {
 	.name = PLUGIN_NAME,
 	.title = "Lorenz bridge",
-	.paper = "Sountsov et al. 2020, Inference Gym (convection Lorenz bridge); code of arXiv "
-		 "2512.05251",
+	.paper = "Sountsov et al. 2020, Inference Gym (convection Lorenz bridge); code of OSDS, "
+		 "arXiv 2512.05251",
 	.note = "The published code computes in float32 whatever is asked.",
+	.data = DATA,
 	.state_size = sizeof(struct lorenz),
 	.init = init,
 	.dim = dim,
 	.eval = eval,
 	.hvp = hvp,
+	.window = window,
 #ifndef STRIDE_TARGET_F32
 	.propose = propose,
 #endif
-	.window = window,
 };

@@ -10,9 +10,11 @@
  */
 #include "stride.h"
 
+#include <gsl/gsl_cdf.h>
 #include <gsl/gsl_integration.h>
 
-/* A well and its integrals, by quadrature to 1e-15: log of the total, moments of t, the part of t < 0. */
+/* A well and its integrals, by quadrature to 1e-15: log of the total, moments of t, the part of t <
+ * 0. */
 struct well {
 	double delta, slope, level, shift;
 	double log_z, mean, sd, left;
@@ -111,7 +113,8 @@ static void hvp(const void *state, size_t n, const num *x, const num *v, num *hv
 #pragma omp simd
 		for (size_t j = k * n; j < (k + 1) * n; j++) {
 			num t = x[j] - shift;
-			hv[j] = (well ? 4 * delta - 12 * t * t : -1) * v[j];
+			/* In all coordinates NaN stays. */
+			hv[j] = (well ? 4 * delta - 12 * t * t : -1 + 0 * t) * v[j];
 		}
 	}
 }
@@ -205,9 +208,9 @@ static void moments(const void *state, double *mean, double *sd)
 }
 
 /*
- * The part of t < 0 and the integral from there. Beyond 3.5 a well has less than 1e-29. Kronrod's 61
- * points integrate polynomials of degree 91: less than 1e-14 is left of a bump that is a twentieth
- * of the interval wide.
+ * The part of t < 0 and the integral from there. Beyond 3.5 a well has less than 1e-29. Kronrod's
+ * 61 points integrate polynomials of degree 91: less than 1e-14 is left of a bump that is a
+ * twentieth of the interval wide.
  */
 static double cdf(const void *state, size_t k, double x)
 {
@@ -215,8 +218,10 @@ static double cdf(const void *state, size_t k, double x)
 	const double reach = 3.5;
 	double from_0, error, absolute, deviation;
 
+	if (isnan(x))
+		return x;
 	if (!is_well(m, k))
-		return 0.5 * erfc(-x / sqrt(2));
+		return gsl_cdf_ugaussian_P(x);
 	double t = fmax(-reach, fmin(reach, x - m->well->shift));
 	gsl_function density = { well_density, (void *)m->well };
 	gsl_integration_qk61(&density, 0, t, &from_0, &error, &absolute, &deviation);
@@ -243,9 +248,10 @@ static void window_1(const void *state, struct window *out)
 const TARGET(double_well) = {
 	.name = "double_well",
 	.title = "Double well (1-D)",
-	.paper = "dw_shift of Richter and Berner 2024, arXiv 2307.01198, and of arXiv 2502.07579",
-	.note = "One well of many_well_50, moved to 1.5. "
-		"Published code sets log Z by Boole's rule in float: 0.292977 instead of 0.293002.",
+	.paper = "Richter and Berner 2024, arXiv 2307.01198; Jutras-Dube, Pynadath and Zhang "
+		 "2025, arXiv 2502.07579 (dw_shift)",
+	.note = "One well of many_well_50, moved to 1.5. Published code sets log Z by Boole's "
+		"rule in float: 0.292977 instead of 0.293002.",
 	.init = init_1,
 	.window = window_1,
 	MANY_WELL,
@@ -254,15 +260,13 @@ const TARGET(double_well) = {
 const TARGET(many_well_5) = {
 	.name = "many_well_5",
 	.title = "Many-well (5-D)",
-	.paper = "Noe et al. 2019, Science 365, eaaw1147; MW54 of arXiv 2502.07579",
-	.note = "delta 4. "
-		"Errors of log Z in the literature may be against other values than this one: the "
-		"code of "
-		"OSDS (arXiv 2512.05251) takes a random Riemann sum in float, -0.548758 instead of "
-		"-0.541056; "
-		"that of arXiv 2502.07579 Boole's rule in float, -0.108231 a well instead of "
-		"-0.108211. "
-		"OSDS starts it at the standard deviation 0.1, arXiv 2502.07579 at 1.",
+	.paper = "Richter and Berner 2024, arXiv 2307.01198; Jutras-Dube, Pynadath and Zhang "
+		 "2025, arXiv 2502.07579 (MW54); code of OSDS, arXiv 2512.05251",
+	.note = "delta 4. Errors of log Z in the literature may be against other values than this "
+		"one: the code of OSDS (arXiv 2512.05251) takes a random Riemann sum in float, "
+		"-0.548758 instead of -0.541056; that of SCDS (arXiv 2502.07579) Boole's rule in "
+		"float, -0.108231 a well instead of -0.108211. OSDS starts it at the standard "
+		"deviation 0.1, SCDS at 1.",
 	.init = init_5,
 	.window = window,
 	MANY_WELL,
@@ -271,13 +275,12 @@ const TARGET(many_well_5) = {
 const TARGET(many_well_50) = {
 	.name = "many_well_50",
 	.title = "Many-well (50-D)",
-	.paper = "Noe et al. 2019, Science 365, eaaw1147; MW52 of arXiv 2502.07579",
-	.note = "delta 2; wells in the first 5 coordinates. "
-		"Errors of log Z in the literature may be against other values than this one: the "
-		"class of "
-		"OSDS (arXiv 2512.05251) takes a random Riemann sum in float, 42.827564 instead of "
-		"42.817243; "
-		"arXiv 2502.07579 Boole's rule in float, 0.292977 a well instead of 0.293002.",
+	.paper = "Richter and Berner 2024, arXiv 2307.01198; Jutras-Dube, Pynadath and Zhang "
+		 "2025, arXiv 2502.07579 (MW52); code of OSDS, arXiv 2512.05251",
+	.note = "delta 2; wells in the first 5 coordinates. Errors of log Z in the literature may "
+		"be against other values than this one: the class of OSDS (arXiv 2512.05251) "
+		"takes a random Riemann sum in float, 42.827564 instead of 42.817243; SCDS (arXiv "
+		"2502.07579) Boole's rule in float, 0.292977 a well instead of 0.293002.",
 	.init = init_50,
 	.window = window,
 	MANY_WELL,
@@ -286,17 +289,14 @@ const TARGET(many_well_50) = {
 const TARGET(many_well_32) = {
 	.name = "many_well_32",
 	.title = "Many-well (32-D)",
-	.paper = "Midgley et al. 2023, Flow annealed importance sampling bootstrap, ICLR, "
-		 "arXiv 2208.01893; many_well of arXiv 2406.07423",
+	.paper = "Midgley et al. 2023, arXiv 2208.01893; Blessing et al. 2024, arXiv 2406.07423 "
+		 "(many_well)",
 	.note = "Wells in the odd coordinates, of unequal depth: left 0.1557, right 0.8443 of the "
-		"mass. "
-		"log Z is that of the published constant, 11784.50927 a well, to all its digits. "
-		"Published code has no exact sampler. Its test set puts a point at -1.7 or 1.7 in "
-		"each well, "
-		"all 65536 equally often, and counts a mode as hit in [-1.75, -1.65] and [1.7, "
-		"1.8]; the "
-		"wells' bottoms are at -1.7108 and 1.7525, and a mode here is all of the side that "
-		"it is on.",
+		"mass. log Z is that of the published constant, 11784.50927 a well, to all its "
+		"digits. Published code has no exact sampler. Its test set puts a point at -1.7 "
+		"or 1.7 in each well, all 65536 equally often, and counts a mode as hit in "
+		"[-1.75, -1.65] and [1.7, 1.8]; the wells' bottoms are at -1.7108 and 1.7525, and "
+		"a mode here is all of the side that it is on.",
 	.init = init_32,
 	.window = window,
 	MANY_WELL,

@@ -9,13 +9,15 @@
  *     d log rho / d theta_j = - theta_j / s_j^2
  *                             - sum_{i >= j} (d_2 cos phi_i - d_1 sin phi_i) / tau^2.         (2)
  *
- * theta_1 turns the arm as a whole. The others give it a length r = |p|; with alpha the direction of p
- * at theta_1 = 0, gamma that of a goal, R = 7 their distance, and delta = theta_1 + alpha - gamma,
+ * theta_1 turns the arm as a whole. The others give it a length r = |p|; with alpha the direction
+ * of p at theta_1 = 0, gamma that of a goal, R = 7 their distance, and delta = theta_1 + alpha -
+ * gamma,
  *
  *     |p - g|^2 = (r - R)^2 + 4 R r sin^2(delta / 2).                                         (3)
  *
- * An arm with an end at R has to bend. The mean of cos y over the ten y_i = phi_i - mean of phi is at most
- * r / 10, and cos sqrt(v) is convex in v up to pi^2, where it has its minimum, so Jensen's inequality is
+ * An arm with an end at R has to bend. The mean of cos y over the ten y_i = phi_i - mean of phi is
+ * at most r / 10, and cos sqrt(v) is convex in v up to pi^2, where it has its minimum, so Jensen's
+ * inequality is
  *
  *     r / 10 >= cos sqrt(V),   B = 100 V = 10 sum_i y_i^2 >= 100 acos(r / 10)^2.              (4)
  *
@@ -33,12 +35,12 @@
 enum { LINKS = 10, BENDS = LINKS - 1, GOALS = 4, ELBOW = 4 /* theta_6 among theta_2 .. */ };
 static const double RADIUS = 7, HAND = 0.01, JOINT = 0.2;
 
-static const double goals[GOALS][2] = { { 7, 0 }, { -7, 0 }, { 0, 7 }, { 0, -7 } };
-static const double directions[GOALS] = { 0, M_PI, M_PI / 2, -M_PI / 2 };
+static const double GOAL[GOALS][2] = { { 7, 0 }, { -7, 0 }, { 0, 7 }, { 0, -7 } };
+static const double DIRECTION[GOALS] = { 0, M_PI, M_PI / 2, -M_PI / 2 };
 
 struct robot {
 	size_t goals;
-	double shape[BENDS][BENDS], lambda[BENDS]; /* (5): shape[m][j] */
+	double shape[BENDS][BENDS], lambda[BENDS]; /* eq. 5: shape[m][j] */
 	double least, tilt, log_bound;             /* of draw */
 };
 
@@ -50,8 +52,9 @@ static size_t dim(const void *state)
 	return LINKS;
 }
 
-/* The arm at a block of points: directions of the links, and the hand from the nearest goal. The hand is
- * found in double also for float: near a goal its distance is a thousandth of what is added up. */
+/* The arm at a block of points: directions of the links, and the hand from the nearest goal. The
+ * hand is found in double also for float: near a goal its distance is a thousandth of what is added
+ * up. */
 struct arm {
 	num sine[LINKS][TARGET_BLOCK], cosine[LINKS][TARGET_BLOCK];
 	num d1[TARGET_BLOCK], d2[TARGET_BLOCK], square[TARGET_BLOCK];
@@ -73,7 +76,7 @@ static void arm_at(const struct robot *s, size_t n, size_t count, const num *x, 
 	for (size_t g = 0; g < s->goals; g++)
 #pragma omp simd
 		for (size_t i = 0; i < count; i++) {
-			num d1 = (num)(p1[i] - goals[g][0]), d2 = (num)(p2[i] - goals[g][1]);
+			num d1 = (num)(p1[i] - GOAL[g][0]), d2 = (num)(p2[i] - GOAL[g][1]);
 			num square = d1 * d1 + d2 * d2;
 			bool nearer = g == 0 || square < a->square[i];
 			a->d1[i] = nearer ? d1 : a->d1[i];
@@ -124,7 +127,8 @@ static void eval(const void *state, size_t n, const num *x, double *log_rho, num
 	num_eval_blocks(state, n, x, log_rho, grad, eval_block);
 }
 
-/* (2) along v: link i turns by w_i = v_1 + ... + v_i, the hand moves by the sum of the links' moves. */
+/* Eq. 2 along v: link i turns by w_i = v_1 + ... + v_i, the hand moves by the sum of the links'
+ * moves. */
 static void hvp_block(const void *state, size_t n, size_t count, const num *x, const num *v,
 	num *hv)
 {
@@ -197,8 +201,8 @@ static void bends_of(const struct robot *s, const double *u, double *bend)
 			bend[j] += s->shape[m][j] * u[m];
 }
 
-/* Gaussian shapes from m = first on whose density is the prior's times a constant times e^{k B / 2}, B
- * without the shapes before; returns B. Columns first .. BENDS - 1 of the counter. */
+/* Gaussian shapes from m = first on whose density is the prior's times a constant times e^{k B /
+ * 2}, B without the shapes before; returns B. Columns first .. BENDS - 1 of the counter. */
 static double bent(const struct robot *s, size_t first, double k, struct rng r, uint32_t attempt,
 	uint64_t row, double *u)
 {
@@ -212,8 +216,8 @@ static double bent(const struct robot *s, size_t first, double k, struct rng r, 
 	return b;
 }
 
-/* Links from .. to - 1 where link `from` points along the first axis: the end, and the direction of the
- * last link. */
+/* Links from .. to - 1 where link `from` points along the first axis: the end, and the direction of
+ * the last link. */
 static double part_end(const double *bend, size_t from, size_t to, double *p1, double *p2)
 {
 	double phi = 0;
@@ -236,22 +240,22 @@ static double wrapped(double angle)
 /* --- exact samples ----------------------------------------------------------------------- */
 
 /*
- * Rejection. (4) leaves nothing below B = B_R, so u_1 is drawn from the tail of its prior beyond
- * lambda_1 u_1^2 = B_R - S, where S is the rest of B. With the shapes of S drawn from the prior times e^{k S / 2},
- * they are kept with probability
+ * Rejection. Eq. 4 leaves nothing below B = B_R, so u_1 is drawn from the tail of its prior beyond
+ * lambda_1 u_1^2 = B_R - S, where S is the rest of B. With the shapes of S drawn from the prior
+ * times e^{k S / 2}, they are kept with probability
  *
  *     Q(sqrt((B_R - S)_+ / lambda_1) / 0.2) e^{-k S / 2} / Q(sqrt(B_R / lambda_1) / 0.2),     (6)
  *
- * Q the normal tail. log Q(sqrt(w)) is convex in w (Q' / Q over its argument falls), and k makes (6) equal
- * at S = 0 and S = B_R: it is at most 1.
+ * Q the normal tail. log Q(sqrt(w)) is convex in w (Q' / Q over its argument falls), and k makes
+ * eq. 6 equal at S = 0 and S = B_R: it is at most 1.
  *
- * A goal by lot; y = sin(delta / 2) is normal by (3). The rest is kept with probability
+ * A goal by lot; y = sin(delta / 2) is normal by eq. 3. The rest is kept with probability
  *
  *     e^{-(r - R)^2 / (2 tau^2)} sqrt(R / r) / sqrt(1 - y^2) P(theta_1),
  *
- * P the prior of theta_1 over its value at 0, summed over whole turns. SLACK is more than what the factors
- * may be above 1: that of r has its maximum e^{tau^2 / (8 R^2)} near R, |y| is below 8.5 deviations,
- * 0.007, and the turns add at most 2 e^{-2 pi^2}.
+ * P the prior of theta_1 over its value at 0, summed over whole turns. SLACK is more than what the
+ * factors may be above 1: that of r has its maximum e^{tau^2 / (8 R^2)} near R, |y| is below 8.5
+ * deviations, 0.007, and the turns add at most 2 e^{-2 pi^2}.
  */
 static void draw(const void *state, struct rng r, uint64_t row, double *x)
 {
@@ -277,7 +281,7 @@ static void draw(const void *state, struct rng r, uint64_t row, double *x)
 			continue;
 		size_t g = rng_below(r, attempt, row, BENDS + 1, s->goals);
 		double y = rng_gauss(r, attempt, row, BENDS + 2) * HAND / sqrt(4 * RADIUS * length);
-		double angle = wrapped(directions[g] - atan2(p2, p1) + 2 * asin(y));
+		double angle = wrapped(DIRECTION[g] - atan2(p2, p1) + 2 * asin(y));
 		for (int t = -TURNS; t <= TURNS; t++)
 			sum += turns[t + TURNS] = exp(-pow(angle + 2 * M_PI * t, 2) / 2);
 		double log_accept = -miss * miss / 2 + log(RADIUS / length) / 2 -
@@ -303,13 +307,15 @@ static double log_normal(double x, double mean, double sd)
 }
 
 /*
- * The bends are the prior's times a constant times e^{k B / 2}, k = BEND, but for
- * theta_6 given the others: with probability 1 - DIRECT, where possible, such that r is normal around R;
- * otherwise it stays. By the law of cosines for the arm's halves a and b (lengths),
+ * The bends are the prior's times a constant times e^{k B / 2}, k = BEND, but for theta_6 given the
+ * others: with probability 1 - DIRECT, where possible, such that r is normal around R; otherwise it
+ * stays. By the law of cosines for the arm's halves a and b (lengths),
  *
- *     r^2 = a^2 + b^2 + 2 a b cos(chi),   theta_6 = base + chi,   |dr / d theta_6| = a b |sin chi| / r, (7)
+ *     r^2 = a^2 + b^2 + 2 a b cos(chi),   theta_6 = base + chi,
+ *     |dr / d theta_6| = a b |sin chi| / r,                                               (7)
  *
- * where one sign of chi may be far more probable than the other. DIRECT bounds the weights where sin chi is 0.
+ * where one sign of chi may be far more probable than the other. DIRECT bounds the weights where
+ * sin chi is 0.
  */
 static const double BEND = 0.228, DIRECT = 0.1, SPREAD = 1.1 * 0.01;
 
@@ -350,18 +356,13 @@ static double positive(const struct elbow *e, double chi)
 	return (plus + 1e-3) / (plus + minus + 2e-3);
 }
 
-static double normal_cdf(double z)
-{
-	return erfc(-z / sqrt(2)) / 2;
-}
-
 static double elbow_density(const struct elbow *e, double angle)
 {
 	double chi = wrapped(angle - e->base), straight = e->a + e->b;
 	double r = sqrt(e->a * e->a + e->b * e->b + 2 * e->a * e->b * cos(chi));
 	double solved = exp(log_normal(r, RADIUS, SPREAD)) * e->a * e->b * fabs(sin(chi)) / r;
-	double possible = normal_cdf((straight - RADIUS) / SPREAD) -
-			  normal_cdf((fabs(e->a - e->b) - RADIUS) / SPREAD);
+	double possible = gsl_cdf_ugaussian_P((straight - RADIUS) / SPREAD) -
+			  gsl_cdf_ugaussian_P((fabs(e->a - e->b) - RADIUS) / SPREAD);
 	double p = positive(e, fabs(chi));
 
 	/* Solutions are in [-pi, pi]. */
@@ -377,7 +378,7 @@ static double log_t(double z)
 }
 
 /* theta_1 is around one of the angles that bring the hand to a goal: those
- * as probable as the prior has them, with t's about as wide as (3) says. */
+ * as probable as the prior has them, with t's about as wide as eq. 3 says. */
 static double propose(const void *state, struct rng r, uint64_t row, double *x)
 {
 	const struct robot *s = state;
@@ -408,7 +409,7 @@ static double propose(const void *state, struct rng r, uint64_t row, double *x)
 	part_end(bend, 0, LINKS, &p1, &p2);
 	for (size_t g = 0; g < s->goals; g++)
 		for (int t = -TURNS; t <= TURNS; t++, slots++) {
-			centre[slots] = wrapped(directions[g] - atan2(p2, p1)) + 2 * M_PI * t;
+			centre[slots] = wrapped(DIRECTION[g] - atan2(p2, p1)) + 2 * M_PI * t;
 			share[slots] = exp(-centre[slots] * centre[slots] / 2);
 			sum += share[slots];
 		}
@@ -423,6 +424,48 @@ static double propose(const void *state, struct rng r, uint64_t row, double *x)
 	return log_q + log(density);
 }
 
+/* --- which goal it is at ------------------------------------------------------------------ */
+
+static size_t modes(const void *state)
+{
+	const struct robot *s = state;
+
+	return s->goals;
+}
+
+static size_t classify(const void *state, const double *x)
+{
+	const struct robot *s = state;
+	double phi = 0, p1 = 0, p2 = 0, least = HUGE_VAL;
+	size_t nearest = 0;
+
+	for (size_t k = 0; k < LINKS; k++) {
+		phi += x[k];
+		p1 += cos(phi);
+		p2 += sin(phi);
+	}
+	for (size_t g = 0; g < s->goals; g++) {
+		double square = pow(p1 - GOAL[g][0], 2) + pow(p2 - GOAL[g][1], 2);
+		if (square < least) {
+			least = square;
+			nearest = g;
+		}
+	}
+	return nearest;
+}
+
+/* By 2.4e7 draws of `propose`, each counted for all goals by what its bends leave of the prior of
+ * theta_1 there: standard errors 4e-5, 1.7e-5 and 1.1e-5. The mirror image of an arm at the third
+ * goal is one at the fourth. Of 2e6 exact samples the shares are 0.34422, 0.08414, 0.28588 and
+ * 0.28572, with errors of 3.4e-4, 2.0e-4, and 3.2e-4 twice. */
+static void mode_weights(const void *state, double *weight)
+{
+	static const double MASS[GOALS] = { 0.34422, 0.08421, 0.285785, 0.285785 };
+
+	(void)state;
+	memcpy(weight, MASS, sizeof(MASS));
+}
+
 static void window(const void *state, struct window *out)
 {
 	(void)state;
@@ -431,21 +474,20 @@ static void window(const void *state, struct window *out)
 
 #define ROBOT                                                                                   \
 	.paper = "Arenz, Zhong and Neumann 2018, Efficient gradient-free variational "          \
-		 "inference using policy search, ICML; in the code of OSDS, arXiv "             \
-		 "2512.05251",                                                                  \
+		 "inference using policy search, ICML; code of OSDS, arXiv 2512.05251",         \
 	.state_size = sizeof(struct robot), .dim = dim, .eval = eval, .hvp = hvp, .draw = draw, \
 	.propose = propose, .window = window
 
-#define ROBOT_NOTE                                                                          \
-	"The prior and the likelihood of the hand are normalised; log Z is the log of the " \
-	"prior density of the hand's place. "                                               \
-	"Published references are 10000 samples of a long run; the sampler here is exact "  \
-	"(rejection). OSDS starts it at the standard deviation 2."
+#define SAMPLER_NOTE                                                                       \
+	" Published references are 10000 samples; the sampler here is exact (rejection). " \
+	"OSDS starts it at the standard deviation 2."
 
 const TARGET(planar_robot) = {
 	.name = "planar_robot",
 	.title = "Planar robot (1 goal)",
-	.note = "Goal (7, 0). " ROBOT_NOTE,
+	.note = "Goal (7, 0). The prior and the likelihood of the hand are normalised: log Z is "
+		"the log of the density, with the likelihood's noise, that the prior gives the "
+		"hand at the goal." SAMPLER_NOTE,
 	.init = init_1,
 	ROBOT,
 };
@@ -454,7 +496,12 @@ const TARGET(planar_robot4) = {
 	.name = "planar_robot4",
 	.title = "Planar robot (4 goals)",
 	.note = "Goals (7, 0), (-7, 0), (0, 7), (0, -7); the density is that of the nearest, not "
-		"their sum. " ROBOT_NOTE,
+		"their sum. The prior and the likelihood of the hand are normalised for one goal: "
+		"Z is the sum over the four of the density, with the likelihood's noise, that the "
+		"prior gives the hand at a goal." SAMPLER_NOTE,
 	.init = init_4,
+	.modes = modes,
+	.classify = classify,
+	.mode_weights = mode_weights,
 	ROBOT,
 };

@@ -1,6 +1,6 @@
 /*
- * Seeds that germinated on 21 plates, a logistic regression with a random effect for each plate: of the
- * n_i seeds of plate i, r_i germinated. With x = (a_0, a_1, a_12, a_2, b_1 .. b_21, theta),
+ * Seeds that germinated on 21 plates, a logistic regression with a random effect for each plate: of
+ * the n_i seeds of plate i, r_i germinated. With x = (a_0, a_1, a_12, a_2, b_1 .. b_21, theta),
  *
  *     eta_i = a_0 + a_1 x1_i + a_12 x1_i x2_i + a_2 x2_i + b_i,   tau = e^theta,
  *     a. ~ N(0, 10^2),  tau ~ Gamma(0.01, rate 0.01),  b_i ~ N(0, 1 / tau),
@@ -8,14 +8,14 @@
  *     log rho(x) = sum_i [r_i eta_i - n_i log(1 + e^eta_i)] - |a|^2 / 200 - tau |b|^2 / 2
  *                  + (0.01 + 21/2) theta - 0.01 tau + constant,                                (1)
  *
- * the density of theta including e^theta, of tau = e^theta. The constant has every factor of the priors
- * and the binomial coefficients. With c_i = r_i - n_i sigmoid(eta_i) and the design x_ij,
+ * the density of theta including e^theta, of tau = e^theta. The constant has every factor of the
+ * priors and the binomial coefficients. With c_i = r_i - n_i sigmoid(eta_i) and the design x_ij,
  *
  *     d/da_j = sum_i c_i x_ij - a_j / 100,   d/db_i = c_i - tau b_i,
  *     d/dtheta = 0.01 + 21/2 - tau (0.01 + |b|^2 / 2).                                         (2)
  *
- * The proposal for importance sampling follows the hierarchy. Given theta, log rho is concave in (a, b);
- * its maximum over b and a and Laplace's approximation there give, at the knots of a grid,
+ * The proposal for importance sampling follows the hierarchy. Given theta, log rho is concave in
+ * (a, b); its maximum over b and a and Laplace's approximation there give, at the knots of a grid,
  *
  *     log q(theta) ~ log rho - 1/2 log det(-Hessian),  linear between knots and beyond;        (3)
  *     a | theta ~ multivariate t about the maximum, with the inverse of
@@ -26,7 +26,10 @@
 #include "stride.h"
 #include "core/csv.h"
 
+#include <gsl/gsl_sf_gamma.h>
 #include <lapacke.h>
+
+#define DATA "seeds.csv"
 
 enum { PLATES = 21, COEFFICIENTS = 4, DIM = COEFFICIENTS + PLATES + 1, THETA = DIM - 1 };
 
@@ -34,8 +37,7 @@ enum { PLATES = 21, COEFFICIENTS = 4, DIM = COEFFICIENTS + PLATES + 1, THETA = D
  * chi-squared is a sum of logarithms. */
 enum { KNOTS = 61, FREEDOM_A = 20, FREEDOM_B = 30 };
 
-static const double first_knot = -5, spacing = 0.25;
-static const double a_precision = 0.01, shape = 0.01, rate = 0.01;
+static const double A_PRECISION = 0.01, SHAPE = 0.01, RATE = 0.01;
 
 struct knot {
 	double log_q;                             /* eq. 3, normalised */
@@ -46,7 +48,8 @@ struct knot {
 
 struct seeds {
 	double r[PLATES], n[PLATES], design[PLATES][COEFFICIENTS];
-	double constant; /* of eq. 1 */
+	double constant;         /* of eq. 1 */
+	double log_t_a, log_t_b; /* log densities at 0 of the t distributions */
 	struct knot knot[KNOTS];
 };
 
@@ -54,32 +57,43 @@ struct seeds {
 
 static int load(struct seeds *s, struct arena *a)
 {
+	const char *const names[] = { "r", "n", "x1", "x2", NULL };
 	struct csv t;
+	size_t column[4];
 
-	TRY(csv_read(&t, data_path("seeds.csv", a), CSV_FINITE, a));
-	if (t.cols != 4 || t.rows != PLATES)
-		return fail(ERR_PARSE,
-			"%s:%zu: %zu rows of %zu numbers; %d rows of r, n, x1, x2 "
-			"are needed",
-			t.path, t.line[t.rows - 1], t.rows, t.cols, PLATES);
-	s->constant = -COEFFICIENTS * (LOG_2PI - log(a_precision)) / 2 - PLATES * LOG_2PI / 2 +
-		      shape * log(rate) - lgamma(shape);
+	TRY(csv_read(&t, data_path(DATA, a), CSV_FINITE, a));
+	TRY(csv_columns(&t, names, column));
+	if (t.rows != PLATES)
+		return fail(ERR_PARSE, "%s:%zu: %zu rows; %d are needed", t.path,
+			t.line[t.rows - 1], t.rows, PLATES);
+	s->constant = -COEFFICIENTS * (LOG_2PI - log(A_PRECISION)) / 2 - PLATES * LOG_2PI / 2 +
+		      SHAPE * log(RATE) - gsl_sf_lngamma(SHAPE);
 	for (size_t i = 0; i < PLATES; i++) {
-		const double *row = t.x + i * t.cols, r = row[0], n = row[1], x1 = row[2],
-			     x2 = row[3];
+		const double *row = t.x + i * t.cols;
+		const double r = row[column[0]], n = row[column[1]];
+		const double x1 = row[column[2]], x2 = row[column[3]];
 		const double design[COEFFICIENTS] = { 1, x1, x1 * x2, x2 };
-		if (!(r >= 0 && r <= n && n <= 1e6 && fabs(x1) <= 1e3 && fabs(x2) <= 1e3))
+		if (!(r >= 0 && r <= n && n <= 1e6 && r == floor(r) && n == floor(n)))
 			return fail(ERR_PARSE,
-				"%s:%zu: r = %g of n = %g at %g, %g; r from 0 to n, n up to 1e6 "
-				"and x up to 1e3 are needed",
-				t.path, t.line[i], r, n, x1, x2);
+				"%s:%zu: r = %g of n = %g; whole numbers, r from 0 to n and n up "
+				"to 1e6, are needed",
+				t.path, t.line[i], r, n);
+		if (!(fabs(x1) <= 1e3 && fabs(x2) <= 1e3))
+			return fail(ERR_PARSE, "%s:%zu: x1 = %g, x2 = %g; at most 1e3 is possible",
+				t.path, t.line[i], x1, x2);
 		s->r[i] = r;
 		s->n[i] = n;
 		memcpy(s->design[i], design, sizeof(design));
-		s->constant += lgamma(n + 1) - lgamma(r + 1) - lgamma(n - r + 1);
+		s->constant += gsl_sf_lnchoose((unsigned)n, (unsigned)r);
 	}
 	return OK;
 }
+
+/* --- tables of the proposal: of the instance in double alone, as it is itself ------------- */
+
+#ifndef STRIDE_TARGET_F32
+
+static const double FIRST_KNOT = -5, SPACING = 0.25;
 
 static double effect(const double *a, const double *b)
 {
@@ -104,8 +118,8 @@ static struct plate plate_at(const struct seeds *s, size_t i, double eta)
 		s->r[i] - s->n[i] * p, s->n[i] * e / ((1 + e) * (1 + e)) };
 }
 
-/* Eq. 1 at (a, b, theta) without what does not depend on a, b; its gradient in both; and the matrix of
- * eq. 4, which is minus the Hessian in a with b eliminated, by its lower Cholesky factor. */
+/* Eq. 1 at (a, b, theta) without what does not depend on a, b; its gradient in both; and the matrix
+ * of eq. 4, which is minus the Hessian in a with b eliminated, by its lower Cholesky factor. */
 struct local {
 	double value, gradient_a[COEFFICIENTS], gradient_b[PLATES], curvature_b[PLATES];
 	double factor[COEFFICIENTS * COEFFICIENTS];
@@ -114,10 +128,10 @@ struct local {
 static void localise(const struct seeds *s, const double *a, const double *b, double tau,
 	struct local *l)
 {
-	*l = (struct local){ .value = -a_precision * effect(a, a) / 2 };
+	*l = (struct local){ .value = -A_PRECISION * effect(a, a) / 2 };
 	for (size_t j = 0; j < COEFFICIENTS; j++) {
-		l->gradient_a[j] = -a_precision * a[j];
-		l->factor[j * COEFFICIENTS + j] = a_precision;
+		l->gradient_a[j] = -A_PRECISION * a[j];
+		l->factor[j * COEFFICIENTS + j] = A_PRECISION;
 	}
 	for (size_t i = 0; i < PLATES; i++) {
 		const double *x = s->design[i];
@@ -164,7 +178,7 @@ static double newton_step(const struct seeds *s, double *a, double *b, double ta
 
 static double knot_at(size_t k)
 {
-	return first_knot + spacing * (double)k;
+	return FIRST_KNOT + SPACING * (double)k;
 }
 
 /* Eq. 3 and 4 at a knot; (a, b) starts near the maximum and ends there. */
@@ -176,7 +190,7 @@ static void fill_knot(const struct seeds *s, double theta, double *a, double *b,
 	for (int it = 0; it < 50 && newton_step(s, a, b, tau) > 1e-9; it++)
 		;
 	localise(s, a, b, tau, &l);
-	k->log_q = l.value + (shape + PLATES / 2.0) * theta - rate * tau;
+	k->log_q = l.value + (SHAPE + PLATES / 2.0) * theta - RATE * tau;
 	for (size_t i = 0; i < PLATES; i++)
 		k->log_q -= log(l.curvature_b[i]) / 2;
 	for (size_t j = 0; j < COEFFICIENTS; j++)
@@ -193,29 +207,37 @@ static double expm1_ratio(double x)
 	return fabs(x) < 1e-8 ? 1 + x / 2 : expm1(x) / x;
 }
 
-/* How log q falls beyond the grid: half as fast as in its last cell, so slower than log rho does. */
+/* How log q falls beyond the grid: half as fast as in its last cell, so slower than log rho
+ * does. */
 static double left_slope(const struct seeds *s)
 {
-	return (s->knot[1].log_q - s->knot[0].log_q) / spacing / 2;
+	return (s->knot[1].log_q - s->knot[0].log_q) / SPACING / 2;
 }
 
 static double right_slope(const struct seeds *s)
 {
-	return (s->knot[KNOTS - 2].log_q - s->knot[KNOTS - 1].log_q) / spacing / 2;
+	return (s->knot[KNOTS - 2].log_q - s->knot[KNOTS - 1].log_q) / SPACING / 2;
 }
 
 /* Mass of the cell from knot k to the next. */
 static double cell_mass(const struct knot *k)
 {
-	return spacing * exp(k[0].log_q) * expm1_ratio(k[1].log_q - k[0].log_q);
+	return SPACING * exp(k[0].log_q) * expm1_ratio(k[1].log_q - k[0].log_q);
 }
 
-static int init(void *state, struct arena *arena)
+/* Of the standard t in d dimensions. */
+static double log_student_at_0(int d, int freedom)
 {
-	struct seeds *s = state;
+	return gsl_sf_lngamma((freedom + d) / 2.0) - gsl_sf_lngamma(freedom / 2.0) -
+	       d * log(freedom * M_PI) / 2;
+}
+
+static void prepare(struct seeds *s)
+{
 	double a[COEFFICIENTS] = { 0 }, b[PLATES] = { 0 }, top = -HUGE_VAL;
 
-	TRY(load(s, arena));
+	s->log_t_a = log_student_at_0(COEFFICIENTS, FREEDOM_A);
+	s->log_t_b = log_student_at_0(1, FREEDOM_B);
 	/* From narrow random effects to wide ones: the first are nearly zero. */
 	for (size_t k = KNOTS; k-- > 0;) {
 		fill_knot(s, knot_at(k), a, b, &s->knot[k]);
@@ -232,6 +254,16 @@ static int init(void *state, struct arena *arena)
 	s->knot[0].mass = exp(s->knot[0].log_q) / left_slope(s);
 	for (size_t k = 0; k + 1 < KNOTS; k++)
 		s->knot[k + 1].mass = s->knot[k].mass + cell_mass(&s->knot[k]);
+}
+
+#endif
+
+static int init(void *state, struct arena *a)
+{
+	TRY(load(state, a));
+#ifndef STRIDE_TARGET_F32
+	prepare(state);
+#endif
 	return OK;
 }
 
@@ -259,6 +291,11 @@ static size_t dim(const void *state)
 static inline num tau_of(num theta)
 {
 	return num_exp(num_clamp(theta, -EXPONENT, EXPONENT));
+}
+
+static inline num bounded(num x)
+{
+	return num_clamp(x, -LARGE, LARGE);
 }
 
 /* What eq. 1 and 2 have of a plate, for a block: eta, t = 1 + e^-|eta|, and c. */
@@ -309,7 +346,7 @@ static void add_gradient(const struct seeds *s, size_t plate, size_t n, size_t c
 	}
 #pragma omp simd
 	for (size_t i = 0; i < count; i++)
-		grad_b[i] = num_clamp(c[i] - tau[i] * b[i], -LARGE, LARGE);
+		grad_b[i] = bounded(c[i] - tau[i] * b[i]);
 }
 
 static void prior_value(const struct seeds *s, size_t n, size_t count, const num *x, const num *tau,
@@ -321,8 +358,8 @@ static void prior_value(const struct seeds *s, size_t n, size_t count, const num
 		double square = 0;
 		for (size_t j = 0; j < COEFFICIENTS; j++)
 			square += (double)(x[j * n + i] * x[j * n + i]);
-		log_rho[i] = s->constant - a_precision * square / 2 +
-			     (shape + PLATES / 2.0) * (double)theta[i] - rate * (double)tau[i] -
+		log_rho[i] = s->constant - A_PRECISION * square / 2 +
+			     (SHAPE + PLATES / 2.0) * (double)theta[i] - RATE * (double)tau[i] -
 			     (double)tau_square[i] / 2;
 	}
 }
@@ -350,9 +387,9 @@ static void eval_block(const void *state, size_t n, size_t count, const num *x, 
 	if (grad != NULL) {
 		for (size_t j = 0; j < COEFFICIENTS; j++)
 			for (size_t i = 0; i < count; i++)
-				grad[j * n + i] = (num)-a_precision * x[j * n + i];
+				grad[j * n + i] = (num)-A_PRECISION * x[j * n + i];
 		for (size_t i = 0; i < count; i++)
-			grad[THETA * n + i] = (num)(shape + PLATES / 2.0) - (num)rate * tau[i] -
+			grad[THETA * n + i] = (num)(SHAPE + PLATES / 2.0) - (num)RATE * tau[i] -
 					      tau_square[i] / 2;
 	}
 	for (size_t plate = 0; plate < PLATES; plate++) {
@@ -370,7 +407,8 @@ static void eval(const void *state, size_t n, const num *x, double *log_rho, num
 	num_eval_blocks(state, n, x, log_rho, grad, eval_block);
 }
 
-/* The derivative of eq. 2 along v: of c_i it is -w_i times that of eta_i. */
+/* The derivative of eq. 2 along v: of c_i it is -w_i times that of eta_i. Each product with tau and
+ * each partial sum of them is clamped: 3 LARGE is still a number. */
 static void hvp_block(const void *state, size_t n, size_t count, const num *x, const num *v,
 	num *hv)
 {
@@ -382,12 +420,12 @@ static void hvp_block(const void *state, size_t n, size_t count, const num *x, c
 #pragma omp simd
 	for (size_t i = 0; i < count; i++) {
 		tau[i] = tau_of(x[THETA * n + i]);
-		slope[i] = tau[i] * v[THETA * n + i];
-		hv_theta[i] = -(num)rate * slope[i];
+		slope[i] = bounded(tau[i] * v[THETA * n + i]);
+		hv_theta[i] = -(num)RATE * slope[i];
 	}
 	for (size_t j = 0; j < COEFFICIENTS; j++)
 		for (size_t i = 0; i < count; i++)
-			hv[j * n + i] = (num)-a_precision * v[j * n + i];
+			hv[j * n + i] = (num)-A_PRECISION * v[j * n + i];
 	for (size_t plate = 0; plate < PLATES; plate++) {
 		const num *b = x + (COEFFICIENTS + plate) * n, *vb = v + (COEFFICIENTS + plate) * n;
 		const num trials = (num)s->n[plate];
@@ -400,8 +438,9 @@ static void hvp_block(const void *state, size_t n, size_t count, const num *x, c
 		add_gradient(s, plate, n, count, vb, tau, p.c, hv);
 #pragma omp simd
 		for (size_t i = 0; i < count; i++) {
-			hv_b[i] -= slope[i] * b[i];
-			hv_theta[i] -= (tau[i] * vb[i] + slope[i] * b[i] / 2) * b[i];
+			num turn = bounded(slope[i] * b[i]), stretch = bounded(tau[i] * vb[i]);
+			hv_b[i] = bounded(hv_b[i] - turn);
+			hv_theta[i] = bounded(hv_theta[i] - bounded((stretch + turn / 2) * b[i]));
 		}
 	}
 }
@@ -412,6 +451,8 @@ static void hvp(const void *state, size_t n, const num *x, const num *v, num *hv
 }
 
 /* --- the proposal ------------------------------------------------------------------------ */
+
+#ifndef STRIDE_TARGET_F32
 
 /* Steps of the counter. */
 enum { THETA_STEP, A_STEP, A_CHI_STEP, B_STEP, B_CHI_STEP };
@@ -436,7 +477,7 @@ static double propose_theta(const struct seeds *s, double u, double *theta)
 		k++;
 	double rise = k[1].log_q - k[0].log_q, v = (u - k[0].mass) / (k[1].mass - k[0].mass);
 	double part = fabs(rise) < 1e-8 ? v : log1p(v * expm1(rise)) / rise;
-	*theta = knot_at((size_t)(k - first)) + spacing * part;
+	*theta = knot_at((size_t)(k - first)) + SPACING * part;
 	return k->log_q + rise * part;
 }
 
@@ -450,17 +491,16 @@ static double student_scale(struct rng r, uint32_t step, uint64_t row, uint32_t 
 	return sqrt(freedom / (-2 * log(product)));
 }
 
-/* Log density of the standard t in d dimensions at squared distance `square`. */
+/* Log density of the standard t in d dimensions at squared distance `square`, less that at 0. */
 static double log_student(int d, int freedom, double square)
 {
-	return lgamma((freedom + d) / 2.0) - lgamma(freedom / 2.0) - d * log(freedom * M_PI) / 2 -
-	       (freedom + d) / 2.0 * log1p(square / freedom);
+	return -(freedom + d) / 2.0 * log1p(square / freedom);
 }
 
 /* a from eq. 4; its log density. */
 static double propose_a(const struct seeds *s, struct rng r, uint64_t row, double theta, double *a)
 {
-	double place = fmin(fmax((theta - first_knot) / spacing, 0), KNOTS - 1.000001);
+	double place = fmin(fmax((theta - FIRST_KNOT) / SPACING, 0), KNOTS - 1.000001);
 	const struct knot *k = &s->knot[(size_t)place];
 	double part = place - floor(place), square = 0, z[COEFFICIENTS], log_det = 0;
 	double scale = student_scale(r, A_CHI_STEP, row, 0, FREEDOM_A);
@@ -476,11 +516,11 @@ static double propose_a(const struct seeds *s, struct rng r, uint64_t row, doubl
 			log_det += i == j ? log(root) : 0;
 		}
 	}
-	return log_student(COEFFICIENTS, FREEDOM_A, square) - log_det;
+	return s->log_t_a + log_student(COEFFICIENTS, FREEDOM_A, square) - log_det;
 }
 
-/* b_i from eq. 5; its log density. The maximum is the zero of a falling function, by Newton's method
- * with bisection where that leaves the bracket. */
+/* b_i from eq. 5; its log density. The maximum is the zero of a falling function, by Newton's
+ * method with bisection where that leaves the bracket. */
 static double propose_b(const struct seeds *s, struct rng r, uint64_t row, size_t i, double eta,
 	double tau, double *b)
 {
@@ -499,7 +539,7 @@ static double propose_b(const struct seeds *s, struct rng r, uint64_t row, size_
 	double z = rng_gauss(r, B_STEP, row, (uint32_t)i) *
 		   student_scale(r, B_CHI_STEP, row, (uint32_t)i * (FREEDOM_B / 2), FREEDOM_B);
 	*b = at + z / sqrt(curvature);
-	return log_student(1, FREEDOM_B, z * z) + log(curvature) / 2;
+	return s->log_t_b + log_student(1, FREEDOM_B, z * z) + log(curvature) / 2;
 }
 
 static double propose(const void *state, struct rng r, uint64_t row, double *x)
@@ -514,6 +554,8 @@ static double propose(const void *state, struct rng r, uint64_t row, double *x)
 	return log_q;
 }
 
+#endif
+
 /* --- what is known ----------------------------------------------------------------------- */
 
 static void window(const void *state, struct window *out)
@@ -526,19 +568,19 @@ const TARGET(PLUGIN) = {
 	.name = PLUGIN_NAME,
 	.title = "Seeds",
 	.paper = "Crowder 1978, Applied Statistics 27, 34-37, table 3 (data); Breslow and Clayton "
-		 "1993, "
-		 "J. Am. Stat. Assoc. 88, 9-25 (random effects); Blessing et al. 2024, "
+		 "1993, J. Am. Stat. Assoc. 88, 9-25 (random effects); Blessing et al. 2024, "
 		 "arXiv 2406.07423 (priors)",
 	.note = "Coordinates are a_0, a_1, a_12, a_2 (the interaction before the second effect), "
-		"b_1 to "
-		"b_21, and the logarithm of the precision of b. All priors, with their constants, "
-		"and "
-		"the binomial coefficients are in the density.",
+		"b_1 to b_21, and the logarithm of the precision of b. All priors, with their "
+		"constants, and the binomial coefficients are in the density.",
+	.data = DATA,
 	.state_size = sizeof(struct seeds),
 	.init = init,
 	.dim = dim,
 	.eval = eval,
 	.hvp = hvp,
-	.propose = propose,
 	.window = window,
+#ifndef STRIDE_TARGET_F32
+	.propose = propose,
+#endif
 };

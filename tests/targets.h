@@ -26,7 +26,8 @@ enum { DRAWS = 20000 };
 
 static const struct rng stream = { 20, RNG_TEST, 0 };
 
-/* Deviations of a normal estimate: one in 1.7 million is larger, and some thousand are looked at. */
+/* Deviations of a normal estimate: one in 1.7 million is larger, and some thousand are looked
+ * at. */
 static const double SIGMAS = 5;
 /* Of pairs of coordinates there are ten thousand. */
 static const double SIGMAS_PAIRS = 6;
@@ -128,8 +129,8 @@ static inline int by_value(const void *a, const void *b)
 
 	return (x > y) - (x < y);
 }
-/* p-value of Kolmogorov and Smirnov's test of n samples against cdf(context, k, x), by the asymptotic
- * distribution with Stephens' correction of n (1970). Sorts the samples. */
+/* p-value of Kolmogorov and Smirnov's test of n samples against cdf(context, k, x), by the
+ * asymptotic distribution with Stephens' correction of n (1970). Sorts the samples. */
 static inline double kolmogorov(double *sample, size_t n, const void *context, size_t k,
 	double (*cdf)(const void *context, size_t k, double x))
 {
@@ -153,5 +154,92 @@ static inline double kolmogorov(double *sample, size_t n, const void *context, s
 #define run_target_tests(name, tests)                                    \
 	(openblas_set_num_threads(1), (void)gsl_set_error_handler_off(), \
 		cmocka_run_group_tests_name(name, tests, NULL, NULL))
+
+/* The Hessian-vector products of both instances at far points, |x| up to 1e6, are finite; and where
+ * one number of x or of v is NaN, so is one of them. */
+static inline void check_hvp_range(const struct fixture *f)
+{
+	enum { FAR = 64, LOOKED_UP = 64 };
+	static const double corner[] = { 0, 1e6, -1e6, 90, -90, 700, -700, 1e-3 };
+	enum { CORNERS = sizeof(corner) / sizeof(corner[0]) };
+	const struct field *engine = density_field(f->d);
+	const size_t dim = f->dim, step = dim / LOOKED_UP + 1;
+	double *x = block(f, FAR), *v = block(f, FAR), *hv = block(f, FAR);
+	real *xr = arena_alloc(f->a, dim * FAR, sizeof(*xr));
+	real *vr = arena_alloc(f->a, dim * FAR, sizeof(*vr));
+	real *hvr = arena_alloc(f->a, dim * FAR, sizeof(*hvr));
+
+	for (size_t i = 0; i < FAR; i++)
+		for (size_t k = 0; k < dim; k++) {
+			/* The first or last coordinate and the others at corners; then all
+			 * magnitudes. */
+			double u = rng_uniform(stream, 30, i, (uint32_t)k);
+			bool apart = i % 2 == 0 ? k == 0 : k + 1 == dim;
+			double at = i < 2 * CORNERS   ? (apart ? corner[i / 2] : 1e6 * (2 * u - 1))
+				    : i < 4 * CORNERS ? corner[(i / 2 + (apart ? 1 : 0)) % CORNERS]
+						      : copysign(pow(10, 12 * u - 6), u - 0.7);
+			size_t j = k * FAR + i;
+			x[j] = (double)(xr[j] = (real)at);
+			v[j] = (double)(vr[j] = (real)rng_gauss(stream, 31, i, (uint32_t)k));
+		}
+	assert_int_equal(density_hvp(f->d, FAR, x, v, hv), OK);
+	engine->hvp(engine->context, FAR, xr, vr, hvr);
+	for (size_t j = 0; j < dim * FAR; j++)
+		check_that(f, isfinite(hv[j]) && isfinite((double)hvr[j]),
+			"Hv %zu of far point %zu is %g, real %g", j / FAR + 1, j % FAR, hv[j],
+			(double)hvr[j]);
+	for (size_t c = 0; c < 2 * dim; c += step) {
+		bool lost = false, lost_real = false;
+		for (size_t k = 0; k < dim; k++) {
+			x[k] = (double)(xr[k] = (real)rng_gauss(stream, 32, 0, (uint32_t)k));
+			v[k] = (double)(vr[k] = (real)rng_gauss(stream, 33, 0, (uint32_t)k));
+		}
+		*(c < dim ? &x[c] : &v[c - dim]) = (double)NAN;
+		*(c < dim ? &xr[c] : &vr[c - dim]) = (real)NAN;
+		assert_int_equal(density_hvp(f->d, 1, x, v, hv), OK);
+		engine->hvp(engine->context, 1, xr, vr, hvr);
+		for (size_t k = 0; k < dim; k++) {
+			lost = lost || isnan(hv[k]);
+			lost_real = lost_real || isnan((double)hvr[k]);
+		}
+		check_that(f, lost && lost_real, "no NaN in Hv where %c_%zu is NaN",
+			c < dim ? 'x' : 'v', c % dim + 1);
+	}
+}
+
+/* NaN in gives NaN out, of every coordinate. */
+static inline void check_cdf_nan(const struct fixture *f)
+{
+	for (size_t k = 0; k < f->dim; k++)
+		check_that(f, isnan(f->t->cdf(density_state(f->d), k, (double)NAN)),
+			"the distribution function of x_%zu at NaN is a number", k + 1);
+}
+
+/* With this text as its table in $STRIDE_DATA the target is refused by ERR_PARSE and these
+ * words. */
+static inline void check_refused(const char *target, const char *file, const char *text,
+	const char *words)
+{
+	char folder[] = "/tmp/stride_refused_XXXXXX";
+	struct arena *a = arena_new();
+	struct density *d;
+
+	assert_non_null(mkdtemp(folder));
+	const char *path = arena_printf(a, "%s/%s", folder, file);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	setenv("STRIDE_DATA", folder, 1);
+	int status = density_new(&d, target, NULL, 0, a);
+	unsetenv("STRIDE_DATA");
+	unlink(path);
+	rmdir(folder);
+	if (status != ERR_PARSE || strstr(error_text(), path) == NULL ||
+		strstr(error_text(), words) == NULL)
+		fail_msg("%s: %s \"%s\"; \"%s\" was expected", target, error_name(status),
+			error_text(), words);
+	arena_free(a);
+}
 
 #endif

@@ -89,6 +89,29 @@ static void test_header_is_optional(void **p)
 	assert_true(isnan(t.x[0]) && t.x[1] == -HUGE_VAL);
 }
 
+/* Columns by name; what is lacking is said with the header's line, or that of the first numbers. */
+static void test_columns(void **p)
+{
+	struct fixture *f = *p;
+	const char *const names[] = { "b", "a", NULL }, *const more[] = { "a", "d", NULL };
+	struct csv t;
+	size_t column[2];
+
+	put(f, "# remark\na,c,b\n1,2,3\n");
+	assert_int_equal(csv_read(&t, f->path, CSV_FINITE, f->a), OK);
+	assert_int_equal(t.header, 2);
+	assert_int_equal(csv_columns(&t, names, column), OK);
+	assert_int_equal(column[0], 2);
+	assert_int_equal(column[1], 0);
+	assert_int_equal(csv_columns(&t, more, column), ERR_PARSE);
+	assert_non_null(strstr(error_text(), ":2: no column \"d\""));
+	put(f, "\n1,2,3\n");
+	assert_int_equal(csv_read(&t, f->path, CSV_FINITE, f->a), OK);
+	assert_int_equal(t.header, 0);
+	assert_int_equal(csv_columns(&t, names, column), ERR_PARSE);
+	assert_non_null(strstr(error_text(), ":2: no column \"b\""));
+}
+
 static void test_text(void **p)
 {
 	struct fixture *f = *p;
@@ -220,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_reads),
 		TEST(test_header_is_optional),
+		TEST(test_columns),
 		TEST(test_text),
 		TEST(test_refuses),
 		TEST(test_refuses_files),

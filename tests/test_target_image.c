@@ -217,7 +217,8 @@ static void check_known(const struct fixture *f, const struct squares *s)
 		assert_near(f->t->cdf(state, k, -1e6), 0, 0);
 		assert_near(f->t->cdf(state, k, 1e6), 1, 0);
 	}
-	/* Within the cell: 0.3 of square (row) r, which as an axis-1 integral is one row of squares. */
+	/* Within the cell: 0.3 of square (row) r, which as an axis-1 integral is one row of
+	 * squares. */
 	for (size_t r = 4; r < UNITS; r += 117) {
 		const double part[2] = { 1, 0.3 };
 		double sum = s->below[1][r];
@@ -320,54 +321,86 @@ static void test_known(void **p)
 	arena_free(f.a);
 }
 
-/* The law of the published sampler: pixels by e^-E, uniform around their centres. */
-static double *pixels; /* [SIDE + 1] mass of the lines before each, along axis `k` */
+/* The law of the published sampler along each axis: lines of pixels by their e^-E, uniform around
+ * their middles. */
+struct published {
+	double below[2][SIDE + 1]; /* mass of the lines before each */
+};
 
 static double published_cdf(const void *context, size_t k, double x)
 {
-	(void)context;
-	(void)k;
+	const double *below = ((const struct published *)context)->below[k];
 	double place = 100 * x + SIDE / 2 + 0.5;
 	size_t i = place < 0 ? 0 : place >= SIDE ? SIDE - 1 : (size_t)place;
-	return (pixels[i] + (place - (double)i) * (pixels[i + 1] - pixels[i])) / pixels[SIDE];
+
+	return (below[i] + (place - (double)i) * (below[i + 1] - below[i])) / below[SIDE];
 }
 
+/* The draws by that law along the axes, and in blocks of pixels and places within a pixel by chi
+ * squared. Moments and distribution functions, which are the density's, are not given for them; log
+ * Z is. Levels: one in a million. */
 static void test_published_sampler(void **p)
 {
-	enum { BINS = 20 };
-	const struct setting published = { "sampler", "published" };
-	struct fixture f;
-	double *columns, *line[2];
+	enum { BINS = 20, BLOCKS = 14, WIDE = SIDE / BLOCKS };
+	const struct setting setting = { "sampler", "published" };
+	double expected[BLOCKS][BLOCKS] = { { 0 } }, found[BLOCKS][BLOCKS] = { { 0 } };
+	double *columns, mean[2], sd[2], chi = 0, freedom = -1;
+	struct log_z z, exact_z;
+	struct fixture f, exact;
 
 	(void)p;
-	fixture_open(&f, "image", &published, 1);
-	line[0] = ARENA_NEW(f.a, SIDE + 1, double);
-	line[1] = ARENA_NEW(f.a, SIDE + 1, double);
+	fixture_open(&exact, "image", NULL, 0);
+	fixture_open(&f, "image", &setting, 1);
+	struct published *law = ARENA_NEW(f.a, 1, struct published);
 	for (long r = 0; r < SIDE; r++) {
 		for (long c = 0; c < SIDE; c++) {
 			double e = energy(&f, r, c), mass = isnan(e) ? 0 : exp(-e);
-			line[0][c + 1] += mass;
-			line[1][r + 1] += mass;
+			law->below[0][c + 1] += mass;
+			law->below[1][r + 1] += mass;
+			expected[r / WIDE][c / WIDE] += mass;
 		}
 	}
-	draws(&f, &columns);
+	double *x = draws(&f, &columns);
 	for (size_t k = 0; k < 2; k++) {
-		double count[BINS] = { 0 }, chi = 0;
-		pixels = line[k];
+		double count[BINS] = { 0 }, offsets = 0;
 		for (size_t i = 0; i < SIDE; i++)
-			pixels[i + 1] += pixels[i];
+			law->below[k][i + 1] += law->below[k][i];
 		for (size_t i = 0; i < DRAWS; i++) {
 			double place = 100 * columns[k * DRAWS + i] + SIDE / 2 + 0.5;
 			assert_true(place > -1e-9 && place < SIDE + 1e-9);
 			count[(size_t)(BINS * (place - floor(place)))]++;
 		}
-		/* Levels: one in a million. */
 		for (size_t i = 0; i < BINS; i++)
-			chi += pow(count[i] - (double)DRAWS / BINS, 2) / ((double)DRAWS / BINS);
-		assert_true(gsl_cdf_chisq_Q(chi, BINS - 1) > 1e-6);
-		assert_true(kolmogorov(columns + k * DRAWS, DRAWS, NULL, k, published_cdf) > 1e-6);
+			offsets += pow(count[i] - (double)DRAWS / BINS, 2) / ((double)DRAWS / BINS);
+		assert_true(gsl_cdf_chisq_Q(offsets, BINS - 1) > 1e-6);
+		assert_true(kolmogorov(columns + k * DRAWS, DRAWS, law, k, published_cdf) > 1e-6);
 	}
+	for (size_t i = 0; i < DRAWS; i++) {
+		double c = 100 * x[2 * i] + SIDE / 2 + 0.5, r = 100 * x[2 * i + 1] + SIDE / 2 + 0.5;
+		found[(size_t)fmin(r, SIDE - 1) / WIDE][(size_t)fmin(c, SIDE - 1) / WIDE]++;
+	}
+	for (size_t i = 0; i < BLOCKS; i++) {
+		for (size_t j = 0; j < BLOCKS; j++) {
+			double n = DRAWS * expected[i][j] / law->below[0][SIDE];
+			if (n < 10)
+				continue;
+			chi += pow(found[i][j] - n, 2) / n;
+			freedom++;
+		}
+	}
+	check_that(&f, freedom > 50 && gsl_cdf_chisq_Q(chi, freedom) > 1e-6,
+		"chi squared is %g with %g degrees of freedom", chi, freedom);
+	f.t->moments(density_state(f.d), mean, sd);
+	for (size_t k = 0; k < 2; k++)
+		assert_true(isnan(mean[k]) && isnan(sd[k]) &&
+			    isnan(f.t->cdf(density_state(f.d), k, 0)));
+	density_log_z(f.d, &z);
+	density_log_z(exact.d, &exact_z);
+	assert_true(z.value == exact_z.value);
+	check_cdf_nan(&exact);
+	check_hvp_range(&exact);
 	arena_free(f.a);
+	arena_free(exact.a);
 }
 
 /* --- pictures of users ----------------------------------------------------------------------- */

@@ -8,7 +8,8 @@
 
 enum { SIDE = 40, CELLS = SIDE * SIDE };
 
-static const double SPEC_MEAN = 3.881281906951478, SPEC_HALF_LOG_DET = 225.70547889445027;
+/* log 126 - 1.91 / 2, and half of log det K, computed independently of stride to all digits. */
+static const double FIELD_MEAN = 3.881281906951478, HALF_LOG_DET = 225.70547889445027;
 
 /* What the tests share: made once, as a factorisation takes a tenth of a second. */
 static struct {
@@ -77,7 +78,7 @@ static void point(uint64_t row, double scale, double *e, double *f)
 		f[m] = e[m] = scale * rng_gauss(stream, 0, row, (uint32_t)m);
 	multiply(CblasNoTrans, f);
 	for (size_t m = 0; m < CELLS; m++)
-		f[m] += SPEC_MEAN;
+		f[m] += FIELD_MEAN;
 }
 
 /* At the constant field mu the gradient is y - a e^mu, so it shows the counts. */
@@ -89,26 +90,26 @@ static void test_counts(void **p)
 
 	(void)p;
 	for (size_t m = 0; m < CELLS; m++)
-		at_real[m] = (real)(at[m] = SPEC_MEAN);
+		at_real[m] = (real)(at[m] = FIELD_MEAN);
 	density_eval(g.field.d, 1, at, NULL, grad);
 	density_eval_real(g.field.d, 1, at_real, NULL, grad_real);
 	for (size_t m = 0; m < CELLS; m++) {
-		double expected = exp(SPEC_MEAN) / CELLS;
+		double expected = exp(FIELD_MEAN) / CELLS;
 		assert_near(grad[m] + expected, g.trees[m], 1e-12);
 		assert_near((double)grad_real[m] + expected, g.trees[m], 1e-4);
 		total += g.trees[m];
 	}
 	assert_near(total, 126, 0);
-	/* ... and there e = 0, where the value is what is left of (2) and (4). */
+	/* ... and there e = 0, where the value is what is left of eq. 2 and 4 of the target. */
 	static double zero[CELLS];
 	double of_field, of_white;
 	density_eval(g.field.d, 1, at, &of_field, NULL);
 	density_eval(g.white.d, 1, zero, &of_white, NULL);
-	double likelihood = 126 * SPEC_MEAN - exp(SPEC_MEAN);
+	double likelihood = 126 * FIELD_MEAN - exp(FIELD_MEAN);
 	/* 1600 equal terms added to 10^3 lose the same bits each time. */
 	assert_near(of_white, likelihood - 800 * LOG_2PI, 2e-10);
-	assert_near(of_field, of_white - SPEC_HALF_LOG_DET, 2e-10);
-	assert_near(g.half_log_det, SPEC_HALF_LOG_DET, 1e-10);
+	assert_near(of_field, of_white - HALF_LOG_DET, 2e-10);
+	assert_near(g.half_log_det, HALF_LOG_DET, 1e-10);
 }
 
 /* Value, gradient and Hv of both targets by triangular solves. Sums of 1600 terms: 1e-11
@@ -161,8 +162,8 @@ static void test_definition(void **p)
 	}
 }
 
-/* The mode by Newton's method, with a Hessian of this file's own, and Laplace's approximation of Z:
- * the numbers of the specification, which were made by other code. Newton's steps need the
+/* The mode by Newton's method, with a Hessian of this file's own, and Laplace's approximation of Z,
+ * against both computed independently of stride, to the digits given. Newton's steps need the
  * gradient, which in turn shows that the value's maximum is where the gradient vanishes. */
 static void test_mode(void **p)
 {
@@ -174,7 +175,7 @@ static void test_mode(void **p)
 	memcpy(inverse, g.factor, (size_t)CELLS * CELLS * sizeof(*h));
 	assert_int_equal(LAPACKE_dpotri(LAPACK_ROW_MAJOR, 'L', CELLS, inverse, CELLS), 0);
 	for (size_t m = 0; m < CELLS; m++)
-		f[m] = SPEC_MEAN;
+		f[m] = FIELD_MEAN;
 	for (size_t iteration = 0; iteration < 10; iteration++) {
 		density_eval(g.field.d, 1, f, NULL, grad);
 		memcpy(h, inverse, (size_t)CELLS * CELLS * sizeof(*h));
@@ -311,6 +312,44 @@ static void test_far(void **p)
 	check_far(&g.white);
 }
 
+/* A wrong table is refused before anything is factorised. */
+static void test_tables(void **p)
+{
+	static const char *const names[] = { "lgcp", "lgcp_whitened" };
+	struct arena *a = arena_new();
+	char *trees = "";
+
+	(void)p;
+	for (size_t i = 0; i < 125; i++)
+		trees = arena_printf(a, "%s%g,%g\n", trees, -4 + (double)i / 25, (double)i / 100);
+	for (size_t i = 0; i < 2; i++) {
+		const char *file = "pines.csv";
+		check_refused(names[i], file, arena_printf(a, "x_m,y_m\n%s", trees),
+			":126: 125 trees; 126 are needed");
+		check_refused(names[i], file, arena_printf(a, "x_m,y_m\n%s1,2\n", trees),
+			":127: the tree is at 1, 2;");
+		check_refused(names[i], file, arena_printf(a, "x_m,y_m\n%s5,1\n", trees),
+			":127: the tree is at 5, 1;");
+		check_refused(names[i], file, arena_printf(a, "x_m,y_m\n%s1,nan\n", trees),
+			":127: field 2 is nan");
+		check_refused(names[i], file, arena_printf(a, "x,y_m\n%s1,1\n", trees),
+			":1: no column \"x_m\"");
+		check_refused(names[i], file, arena_printf(a, "x_m,y\n%s1,1\n", trees),
+			":1: no column \"y_m\"");
+		check_refused(names[i], file, arena_printf(a, "%s1,1\n", trees),
+			":1: no column \"x_m\"");
+		check_refused(names[i], file, "x_m\n1\n", ":1: no column \"y_m\"");
+	}
+	arena_free(a);
+}
+
+static void test_hvp_range(void **p)
+{
+	(void)p;
+	check_hvp_range(&g.field);
+	check_hvp_range(&g.white);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +358,8 @@ int main(void)
 		cmocka_unit_test(test_mode),
 		cmocka_unit_test(test_real),
 		cmocka_unit_test(test_far),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_hvp_range),
 	};
 
 	openblas_set_num_threads(1);

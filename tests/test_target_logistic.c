@@ -2,9 +2,11 @@
  * program's own tables, a user's own table, and bad ones. */
 #include "targets.h"
 
+#include "core/csv.h"
+
 #include <lapacke.h>
 
-/* What each id promises (spec: targets.md, 10 to 13). */
+/* What each id promises. */
 static const struct promise {
 	const char *id;
 	bool centred;
@@ -73,7 +75,8 @@ static void test_bad_tables(void **p)
 		}
 		assert_int_equal(with_table(name, "0,1,1\n0,1e200,0\n", NULL, 0, &d, a), ERR_RANGE);
 		assert_non_null(strstr(error_text(), "column 2"));
-		/* Constant: not to be scaled, and too large as it is, unless the mean is taken off. */
+		/* Constant: not to be scaled, and too large as it is, unless the mean is taken
+		 * off. */
 		assert_int_equal(with_table(name, "0,1e200,1\n1,1e200,0\n", NULL, 0, &d, a) == OK,
 			promises[id].centred);
 		const struct setting none = { "data", "/nonexistent/table.csv" };
@@ -271,7 +274,7 @@ static double maximise(const struct fixture *f, double *w, double *laplace)
 	return value;
 }
 
-/* Largest log rho and Laplace's log Z, computed independently (spec: targets.md, 10 to 13). Every digit
+/* Largest log rho and Laplace's log Z, computed independently of stride to the digits given. Each
  * depends on every number of the table. A finite mode with a definite Hessian also shows that these
  * posteriors are proper, credit without its prior among them. */
 static void test_modes(void **p)
@@ -315,9 +318,9 @@ static void assert_infinite(const struct fixture *f, const char *why)
 	check_that(f, strstr(z.source, why) != NULL, "log Z is infinite \"%s\"", z.source);
 }
 
-/* Tables that a plane separates: the mode under a very wide prior is such a plane's normal w, and along
- * it the likelihood rises to 1: every margin is positive. Then it does so in a cone, whose volume
- * is infinite. */
+/* Tables that a plane separates: the mode under a very wide prior is such a plane's normal w, and
+ * along it the likelihood rises to 1: every margin is positive. Then it does so in a cone, whose
+ * volume is infinite. */
 static void check_separable(const char *id)
 {
 	const struct setting wide = { "prior_std", "1e4" }, none = { "prior_std", "0" };
@@ -379,6 +382,57 @@ static void test_improper(void **p)
 	}
 }
 
+/* The program's table is known by its numbers, not by the name it is given; another of its size
+ * under its name is a user's. */
+static void test_own_table(void **p)
+{
+	static const char *const improper[] = { "cancer", "ionosphere_noprior" };
+	static const char *const tables[] = { "cancer.csv", "ionosphere.csv" };
+	char folder[] = "/tmp/stride_own_XXXXXX";
+
+	(void)p;
+	assert_non_null(mkdtemp(folder));
+	for (size_t i = 0; i < 2; i++) {
+		struct fixture f, g;
+		struct csv t;
+		struct log_z z;
+		struct arena *a = arena_new();
+		const char *path = data_path(tables[i], a);
+		const struct setting by_path = { "data", path };
+		fixture_open(&f, improper[i], &by_path, 1);
+		assert_infinite(&f, i == 0 ? "separates" : "V2");
+		/* One digit of one number changes. */
+		assert_int_equal(csv_read(&t, path, CSV_FINITE, a), OK);
+		t.x[t.cols + 3] *= 1 + 1e-9;
+		const char *copy = arena_printf(a, "%s/%s", folder, tables[i]);
+		FILE *file = fopen(copy, "w");
+		assert_int_equal(csv_write(file, copy, t.names, t.rows, t.cols, t.x), OK);
+		fclose(file);
+		setenv("STRIDE_DATA", folder, 1);
+		fixture_open(&g, improper[i], NULL, 0);
+		unsetenv("STRIDE_DATA");
+		unlink(copy);
+		assert_int_equal(g.dim, f.dim);
+		density_log_z(g.d, &z);
+		assert_int_equal(z.kind, LOG_Z_UNKNOWN);
+		arena_free(f.a);
+		arena_free(g.a);
+		arena_free(a);
+	}
+	rmdir(folder);
+}
+
+static void test_hvp_range(void **p)
+{
+	(void)p;
+	for (size_t i = 0; i < IDS; i++) {
+		struct fixture f;
+		fixture_open(&f, promises[i].id, NULL, 0);
+		check_hvp_range(&f);
+		arena_free(f.a);
+	}
+}
+
 /* log rho of id at c w, with this prior. */
 static void values(const char *id, const char *prior, double c, size_t n, double *log_rho)
 {
@@ -420,6 +474,8 @@ int main(void)
 		cmocka_unit_test(test_definitions),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_improper),
+		cmocka_unit_test(test_own_table),
+		cmocka_unit_test(test_hvp_range),
 		cmocka_unit_test(test_relatives),
 	};
 

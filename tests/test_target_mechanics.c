@@ -1,6 +1,8 @@
 /* What is known of particles and of the arm beyond the contract. */
 #include "targets.h"
 
+#include <gsl/gsl_cdf.h>
+
 /* --- particles --------------------------------------------------------------------------- */
 
 enum { PARTICLES = 13, AXES = 3 };
@@ -75,8 +77,8 @@ static void transform(enum symmetry s, bool shift, const double *x, double *y)
 	}
 }
 
-/* log rho stays, gradient and Hv go along. Shifts of 4 lose two bits of differences of order 1, which the
- * twelfth power and second derivatives enlarge 200-fold. */
+/* log rho stays, gradient and Hv go along. Shifts of 4 lose two bits of differences of order 1,
+ * which the twelfth power and second derivatives enlarge 200-fold. */
 static void test_particles_symmetries(void **p)
 {
 	struct fixture f;
@@ -147,8 +149,9 @@ static void test_particles_improper(void **p)
 	arena_free(f.a);
 }
 
-/* In the same place: every pair as at distance 1, no force. A little apart: large numbers, none of them
- * infinite, in both instances, and pushing apart, as long as the square of the distance is not 0. */
+/* In the same place: every pair as at distance 1, no force. A little apart: large numbers, none of
+ * them infinite, in both instances, and pushing apart, as long as the square of the distance is not
+ * 0. */
 static void test_particles_overlap(void **p)
 {
 	struct fixture f;
@@ -195,7 +198,8 @@ static void test_particles_overlap(void **p)
 
 enum { LINKS = 10 };
 
-/* What is compared: squares of the joints and of the string's shapes of the bends, the goals' masses. */
+/* What is compared: squares of the joints and of the string's shapes of the bends, the goals'
+ * masses. */
 enum { GOALS = 4, FIGURES = 2 * LINKS - 1 + GOALS };
 
 static void figures(const double *x, double *out)
@@ -217,8 +221,8 @@ static void figures(const double *x, double *out)
 		out[2 * LINKS - 1 + g] = (g % 2 == 0 ? p1 : p2) * (g < 2 ? 1 : -1) > 5;
 }
 
-/* log Z by importance sampling with the proposal, against another way; and the figures, by importance
- * sampling and by the sampler. */
+/* log Z by importance sampling with the proposal, against another way; and the figures, by
+ * importance sampling and by the sampler. */
 static void check_robot(const char *name, double log_z, double log_z_se)
 {
 	enum { N = 400000 };
@@ -264,8 +268,8 @@ static void check_robot(const char *name, double log_z, double log_z_se)
 	arena_free(f.a);
 }
 
-/* By 5 10^8 draws of all bends from the prior times e^{0.114 B}, none of them solved for, theta_1 integrated in
- * closed form; other random numbers, other code. */
+/* log Z computed independently of stride, with these errors: all bends from the prior times
+ * e^{0.114 B}, none of them solved for, theta_1 integrated in closed form. */
 static void test_robot(void **p)
 {
 	(void)p;
@@ -273,11 +277,20 @@ static void test_robot(void **p)
 	check_robot("planar_robot4", -10.6134, 0.0008);
 }
 
-/* The hand of an exact sample is off the goal by a normal of deviation 0.01 in every direction, as the prior
- * hardly changes over that distance: across, with y of the sampler, and along, where the slope of the log of
- * the prior density, below 3, moves the mean by 0.03 deviations at most. */
+/* A normal of deviation 1, moved by `context`. */
+static double normal_cdf(const void *context, size_t k, double x)
+{
+	(void)k;
+	return gsl_cdf_ugaussian_P(x - *(const double *)context);
+}
+
+/* The hand of an exact sample is off the goal by a normal of deviation 0.01 in every direction, as
+ * the prior hardly changes over that distance: across, with y of the sampler, and along, where the
+ * log of the prior density falls by less than 3 a unit, which moves the mean by up to 0.03
+ * deviations towards the shoulder. Exact samples fail once in 10^6. */
 static void test_robot_hand(void **p)
 {
+	const double across = 0;
 	struct fixture f;
 	double *columns;
 
@@ -294,17 +307,66 @@ static void test_robot_hand(void **p)
 		off[i] = (p1 - 7) / 0.01;
 		off[DRAWS + i] = p2 / 0.01;
 	}
-	for (size_t a = 0; a < 2; a++) {
-		double *d = off + a * DRAWS, worst = 0;
-		qsort(d, DRAWS, sizeof(*d), by_value);
-		for (size_t i = 0; i < DRAWS; i++)
-			worst = fmax(worst, fabs(erfc(-d[i] / sqrt(2)) / 2 - (double)i / DRAWS));
-		/* Once in 10^6, and 0.03 times the normal density at 0. */
-		double limit = sqrt(log(2e6) / 2 / DRAWS) + (a == 0 ? 0.03 * 0.399 : 0);
-		check_that(&f, worst <= limit, "the hand differs by %g from a normal, at most %g",
-			worst, limit);
-	}
+	double value = kolmogorov(off + DRAWS, DRAWS, &across, 1, normal_cdf), best = 0;
+	check_that(&f, value > 1e-6, "across the hand has p = %g", value);
+	/* Along: the best of the means that are possible. */
+	for (double mean = -0.03; mean <= 0.031; mean += 0.005)
+		best = fmax(best, kolmogorov(off, DRAWS, &mean, 0, normal_cdf));
+	check_that(&f, best > 1e-6, "along the hand has p = %g", best);
 	arena_free(f.a);
+}
+
+/* Of exact samples the shares of the goals, by their mass: one in 10^6 fails. The two at the sides
+ * are mirror images. The masses themselves are the figures of check_robot by another way. */
+static void test_robot_modes(void **p)
+{
+	static const double GOAL[GOALS][2] = { { 7, 0 }, { -7, 0 }, { 0, 7 }, { 0, -7 } };
+	enum { N = 200000 };
+	struct fixture f;
+	double weight[GOALS], share[GOALS] = { 0 }, chi = 0, x[LINKS], mirror[LINKS];
+
+	(void)p;
+	fixture_open(&f, "planar_robot4", NULL, 0);
+	const void *state = density_state(f.d);
+	assert_int_equal(f.t->modes(state), GOALS);
+	f.t->mode_weights(state, weight);
+	assert_near(weight[0] + weight[1] + weight[2] + weight[3], 1, 1e-12);
+	assert_true(weight[2] == weight[3]);
+	for (size_t i = 0; i < N; i++) {
+		double phi = 0, p1 = 0, p2 = 0;
+		f.t->draw(state, stream, i, x);
+		for (size_t k = 0; k < LINKS; k++) {
+			phi += x[k];
+			p1 += cos(phi);
+			p2 += sin(phi);
+			mirror[k] = -x[k];
+		}
+		size_t g = f.t->classify(state, x), other = f.t->classify(state, mirror);
+		check_that(&f, g < GOALS && hypot(p1 - GOAL[g][0], p2 - GOAL[g][1]) < 0.1,
+			"a hand at %g, %g is of goal %zu", p1, p2, g);
+		check_that(&f, other == (g < 2 ? g : 5 - g), "the mirror image of %zu is %zu", g,
+			other);
+		share[g]++;
+	}
+	for (size_t g = 0; g < GOALS; g++)
+		chi += pow(share[g] - N * weight[g], 2) / (N * weight[g]);
+	check_that(&f, gsl_cdf_chisq_Q(chi, GOALS - 1) > 1e-6, "shares %g, %g, %g, %g",
+		share[0] / N, share[1] / N, share[2] / N, share[3] / N);
+	assert_null(target_find("planar_robot")->modes);
+	arena_free(f.a);
+}
+
+static void test_hvp_range(void **p)
+{
+	static const char *const names[] = { "lennard_jones13", "planar_robot", "planar_robot4" };
+
+	(void)p;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct fixture f;
+		fixture_open(&f, names[i], NULL, 0);
+		check_hvp_range(&f);
+		arena_free(f.a);
+	}
 }
 
 int main(void)
@@ -316,6 +378,8 @@ int main(void)
 		cmocka_unit_test(test_particles_overlap),
 		cmocka_unit_test(test_robot),
 		cmocka_unit_test(test_robot_hand),
+		cmocka_unit_test(test_robot_modes),
+		cmocka_unit_test(test_hvp_range),
 	};
 
 	return run_target_tests("mechanics", tests);

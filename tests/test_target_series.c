@@ -40,13 +40,9 @@ static double brownian_joint(const double *y, double log_si, double log_so, doub
 	double *variance)
 {
 	double c[SEEN * SEEN], v[SEEN], result = -SEEN * LOG_2PI / 2;
-	const double si2 = exp(2 * log_si), so2 = exp(2 * log_so);
+	const double si2 = exp(2 * log_si);
 
-	for (size_t i = 0; i < SEEN; i++)
-		for (size_t j = 0; j < SEEN; j++)
-			c[i * SEEN + j] =
-				si2 * (double)(1 + SEEN_AT[i < j ? i : j]) + (i == j ? so2 : 0);
-	assert_int_equal(LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', SEEN, c, SEEN), 0);
+	brownian_covariance(log_si, log_so, c);
 	memcpy(v, y, sizeof(v));
 	cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, SEEN, c, SEEN, v, 1);
 	for (size_t i = 0; i < SEEN; i++)
@@ -107,7 +103,8 @@ static void test_brownian_quadrature(void **p)
 	assert_int_equal(z.kind, LOG_Z_QUADRATURE);
 	/* Dense covariances lose digits where s_o is tiny: 1e-10. */
 	assert_near(z.value, log(total), 1e-10);
-	assert_near(z.value, 1.1877489859204, 2e-12); /* the specification's digits */
+	/* By a Kalman filter and quadrature, computed independently of stride, to all digits. */
+	assert_near(z.value, 1.1877489859204, 2e-12);
 	assert_true(z.se < 1e-12);
 	f.t->moments(state, mean, sd);
 	for (size_t k = 0; k < 2 + STEPS; k++) {
@@ -474,6 +471,114 @@ static void test_lorenz_proposal(void **p)
 	arena_free(f.a);
 }
 
+/* --- tables that are not theirs ---------------------------------------------------------- */
+
+/* A table of 30 steps whose line for t = 11, in line 13, is another. */
+static char *series_table(const char *header, const char *line_13, struct arena *a)
+{
+	char *text = arena_printf(a, "%s\n", header);
+
+	for (size_t t = 0; t < STEPS; t++) {
+		bool seen = t < 10 || t >= 20;
+		const char *line = t == 11 ? line_13
+				   : seen  ? arena_printf(a, "%zu,1,0.5", t)
+					   : arena_printf(a, "%zu,0,nan", t);
+		text = arena_printf(a, "%s%s\n", text, line);
+	}
+	return text;
+}
+
+static void check_tables(const char *target, const char *file, const char *header)
+{
+	static const struct {
+		const char *line, *words;
+	} bad[] = {
+		{ "12,0,nan", ":13: t is 12; 11 is needed" },
+		{ "nan,0,nan", ":13: t is nan" },
+		{ "11.5,0,nan", ":13: t is 11.5" },
+		{ "11,nan,0.2", ":13: observed is nan; 0 or 1" },
+		{ "11,0.3,0.2", ":13: observed is 0.3; 0 or 1" },
+		{ "11,-1,0.2", ":13: observed is -1; 0 or 1" },
+		{ "11,1,nan", "is nan; where observed is 1 a finite number" },
+		{ "11,1,inf", "is inf; where observed is 1 a finite number" },
+		{ "11,1,0.2", ":31: 21 observations; 20 are needed" },
+		{ "11,0", ":13: 2 fields" },
+		{ "11,0,", ":13: field 3 is missing" },
+		{ "", ":31: 29 rows; 30 are needed" },
+	};
+	struct arena *a = arena_new();
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		check_refused(target, file, series_table(header, bad[i].line, a), bad[i].words);
+	const char *headers[] = { "step,observed,value", "t,seen,value", "t,observed,value" };
+	const char *words[] = { ":1: no column \"t\"", ":1: no column \"observed\"",
+		":1: no column \"" };
+	for (size_t i = 0; i < 3; i++)
+		check_refused(target, file, series_table(headers[i], "11,0,nan", a), words[i]);
+	/* Without a header the first line is numbers. */
+	check_refused(target, file, "0,1,0.5\n1,1,0.5\n", ":1: no column \"t\"");
+	arena_free(a);
+}
+
+static void test_tables(void **p)
+{
+	(void)p;
+	check_tables("brownian", "brownian.csv", "t,observed,y");
+	check_tables("lorenz", "lorenz.csv", "t,observed,x_obs");
+	/* Each other's. */
+	check_refused("brownian", "brownian.csv", "t,observed,x_obs\n0,1,0.5\n", "\"y\"");
+	check_refused("lorenz", "lorenz.csv", "t,observed,y\n0,1,0.5\n", "\"x_obs\"");
+}
+
+/* Columns are found by their names. */
+static void test_order_of_columns(void **p)
+{
+	char folder[] = "/tmp/stride_series_XXXXXX";
+	struct fixture f, g;
+	double y[SEEN], x[2 + STEPS], want, got;
+
+	(void)p;
+	fixture_open(&f, "brownian", NULL, 0);
+	observations("brownian.csv", y, f.a);
+	assert_non_null(mkdtemp(folder));
+	const char *path = arena_printf(f.a, "%s/brownian.csv", folder);
+	FILE *file = fopen(path, "w");
+	fputs("y,more,t,observed\n", file);
+	for (size_t t = 0, j = 0; t < STEPS; t++) {
+		bool seen = j < SEEN && SEEN_AT[j] == t;
+		fprintf(file, "%.17g,7,%zu,%d\n", seen ? y[j] : 5, t, seen);
+		j += seen;
+	}
+	fclose(file);
+	setenv("STRIDE_DATA", folder, 1);
+	fixture_open(&g, "brownian", NULL, 0);
+	unsetenv("STRIDE_DATA");
+	unlink(path);
+	rmdir(folder);
+	for (size_t k = 0; k < 2 + STEPS; k++)
+		x[k] = rng_gauss(stream, 9, 0, (uint32_t)k);
+	density_eval(f.d, 1, x, &want, NULL);
+	density_eval(g.d, 1, x, &got, NULL);
+	assert_true(want == got);
+	arena_free(f.a);
+	arena_free(g.a);
+}
+
+static void test_range(void **p)
+{
+	static const char *const names[] = { "brownian", "lorenz" };
+
+	(void)p;
+	for (size_t i = 0; i < 2; i++) {
+		struct fixture f;
+		fixture_open(&f, names[i], NULL, 0);
+		check_hvp_range(&f);
+		if (f.t->cdf != NULL)
+			check_cdf_nan(&f);
+		arena_free(f.a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -484,6 +589,9 @@ int main(void)
 		cmocka_unit_test(test_lorenz_definition),
 		cmocka_unit_test(test_lorenz_far),
 		cmocka_unit_test(test_lorenz_proposal),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_order_of_columns),
+		cmocka_unit_test(test_range),
 	};
 
 	return run_target_tests("series", tests);

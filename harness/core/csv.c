@@ -116,7 +116,7 @@ static void take_header(struct csv *t)
 {
 	t->names = t->cell;
 	t->cell += t->cols;
-	t->line++;
+	t->header = *t->line++;
 	t->rows--;
 }
 
@@ -202,6 +202,20 @@ size_t csv_column(const struct csv *t, const char *name)
 	while (k < t->cols && (t->names == NULL || strcmp(t->names[k], name) != 0))
 		k++;
 	return k;
+}
+
+int csv_columns(const struct csv *t, const char *const *names, size_t *column)
+{
+	const size_t line = t->names != NULL ? t->header : t->line[0];
+
+	for (size_t i = 0; names[i] != NULL; i++) {
+		column[i] = csv_column(t, names[i]);
+		if (column[i] == t->cols)
+			return fail(ERR_PARSE,
+				"%s:%zu: no column \"%s\"; the header has to name it", t->path,
+				line, names[i]);
+	}
+	return OK;
 }
 
 int csv_write(FILE *f, const char *path, const char *const *names, size_t rows, size_t cols,

@@ -14,6 +14,7 @@
 struct csv {
 	const char *path; /* as shown in messages */
 	size_t rows, cols;
+	size_t header;      /* its line of the file; 0 when there is none */
 	const char **names; /* [cols]; NULL when the file has no header */
 	const char **cell;  /* [rows][cols] text */
 	size_t *line;       /* [rows] line of the file, from 1 */
@@ -38,6 +39,10 @@ int csv_read(struct csv *out, const char *path, enum csv_numbers numbers, struct
 
 /** The column of this name, or cols when there is none. */
 size_t csv_column(const struct csv *t, const char *name);
+
+/** The columns of names, which end with NULL. ERR_PARSE with file and line when the header lacks
+ *  one of them, or there is none. */
+int csv_columns(const struct csv *t, const char *const *names, size_t *column);
 
 /** Write numbers x [rows][cols] with 17 significant digits, below the names unless these are NULL.
  *  ERR_IO when the stream reports an error (a full disk). path is for the message. */
