@@ -6,7 +6,7 @@
 /** Exit codes of the program. */
 enum exit_code {
 	EXIT_DONE = 0,
-	EXIT_CELLS = 1,        /* some cells failed or diverged; the rest is there */
+	EXIT_CELLS = 1,        /* some cells or runs failed or diverged; the rest is there */
 	EXIT_INPUT = 2,        /* bad input, or a file that could not be read or written */
 	EXIT_INTERRUPTED = 130 /* what finished is kept */
 };

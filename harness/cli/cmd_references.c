@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "core/error.h"
 #include "core/parallel.h"
 #include "run/reference_make.h"
 #include "run/signals.h"
@@ -12,13 +13,17 @@ static int references(void *request, const struct texts *words, int *status, str
 {
 	struct references_request *q = request;
 
-	(void)status;
 	q->made.n = words->n;
 	q->made.targets = words->items;
 	if (q->jobs > 0)
 		parallel_use(q->jobs);
 	signals_install();
-	return references_make(&q->made, a);
+	int code = references_make(&q->made, a);
+	if (code != ERR_DIVERGED && code != ERR_NUMERIC)
+		return code;
+	(void)cli_fail(); /* the records are there, and say so too */
+	*status = EXIT_CELLS;
+	return OK;
 }
 
 int cmd_references(int argc, char **argv)
@@ -26,9 +31,8 @@ int cmd_references(int argc, char **argv)
 	static const struct command c = { "references", "[TARGET...]",
 		"Estimate log Z and moments of targets where they are not known, two ways, "
 		"several\n"
-		"runs each, into records; goes on from the runs that are on record. Commands read "
-		"records\n"
-		"from the folder $STRIDE_REFERENCES, without it from the program's own",
+		"runs each, into records; goes on from the runs that are on record. Commands read\n"
+		"records from the folder $STRIDE_REFERENCES, without it from the program's own",
 		0, 100 };
 	struct references_request q = {
 		.made = { .repeats = 10, .effort = 1, .folder = "targets/references" },
