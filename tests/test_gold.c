@@ -145,9 +145,27 @@ static void test_gold(void **p)
 	arena_free(a);
 }
 
+/* The same integral in other coordinates. */
+static void test_whitened(void **p)
+{
+	struct fixture f, g;
+	struct log_z y, z;
+
+	(void)p;
+	fixture_open(&f, "lgcp", NULL, 0);
+	fixture_open(&g, "lgcp_whitened", NULL, 0);
+	density_log_z(f.d, &y);
+	density_log_z(g.d, &z);
+	check_that(&f, fabs(y.value - z.value) <= 4 * hypot(y.se, z.se),
+		"log Z is %g +- %g, whitened %g +- %g", y.value, y.se, z.value, z.se);
+	arena_free(f.a);
+	arena_free(g.a);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_gold) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_gold),
+		cmocka_unit_test(test_whitened) };
 
 	return run_target_tests("gold", tests);
 }
