@@ -11,6 +11,7 @@ export LC_ALL=C
 
 cd "$(dirname "$0")/.." || exit 1
 tables=$PWD/targets/data
+digest=$PWD/config/digest.sh
 work=$PWD/build/data
 passed=0 failed=0
 mkdir -p "$work" && cd "$work" || exit 1
@@ -195,17 +196,6 @@ fails() {
 	echo "DIFFERS $1: $2"
 }
 
-# digest: the SHA-256 of standard input, by whichever of three programs is there.
-digest() {
-	if command -v sha256sum >/dev/null; then
-		sha256sum
-	elif command -v shasum >/dev/null; then
-		shasum -a 256
-	else
-		sha256 -q
-	fi | cut -d ' ' -f 1
-}
-
 # derive TABLE PACKAGE FILE: FILE is relative to where the package was unpacked.
 derive() {
 	table=$1 package=$2 file=$2/$3
@@ -215,7 +205,7 @@ derive() {
 		fails "$table" "no package $package: $(tail -n 1 "$package.log")"
 	elif [ ! -e "$file" ]; then
 		fails "$table" "package $package has no $3"
-	elif [ "$(digest <"$file")" != "$wanted" ]; then
+	elif [ "$(sh "$digest" <"$file")" != "$wanted" ]; then
 		fails "$table" "build/data/$file is another file than the header of $table.csv names"
 	elif "$table" <"$file" >"$table.csv" &&
 		sed '/^#/d' "$tables/$table.csv" | cmp -s - "$table.csv"; then

@@ -6,9 +6,9 @@ dirty=0
 [ -z "$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || dirty=1
 # What can change a number: all sources but those that only show. Comments count too: better a
 # record called stale that is not than the reverse.
-command -v sha256sum >/dev/null && sum=sha256sum || sum='shasum -a 256'
 code=$(find harness methods targets metrics -name '*.[ch]' ! -path 'harness/report/*' \
-	! -path 'harness/cli/*' ! -path harness/main.c | LC_ALL=C sort | xargs cat | $sum |
+	! -path 'harness/cli/*' ! -path harness/main.c | LC_ALL=C sort | xargs cat |
+	sh config/digest.sh |
 	cut -c 1-16)
 compiler=$($CC --version | head -n 1)
 cat <<EOF

@@ -11,21 +11,10 @@ trap 'rm -rf "$copy"' EXIT
 trap 'exit 130' INT TERM
 passed=0 failed=0
 
-# digest: the SHA-256 of standard input, by whichever of three programs is there.
-digest() {
-	if command -v sha256sum >/dev/null; then
-		sha256sum
-	elif command -v shasum >/dev/null; then
-		shasum -a 256
-	else
-		sha256 -q
-	fi | cut -d ' ' -f 1
-}
-
 # complaint FILE: what its header lacks; nothing when it is as it should be.
 complaint() {
 	said=$(sed -n '/^#/s/^# *//p' "$1" | tr '\n' ' ')
-	found=$(sed '/^#/d' "$1" | digest)
+	found=$(sed '/^#/d' "$1" | sh config/digest.sh)
 	size=$(sed '/^#/d' "$1" | awk -F , '
 		NR == 1 { cols = NF }
 		NF != cols { bad = 1 }
