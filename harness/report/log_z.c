@@ -24,6 +24,22 @@ const char *log_z_short(const struct log_z *z, struct arena *a)
 	return arena_printf(a, "%.8g %s", z->value, kind);
 }
 
+/* Without what stands in parentheses: an estimate's source has the numbers of its runs there. */
+static const char *brief(const char *source, struct arena *a)
+{
+	char *text = arena_strdup(a, source), *to = text;
+	size_t depth = 0;
+
+	for (const char *from = text; *from != '\0'; from++) {
+		depth += *from == '(';
+		if (depth == 0 && !(from[0] == ' ' && from[1] == '('))
+			*to++ = *from;
+		depth -= *from == ')' && depth > 0;
+	}
+	*to = '\0';
+	return text;
+}
+
 const char *log_z_text(const struct log_z *z, struct arena *a)
 {
 	const char *colon = z->source && *z->source ? ": " : "";
@@ -34,6 +50,10 @@ const char *log_z_text(const struct log_z *z, struct arena *a)
 	if (z->kind == LOG_Z_INFINITE)
 		return arena_printf(a, "log Z is infinite: the density is improper%s%s.", colon,
 			source);
+	if (z->kind == LOG_Z_ESTIMATE)
+		return arena_printf(a, "log Z = %s (%s%s%s).",
+			number_text(z->value, z->se, false, a), log_z_kind(z->kind), colon,
+			brief(source, a));
 	return arena_printf(a, "log Z = %s (%s%s%s).",
 		z->se > 0 ? arena_printf(a, "%.10g ± %.1g", z->value, z->se)
 			  : arena_printf(a, "%.10g", z->value),
