@@ -24,7 +24,9 @@ static size_t count_files(const struct folder *f, const char *name, const char *
 	return n;
 }
 
-#define GRID "configs/smoke.yaml --jobs 2 --no-report --set samples=100 --set seeds=0,1"
+#define GRID                                                                         \
+	"configs/smoke.yaml --jobs 2 --no-report --set samples=100 --set seeds=0,1 " \
+	"--only :funnel --only :gmm40_2d --only :gmm9 --only :many_well_5 --only :ionosphere"
 
 static void killed_runs_resume_to_the_same_records(void **state)
 {
