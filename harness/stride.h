@@ -24,6 +24,7 @@
  */
 
 #include "core/arena.h"
+#include "core/checkpoint.h"
 #include "core/error.h"
 #include "core/option.h"
 #include "core/parallel.h"
@@ -149,13 +150,34 @@ struct cell {
 	uint64_t seed;
 	struct arena *arena; /* lives as long as the cell */
 	struct counts counts;
-	double aside_seconds; /* spent on what is not sampling; see cell_sample_forward */
-	struct curve *curves; /* the harness's; see cell_curve */
+	double aside_seconds;          /* spent on what is not sampling; see cell_sample_forward */
+	struct curve *curves;          /* the harness's; see cell_curve */
+	struct reports *reports;       /* the harness's; see cell_report */
+	const struct trainer *trainer; /* the harness's; see cell_trained */
 };
 
 /** Record a training curve's value at this iteration ("loss", "distillation loss", ...). The harness
  *  thins it. A value that stays non-finite ends the cell as diverged. */
 void cell_curve(struct cell *c, const char *name, long iteration, double value);
+
+/** Report a number of the present draw beside its metrics ("acceptance", "split R-hat", "rounds"):
+ *  what a user wants to know of a run that is no score. name is a literal; at most CELL_REPORTS of a
+ *  draw. */
+enum { CELL_REPORTS = 16 };
+void cell_report(struct cell *c, const char *name, double value);
+
+/** A method trained on this cell's target with this seed. */
+struct trained {
+	const struct method *method;
+	void *state;
+};
+
+/** The named method with these options (its presets for the target apply before them), trained: from
+ *  its checkpoint in the cell store when that is there, else now, which writes one. Lives in
+ *  the cell's arena. ERR_NAME, ERR_RANGE for the options, ERR_INTERRUPTED, and what its hooks return;
+ *  ERR_DIVERGED when its training diverges. Call it from init(). */
+int cell_trained(struct cell *c, const char *method, const struct setting *settings, size_t n,
+	struct trained *out);
 
 /** Run a recorded sampler for d: a graph with the labels "end" (samples) and, where d->log_w is
  *  wanted, "log_w". repeat becomes the epoch of its random numbers. params are set 0. */
@@ -200,11 +222,14 @@ struct draws {
 	double elbo;
 };
 
-/** Published option values for a target: applied before the user's own. settings is a
- *  comma-separated list of key=value. */
+/** Published option values: applied in the order of their table, before the user's own. settings is
+ *  a comma-separated list of key=value. A method that several papers have in variants of their own
+ *  names them in an OPTION_CHOICE called "preset" (the first is the default); a row with a paper is
+ *  for that choice alone. */
 struct preset {
-	const char *target;
-	const char *settings;
+	const char *paper;    /* a choice of the option "preset"; NULL: any */
+	const char *target;   /* NULL: any */
+	const char *settings; /* NULL ends the table */
 };
 
 struct method {
@@ -214,7 +239,7 @@ struct method {
 	int version; /* raise it when results change: old records become stale */
 	size_t state_size;
 	const struct option *options; /* NULL: none */
-	const struct preset *presets; /* ends with target NULL; NULL: none */
+	const struct preset *presets; /* NULL: none */
 	const struct pass *passes;    /* ends with name NULL. Required. */
 
 	/** Prepare: parameters, graphs. The options are in state already. Required. */
@@ -240,8 +265,13 @@ struct method {
 	struct graph *(*graph)(void *state, struct cell *c, const char *what, size_t steps,
 		struct arena *a);
 
-	/** The trained parameters, for checkpoints: pointer into the state, length in *n. Optional. */
+	/** The parameters that samplers run with, pointer into the state, length in *n. Optional. */
 	real *(*params)(void *state, size_t *n);
+
+	/** Name everything that training changes (learner_keep, checkpoint_add), in a fixed order: a
+	 *  state fresh from init with these numbers put back goes on as the one that wrote them,
+	 *  bit for bit. Required when train is there. */
+	void (*keep)(void *state, struct checkpoint *k);
 };
 
 /* --- metrics --------------------------------------------------------------------------------- */

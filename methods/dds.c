@@ -27,17 +27,17 @@ static const struct option options[] = {
 };
 
 static const struct preset presets[] = {
-	{ "gmm40_2d", "sigma0=40" },
-	{ "gmm40_50d", "sigma0=40" },
-	{ "gmm10_2d", "sigma0=15" },
-	{ "student10_50d", "sigma0=15" },
-	{ "many_well_5", "sigma0=0.1,rate=1e-5" },
-	{ "sonar", "rate=1e-3" },
-	{ "seeds", "sigma0=0.1,rate=1e-4" },
-	{ "brownian", "sigma0=1e-4,rate=0.1" },
-	{ "lgcp", "sigma0=0.1,rate=1e-4" },
-	{ "planar_robot", "sigma0=2,rate=1e-3" },
-	{ NULL, NULL },
+	{ NULL, "gmm40_2d", "sigma0=40" },
+	{ NULL, "gmm40_50d", "sigma0=40" },
+	{ NULL, "gmm10_2d", "sigma0=15" },
+	{ NULL, "student10_50d", "sigma0=15" },
+	{ NULL, "many_well_5", "sigma0=0.1,rate=1e-5" },
+	{ NULL, "sonar", "rate=1e-3" },
+	{ NULL, "seeds", "sigma0=0.1,rate=1e-4" },
+	{ NULL, "brownian", "sigma0=1e-4,rate=0.1" },
+	{ NULL, "lgcp", "sigma0=0.1,rate=1e-4" },
+	{ NULL, "planar_robot", "sigma0=2,rate=1e-3" },
+	{ 0 },
 };
 
 static const struct pass passes[] = {

@@ -27,17 +27,17 @@ static const struct option options[] = {
 };
 
 static const struct preset presets[] = {
-	{ "gmm40_2d", "sigma_max=160" },
-	{ "gmm40_50d", "sigma_max=160" },
-	{ "gmm10_2d", "sigma_max=60" },
-	{ "student10_50d", "sigma_max=60" },
-	{ "many_well_5", "sigma_max=10,rate=1e-5" },
-	{ "sonar", "rate=1e-3" },
-	{ "seeds", "rate=1e-3" },
-	{ "brownian", "rate=1e-3" },
-	{ "lgcp", "rate=1e-4" },
-	{ "planar_robot", "sigma_max=0.3,rate=1e-5" },
-	{ NULL, NULL },
+	{ NULL, "gmm40_2d", "sigma_max=160" },
+	{ NULL, "gmm40_50d", "sigma_max=160" },
+	{ NULL, "gmm10_2d", "sigma_max=60" },
+	{ NULL, "student10_50d", "sigma_max=60" },
+	{ NULL, "many_well_5", "sigma_max=10,rate=1e-5" },
+	{ NULL, "sonar", "rate=1e-3" },
+	{ NULL, "seeds", "rate=1e-3" },
+	{ NULL, "brownian", "rate=1e-3" },
+	{ NULL, "lgcp", "rate=1e-4" },
+	{ NULL, "planar_robot", "sigma_max=0.3,rate=1e-5" },
+	{ 0 },
 };
 
 static const struct pass passes[] = {

@@ -74,17 +74,17 @@ static const struct option options[] = {
 };
 
 static const struct preset presets[] = {
-	{ "funnel", "step0=0.001" },
-	{ "gmm40_2d", "sigma0=40,step0=0.2,step1=0.2" },
-	{ "gmm40_50d", "sigma0=40,step0=0.2,step1=0.2" },
-	{ "many_well_5", "step0=0.01,step1=0.001" },
-	{ "gmm10_2d", "sigma0=15" },
-	{ "student10_50d", "sigma0=15" },
-	{ "sonar", "step0=0.05,step1=0.001" },
-	{ "seeds", "step0=0.2,step1=0.05" },
-	{ "brownian", "step0=0.001,step1=0.05" },
-	{ "lgcp", "step0=0.01,step1=0.2" },
-	{ "planar_robot", "sigma0=2,step0=0.001,step1=0.01" },
+	{ NULL, "funnel", "step0=0.001" },
+	{ NULL, "gmm40_2d", "sigma0=40,step0=0.2,step1=0.2" },
+	{ NULL, "gmm40_50d", "sigma0=40,step0=0.2,step1=0.2" },
+	{ NULL, "many_well_5", "step0=0.01,step1=0.001" },
+	{ NULL, "gmm10_2d", "sigma0=15" },
+	{ NULL, "student10_50d", "sigma0=15" },
+	{ NULL, "sonar", "step0=0.05,step1=0.001" },
+	{ NULL, "seeds", "step0=0.2,step1=0.05" },
+	{ NULL, "brownian", "step0=0.001,step1=0.05" },
+	{ NULL, "lgcp", "step0=0.01,step1=0.2" },
+	{ NULL, "planar_robot", "sigma0=2,step0=0.001,step1=0.01" },
 	{ 0 },
 };
 

@@ -1,6 +1,6 @@
 #include "support.h"
 
-#include "run/hash.h"
+#include "core/hash.h"
 #include "run/record.h"
 #include "run/store.h"
 

@@ -32,9 +32,10 @@ static void show_method(const struct method *m)
 		printf("  %s%s%s%s\n", p->name, p->name[0] != '\0' ? ": " : "", weights[p->weights],
 			p->steps ? "; any number of steps" : "");
 	show_options(m->options, NULL);
-	for (const struct preset *p = m->presets; p != NULL && p->target != NULL; p++)
-		printf("%s  %-14s %s\n", p == m->presets ? "presets\n" : "", p->target,
-			p->settings);
+	for (const struct preset *p = m->presets; p != NULL && p->settings != NULL; p++)
+		printf("%s  %-14s %-14s %s\n", p == m->presets ? "presets\n" : "",
+			p->paper != NULL ? p->paper : "any paper",
+			p->target != NULL ? p->target : "any target", p->settings);
 }
 
 /* --- a target --------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "core/error.h"
 
 #include <math.h>
+#include <string.h>
 
 void optimiser_init(struct optimiser *o, size_t n, struct arena *a)
 {
@@ -24,7 +25,7 @@ static void clip_gradient(const struct adam *s, size_t n, real *grad)
 		double square = 0;
 		for (size_t i = 0; i < n; i++)
 			square += (double)grad[i] * (double)grad[i];
-		double norm = sqrt(square);
+		double norm = sqrt(square) + s->clip_slack;
 		if (norm < s->clip_bound)
 			return;
 		real factor = (real)(s->clip_bound / norm);
@@ -35,6 +36,14 @@ static void clip_gradient(const struct adam *s, size_t n, real *grad)
 		for (size_t i = 0; i < n; i++)
 			grad[i] = grad[i] > bound ? bound : (grad[i] < -bound ? -bound : grad[i]);
 	}
+}
+
+/* The learning rate of step n = 0, 1, ... */
+static double rate_at(const struct adam *s, long n)
+{
+	if (s->decay_every == 0)
+		return s->rate;
+	return s->rate * pow(s->decay, (double)(n / s->decay_every));
 }
 
 void adam_step(struct optimiser *o, const struct adam *s, real *theta, real *grad)
@@ -48,7 +57,8 @@ void adam_step(struct optimiser *o, const struct adam *s, real *theta, real *gra
 	const real c1 = (real)(1 - s->beta1), c2 = (real)(1 - s->beta2);
 	const real m_hat = (real)(1 / (1 - pow(s->beta1, (double)o->count)));
 	const real v_hat = (real)(1 / (1 - pow(s->beta2, (double)o->count)));
-	const real rate = (real)s->rate, l2 = (real)s->l2, decay = (real)s->weight_decay;
+	const real rate = (real)rate_at(s, o->count - 1), l2 = (real)s->l2,
+		   decay = (real)s->weight_decay;
 	real *m = o->m, *v = o->v;
 #pragma omp simd
 	for (size_t i = 0; i < n; i++) {
@@ -73,6 +83,49 @@ void learner_init(struct learner *l, size_t n, struct arena *a)
 	optimiser_init(&l->optimiser, n, a);
 }
 
+void learner_average(struct learner *l, struct averaging how, struct arena *a)
+{
+	l->averaging = how;
+	l->average = ARENA_NEW(a, l->n, real);
+	memcpy(l->average, l->theta, l->n * sizeof(real));
+}
+
+real *learner_evaluated(const struct learner *l)
+{
+	return l->average != NULL ? l->average : l->theta;
+}
+
+static void update_average(struct learner *l)
+{
+	const struct averaging *s = &l->averaging;
+	long n = l->optimiser.count, e = n - s->from - 1;
+
+	if (s->every == 0 || n % s->every != 0)
+		return;
+	if (n <= s->from || e <= 0)
+		memcpy(l->average, l->theta, l->n * sizeof(real));
+	else
+		ema_update(l->n, fmin(fmax(1 - pow(1 + (double)e, -s->power), 0), s->most),
+			l->average, l->theta);
+}
+
+static bool all_finite(size_t n, const real *x)
+{
+	bool finite = true;
+
+	for (size_t i = 0; i < n; i++)
+		finite = finite && isfinite(x[i]);
+	return finite;
+}
+
+void learner_update(struct learner *l, double loss)
+{
+	if (l->settings.skip && !(isfinite(loss) && all_finite(l->n, l->grad)))
+		return;
+	adam_step(&l->optimiser, &l->settings, l->theta, l->grad);
+	update_average(l);
+}
+
 double learner_step(struct learner *l, struct graph *g, struct graph_args *args, double factor)
 {
 	args->params[0] = l->theta;
@@ -80,8 +133,21 @@ double learner_step(struct learner *l, struct graph *g, struct graph_args *args,
 	if (factor != 1)
 		for (size_t i = 0; i < l->n; i++)
 			l->grad[i] *= (real)factor;
-	adam_step(&l->optimiser, &l->settings, l->theta, l->grad);
+	learner_update(l, loss);
 	return loss;
+}
+
+void learner_keep(struct learner *l, const char *name, struct checkpoint *k, struct arena *a)
+{
+	size_t bytes = l->n * sizeof(real);
+
+	checkpoint_add(k, arena_printf(a, "%s.theta", name), l->theta, bytes);
+	checkpoint_add(k, arena_printf(a, "%s.m", name), l->optimiser.m, bytes);
+	checkpoint_add(k, arena_printf(a, "%s.v", name), l->optimiser.v, bytes);
+	checkpoint_add(k, arena_printf(a, "%s.steps", name), &l->optimiser.count,
+		sizeof(l->optimiser.count));
+	if (l->average != NULL)
+		checkpoint_add(k, arena_printf(a, "%s.average", name), l->average, bytes);
 }
 
 void ema_update(size_t n, double decay, real *average, const real *theta)

@@ -288,6 +288,7 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 		d->log_w_forward = w->log_w_forward;
 	}
 	w->cell.aside_seconds = 0;
+	w->cell.reports = &r->reports;
 	double start = clock_seconds();
 	TRY(w->method->sample(w->state, &w->cell, r->pass, r->steps, r->repeat, d));
 	r->sample_seconds = clock_seconds() - start - w->cell.aside_seconds;

@@ -3,6 +3,7 @@
 
 #include "run/curve.h"
 #include "run/plan.h"
+#include "run/reports.h"
 
 #include <stdio.h>
 
@@ -22,6 +23,7 @@ struct result {
 	struct score *scores;
 	size_t nonfinite; /* samples with a coordinate that is not finite */
 	struct counts evaluations;
+	struct reports reports;
 	double sample_seconds, score_seconds;
 };
 

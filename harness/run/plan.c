@@ -55,30 +55,58 @@ static int apply_sets(const struct option *table, void *state, const char *owner
 }
 
 /* A preset's "key=value, key=value". A wrong one is a mistake in the method, found by its test. */
-static int apply_preset(const struct method *m, void *state, const char *owner, const char *target,
-	struct arena *a)
+static int apply_settings(const struct method *m, void *state, const char *owner,
+	const char *settings, struct arena *a)
 {
-	for (const struct preset *p = m->presets; p != NULL && p->target != NULL; p++) {
-		if (strcmp(p->target, target) != 0)
-			continue;
-		char *rest = arena_strdup(a, p->settings);
-		for (char *item; (item = strsep(&rest, ",")) != NULL;) {
-			item += strspn(item, " ");
-			char *value = strchr(item, '=');
-			if (value == NULL)
-				return fail(ERR_PARSE,
-					"%s: the preset \"%s\" for %s; it takes key=value", owner,
-					item, target);
-			*value++ = '\0';
-			TRY(option_set(m->options, state, owner, item, value, a));
-		}
+	char *rest = arena_strdup(a, settings);
+
+	for (char *item; (item = strsep(&rest, ",")) != NULL;) {
+		item += strspn(item, " ");
+		char *value = strchr(item, '=');
+		if (value == NULL)
+			return fail(ERR_PARSE, "%s: the preset \"%s\"; it takes key=value", owner,
+				item);
+		*value++ = '\0';
+		TRY(option_set(m->options, state, owner, item, value, a));
 	}
+	return OK;
+}
+
+/* The choice of the option "preset" as it is set; NULL when the method has none. */
+static const char *chosen_paper(const struct method *m, const void *state)
+{
+	for (const struct option *o = m->options; o != NULL && o->key != NULL; o++)
+		if (strcmp(o->key, "preset") == 0)
+			return o->choices[*(const int *)((const char *)state + o->offset)];
+	return NULL;
+}
+
+static int apply_presets(const struct method *m, void *state, const char *owner, const char *paper,
+	const char *target, struct arena *a)
+{
+	for (const struct preset *p = m->presets; p != NULL && p->settings != NULL; p++)
+		if ((p->paper == NULL || (paper != NULL && strcmp(p->paper, paper) == 0)) &&
+			(p->target == NULL || strcmp(p->target, target) == 0))
+			TRY(apply_settings(m, state, owner, p->settings, a));
 	return OK;
 }
 
 static bool pair_matches(const struct config_pair *p, const char *method, const char *target)
 {
 	return config_matches(p->method, method) && config_matches(p->target, target);
+}
+
+/* What the user says, later layers over earlier ones. */
+static int apply_user(const struct plan_cell *cell, const struct config *c,
+	const struct config_entry *entry, void *state, const char *owner, struct arena *a)
+{
+	const struct method *m = cell->method;
+
+	TRY(apply(m->options, state, owner, &entry->options, a));
+	for (size_t i = 0; i < c->n_overrides; i++)
+		if (pair_matches(&c->overrides[i], m->name, cell->target->target->name))
+			TRY(apply(m->options, state, owner, &c->overrides[i].options, a));
+	return apply_sets(m->options, state, owner, m->name, &c->sets, a);
 }
 
 static int resolve_method(struct plan_cell *cell, const struct config *c,
@@ -88,13 +116,13 @@ static int resolve_method(struct plan_cell *cell, const struct config *c,
 	const char *owner = arena_printf(a, "method %s", m->name);
 	const char *target = cell->target->target->name;
 
+	/* The user's options tell which paper's presets go before them: once to see, once in order. */
 	option_defaults(m->options, state, a);
-	TRY(apply_preset(m, state, owner, target, a));
-	TRY(apply(m->options, state, owner, &entry->options, a));
-	for (size_t i = 0; i < c->n_overrides; i++)
-		if (pair_matches(&c->overrides[i], m->name, target))
-			TRY(apply(m->options, state, owner, &c->overrides[i].options, a));
-	TRY(apply_sets(m->options, state, owner, m->name, &c->sets, a));
+	TRY(apply_user(cell, c, entry, state, owner, a));
+	const char *paper = chosen_paper(m, state);
+	option_defaults(m->options, state, a);
+	TRY(apply_presets(m, state, owner, paper, target, a));
+	TRY(apply_user(cell, c, entry, state, owner, a));
 	cell->options = resolve(m->options, state, a);
 	return OK;
 }

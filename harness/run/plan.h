@@ -2,7 +2,7 @@
 #define STRIDE_RUN_PLAN_H
 
 #include "run/config.h"
-#include "run/hash.h"
+#include "core/hash.h"
 
 /**
  * A plan: the cells of a configuration with every option resolved and every key known. Options

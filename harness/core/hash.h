@@ -1,5 +1,5 @@
-#ifndef STRIDE_RUN_HASH_H
-#define STRIDE_RUN_HASH_H
+#ifndef STRIDE_CORE_HASH_H
+#define STRIDE_CORE_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>

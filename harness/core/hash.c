@@ -1,4 +1,4 @@
-#include "run/hash.h"
+#include "core/hash.h"
 #include "core/error.h"
 
 #include <stdarg.h>

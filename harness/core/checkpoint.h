@@ -1,0 +1,28 @@
+#ifndef STRIDE_CORE_CHECKPOINT_H
+#define STRIDE_CORE_CHECKPOINT_H
+
+#include "core/arena.h"
+
+#include <stdio.h>
+
+/**
+ * A checkpoint: named pieces of memory that are written to a file together and put back from it. The
+ * pieces stay where they are; a checkpoint only points at them.
+ */
+struct checkpoint;
+
+/** An empty one, in the arena. */
+struct checkpoint *checkpoint_new(struct arena *a);
+
+/** bytes of memory at data, under a name of its own. The name is borrowed. */
+void checkpoint_add(struct checkpoint *k, const char *name, void *data, size_t bytes);
+
+/** Every piece with its name, size and a digest of the whole. The caller looks for errors of the
+ *  stream. */
+void checkpoint_write(const struct checkpoint *k, FILE *f);
+
+/** Put the pieces back: all of them, or none with ERR_PARSE when the file has others, other sizes or
+ *  another digest. */
+int checkpoint_read(const struct checkpoint *k, FILE *f);
+
+#endif
