@@ -1,42 +1,63 @@
-/* Path integral sampler (PIS, arXiv 2111.15141), as in the JAX code bases.
+/* Path integral sampler (PIS, arXiv 2111.15141), in the variants of the JAX code bases (preset
+ * osds-paper) and of sde_sampler (preset scds-paper).
  *
  * Brownian motion of variance V, started at 0, is steered to the target by the control u:
  *
- *     l  = sg( (1 - t) grad log rho(x) ),  u = u(x, t, l)                                       (1)
+ *     u  = u(x, t, l),  l = (1 - t) grad log rho(x), or grad log rho(x) in scds-paper           (1)
  *     x' = x + sigma u dt + sigma sqrt(dt) eps                                                  (2)
  *     loss = E[ sum |u|^2 dt/2 + log N(x_0; 0, V I) - log rho(x_0) ]                            (3)
  *     log w = -( sum |u|^2 dt/2 + sum u.eps sqrt(dt) + log N(x_0; 0, V I) - log rho(x_0) )      (4)
  *
- * with t from 1 to 0 and V the sum of sigma^2 dt, so that (4) is exact in discrete time. The
- * target-to-prior pass runs the Brownian bridge from an exact sample to 0, whose law is the reference's;
- * with published_forward it is the released code's, which loses the sample in its first step. */
+ * with t from 1 to 0 and V the sum of sigma^2 dt, so that (4) is exact in discrete time. The variant
+ * scds-paper trains on the variance of (4) instead of (3), has a constant sigma and a horizon of 5. The
+ * target-to-prior pass runs the Brownian bridge from an exact sample to 0, whose law is the
+ * reference's; with published_forward it is the JAX code's, which loses the sample in its first step. */
 #include "run/controlled.h"
+
+enum { SIGMA_COSINE, SIGMA_CONSTANT };
 
 struct pis {
 	struct controlled base;
-	double sigma_min, sigma_max;
+	int preset, schedule;
+	double sigma_min, sigma_max, sigma, horizon;
+	bool interpolate;
 };
 
+static const char *const papers[] = { "osds-paper", "scds-paper", NULL };
+static const char *const schedules[] = { "cosine", "constant", NULL };
+#define O(field) offsetof(struct pis, field)
 static const struct option options[] = {
+	{ "preset", OPTION_CHOICE, O(preset), "osds-paper", 0, 0, "", "variant of which paper",
+		papers },
 	CONTROLLED_OPTIONS(struct pis),
-	{ "sigma_min", OPTION_REAL, offsetof(struct pis, sigma_min), "0.01", 0, 1e6, "",
-		"twice sigma at the target", NULL },
-	{ "sigma_max", OPTION_REAL, offsetof(struct pis, sigma_max), "4", 1e-6, 1e6, "",
-		"twice sigma at the start", NULL },
+	{ "schedule", OPTION_CHOICE, O(schedule), "cosine", 0, 0, "", "sigma over time",
+		schedules },
+	{ "sigma_min", OPTION_REAL, O(sigma_min), "0.01", 0, 1e6, "",
+		"twice sigma at the target, cosine", NULL },
+	{ "sigma_max", OPTION_REAL, O(sigma_max), "4", 1e-6, 1e6, "",
+		"twice sigma at the start, cosine", NULL },
+	{ "sigma", OPTION_REAL, O(sigma), "0.4472135954999579", 1e-6, 1e6, "", "sigma, constant",
+		NULL },
+	{ "horizon", OPTION_REAL, O(horizon), "1", 1e-6, 1e6, "", "time from start to target",
+		NULL },
+	{ "interpolate", OPTION_BOOL, O(interpolate), "true", 0, 0, "",
+		"factor 1 - t on the score in the control", NULL },
 	{ 0 },
 };
+#undef O
 
 static const struct preset presets[] = {
-	{ NULL, "gmm40_2d", "sigma_max=160" },
-	{ NULL, "gmm40_50d", "sigma_max=160" },
-	{ NULL, "gmm10_2d", "sigma_max=60" },
-	{ NULL, "student10_50d", "sigma_max=60" },
-	{ NULL, "many_well_5", "sigma_max=10,rate=1e-5" },
-	{ NULL, "sonar", "rate=1e-3" },
-	{ NULL, "seeds", "rate=1e-3" },
-	{ NULL, "brownian", "rate=1e-3" },
-	{ NULL, "lgcp", "rate=1e-4" },
-	{ NULL, "planar_robot", "sigma_max=0.3,rate=1e-5" },
+	{ "osds-paper", "gmm40_2d", "sigma_max=160" },
+	{ "osds-paper", "gmm40_50d", "sigma_max=160" },
+	{ "osds-paper", "gmm10_2d", "sigma_max=60" },
+	{ "osds-paper", "student10_50d", "sigma_max=60" },
+	{ "osds-paper", "many_well_5", "sigma_max=10,rate=1e-5" },
+	{ "osds-paper", "sonar", "rate=1e-3" },
+	{ "osds-paper", "seeds", "rate=1e-3" },
+	{ "osds-paper", "brownian", "rate=1e-3" },
+	{ "osds-paper", "lgcp", "rate=1e-4" },
+	{ "osds-paper", "planar_robot", "sigma_max=0.3,rate=1e-5" },
+	{ "scds-paper", NULL, CONTROLLED_SCDS ",schedule=constant,horizon=5,interpolate=false" },
 	{ 0 },
 };
 
@@ -45,28 +66,30 @@ static const struct pass passes[] = {
 	{ NULL, NULL, 0, false },
 };
 
-/* The coefficients of k steps: time code and time, what remains of 1 - t, sigma, noise; and of the
+/* The coefficients of k steps: time, what is kept of the score, sigma, noise; and of the
  * bridge back, whose variance runs from V to 0. */
 struct schedule {
-	double *code, *keep, *sigma, *noise, *shrink, *bridge, *inverse;
+	double *time, *keep, *sigma, *noise, *shrink, *bridge, *inverse;
 	double dt, variance;
 };
 
 /* The step at place i of the scan: i = 0 leaves the start, or arrives there. */
 static struct schedule schedule_of(const struct pis *p, size_t k, bool backwards, struct arena *a)
 {
-	struct schedule s = { .dt = 1 / (double)k };
-	double **arrays[] = { &s.code, &s.keep, &s.sigma, &s.noise, &s.shrink, &s.bridge,
+	struct schedule s = { .dt = p->horizon / (double)k };
+	double **arrays[] = { &s.time, &s.keep, &s.sigma, &s.noise, &s.shrink, &s.bridge,
 		&s.inverse };
 
 	for (size_t j = 0; j < sizeof(arrays) / sizeof(arrays[0]); j++)
 		*arrays[j] = ARENA_NEW(a, k, double);
-	for (size_t j = 0; j < k; j++) { /* in the order of the generation, code k - j */
+	for (size_t j = 0; j < k; j++) { /* in the order of the generation */
 		size_t i = backwards ? k - 1 - j : j;
 		double t = (double)(k - j) / (double)k;
-		s.code[i] = t * (double)p->base.steps; /* the code that training gave this time */
-		s.keep[i] = 1 - t;
-		s.sigma[i] = schedule_cosine(t, p->sigma_min, p->sigma_max);
+		s.time[i] = controlled_time(&p->base, t, p->horizon);
+		s.keep[i] = p->interpolate ? 1 - t : 1;
+		s.sigma[i] = p->schedule == SIGMA_COSINE
+				     ? schedule_cosine(t, p->sigma_min, p->sigma_max)
+				     : p->sigma;
 		s.noise[i] = s.sigma[i] * sqrt(s.dt);
 		s.inverse[i] = 1 / s.sigma[i];
 		double before = s.variance, step = s.noise[i] * s.noise[i];
@@ -77,37 +100,43 @@ static struct schedule schedule_of(const struct pis *p, size_t k, bool backwards
 	return s;
 }
 
+/* Eq. 1. */
 static struct var steer(const struct pis *p, const struct schedule *s, size_t k, struct var x,
 	struct var *feature)
 {
-	struct var code = by_step(x.g, k, 1, s->code);
-
-	*feature = stop(mul(by_step(x.g, k, 1, s->keep), score(x))); /* eq. 1 */
-	return control(&p->base.net, 0, x, code, code, *feature);
+	*feature = mul(by_step(x.g, k, 1, s->keep), controlled_score(&p->base, x));
+	return controlled_control(&p->base, 0,
+		(struct sight){ .x = x,
+			.time = by_step(x.g, k, 1, s->time),
+			.score = *feature,
+			.k = k });
 }
 
 static struct graph *record_paths(const void *state, struct cell *c, size_t k, bool training,
 	struct arena *a)
 {
 	const struct pis *p = state;
+	const struct controlled *base = &p->base;
 	struct graph *g = graph_new(a, c->field, &c->counts);
 	struct schedule s = schedule_of(p, k, false, a);
-	struct var origin = zeros(g, c->dim);
+	struct var origin = zeros(g, c->dim), none = { NULL, 0 };
 
 	scan_begin(g, k);
 	struct var x = label(scan_state(origin), "x"), feature;
 	struct var u = label(steer(p, &s, k, x, &feature), "u");
-	struct var eps = controlled_noise(&p->base, g, training, c->dim);
-	struct var push = scale(s.dt, mul(by_step(g, k, 1, s.sigma), u));
-	scan_next(x, add(add(x, push), mul(by_step(g, k, 1, s.noise), eps))); /* eq. 2 */
-	struct var running = scan_total(label(scale(0.5 * s.dt, dot(u, u)), "running_step"));
+	struct var eps = controlled_noise(base, g, training, c->dim);
+	struct var push = mul(by_step(g, k, 1, s.sigma), controlled_push(base, training, u));
+	struct var kick = mul(by_step(g, k, 1, s.noise), eps);
+	scan_next(x, add(add(x, scale(s.dt, push)), kick)); /* eq. 2 */
+	struct var energy = scale(s.dt, controlled_energy(base, training, u, none));
+	struct var running = scan_total(label(energy, "running_step"));
 	struct var stochastic =
 		scan_total(label(scale(sqrt(s.dt), dot(u, eps)), "stochastic_step"));
 	label(feature, "feature");
 	scan_end(g);
 
 	struct var end = label(scan_last(x), "end");
-	controlled_conclude(running, stochastic,
+	controlled_conclude(base, running, stochastic,
 		sub(log_normal(end, sqrt(s.variance)), log_density(end))); /* eq. 3, 4 */
 	return g;
 }
@@ -150,21 +179,22 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 	scan_end(g);
 
 	label(scan_last(x), "end");
-	controlled_conclude(running, stochastic,
+	controlled_conclude(&p->base, running, stochastic,
 		sub(log_normal(start, sqrt(s.variance)), log_density(start)));
 	return g;
 }
 
 static int init(void *state, struct cell *c)
 {
-	return controlled_init(state, c, 1, record_paths, record_forward);
+	return controlled_init(state, c, CONTROL_SCORE, false, record_paths, record_forward);
 }
 
 const METHOD(PLUGIN) = {
 	.name = PLUGIN_NAME,
 	.title = "PIS",
 	.paper = "Path Integral Sampler, arXiv 2111.15141; as in One-Step Diffusion Samplers, "
-		 "arXiv 2512.05251, and Beyond ELBOs, arXiv 2406.07423",
+		 "arXiv 2512.05251, Beyond ELBOs, arXiv 2406.07423, and Single-Step Consistent "
+		 "Diffusion Samplers, arXiv 2502.07579",
 	.version = 2,
 	.state_size = sizeof(struct pis),
 	.options = options,

@@ -317,7 +317,7 @@ static void network(struct golden *g, const char *dir, const char *name, const c
 	compare(&t, time_embed(&net.score_scale, 0, s), "score_model_out");
 	compare(&t, clip(feature, 10), "interp_score_clip10");
 	for (size_t i = 0; i < sizeof(controls) / sizeof(controls[0]); i++)
-		compare(&t, control_lerp(&net, 0, controls[i].clips, x, s, d, sigma, feature),
+		compare(&t, control_lerp(&net, 0, &controls[i].clips, x, s, d, sigma, feature),
 			controls[i].name);
 	count_unused(&values);
 }
@@ -367,7 +367,7 @@ static void full_size(struct golden *g, const char *dir, const char *name, const
 	compare(&t, fourier_mlp(&net.base, 0, x, s, d), "base_model_out");
 	compare(&t, time_embed(&net.score_scale, 0, s), "score_model_out");
 	compare(&t,
-		control_lerp(&net, 0, (struct clips){ 10, 10 }, x, s, d, diffusion(&t),
+		control_lerp(&net, 0, &(struct clips){ 10, 10 }, x, s, d, diffusion(&t),
 			lerp(s, prior_score(x), score(x))),
 		"ctrl");
 	count_unused(&values);
@@ -394,7 +394,7 @@ static void distilled(struct golden *g, const char *dir, const char *name, const
 	t.params = load_params(&teacher, net.n_params);
 	if (t.params != NULL)
 		compare(&t,
-			control_lerp(&net, 0, (struct clips){ 10, 10 }, x, level, level,
+			control_lerp(&net, 0, &(struct clips){ 10, 10 }, x, level, level,
 				diffusion(&t), lerp(level, prior_score(x), score(x))),
 			"teacher_ctrl_t_equals_sigma");
 	count_unused(&values);

@@ -325,11 +325,11 @@ static void test_control_forms(void **state)
 			struct var x = input(g, "x", DIM), t = input(g, "t", 1),
 				   d = input(g, "d", 1), l = input(g, "l", DIM), v;
 			if (form == CONTROL_LERP)
-				v = control_lerp(&net, 0, clips, x, t, d, scale(2, t), l);
+				v = control_lerp(&net, 0, &clips, x, t, d, scale(2, t), l);
 			else if (form == CONTROL_SCORE)
-				v = control_score(&net, 0, clips, x, t, d, l);
+				v = control_score(&net, 0, &clips, x, t, d, l);
 			else
-				v = control_clipped(&net, 0, clips, x, t, d);
+				v = control_clipped(&net, 0, &clips, x, t, d);
 			label(v, "u");
 			run_sde(g, p, "u", DIM, u);
 			assert_int_equal(counts.network, ROWS);

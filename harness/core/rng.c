@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <gsl/gsl_cdf.h>
 #include <Random123/philox.h>
 
 /* Rows that are drawn together: long enough for vector code, short enough for registers. */
@@ -175,4 +176,21 @@ uint64_t rng_below(struct rng r, uint32_t step, uint64_t row, uint32_t column, u
 	uint64_t bits = (uint64_t)w.v[0] << 32 | w.v[1];
 
 	return (uint64_t)((wide)bits * bound >> 64);
+}
+
+double rng_truncated(double u, double bound)
+{
+	double below = gsl_cdf_ugaussian_P(-bound);
+	double x = gsl_cdf_ugaussian_Pinv(below + u * (1 - 2 * below));
+
+	return fmin(fmax(x, -bound), bound);
+}
+
+void rng_truncated_normal(struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols,
+	double bound, real *out)
+{
+	for (size_t k = 0; k < cols; k++)
+		for (size_t i = 0; i < n; i++)
+			out[k * n + i] = (real)rng_truncated(
+				rng_uniform(r, step, first_row + i, (uint32_t)k), bound);
 }

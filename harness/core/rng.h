@@ -47,6 +47,14 @@ void rng_normal(struct rng r, uint32_t step, uint64_t first_row, size_t n, size_
 void rng_rademacher(struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols,
 	real *out);
 
+/** As rng_normal, standard normals given that they lie in [-bound, bound]: rng_truncated of the uniform
+ *  of each row and column. For initial states: not made for speed. */
+void rng_truncated_normal(struct rng r, uint32_t step, uint64_t first_row, size_t n, size_t cols,
+	double bound, real *out);
+
+/** The standard normal truncated to [-bound, bound] whose distribution function is u, by inversion. */
+double rng_truncated(double u, double bound);
+
 /** One uniform in the open interval (0, 1), 52 bits: column `column` of row `row` at `step`. */
 double rng_uniform(struct rng r, uint32_t step, uint64_t row, uint32_t column);
 

@@ -153,7 +153,9 @@ static void leaf_random(const struct spot *s, const struct node *n, int id, real
 	}
 	struct rng r = { .seed = a->seed, .purpose = n->purpose, .epoch = a->epoch };
 	uint32_t step = in_body ? (uint32_t)s->step : 0;
-	if (n->op == OP_NORMAL)
+	if (n->op == OP_TRUNCATED)
+		rng_truncated_normal(r, step, s->first_row, GRAPH_CHUNK, n->cols, *n->bound, out);
+	else if (n->op == OP_NORMAL)
 		rng_normal(r, step, s->first_row, GRAPH_CHUNK, n->cols, out);
 	else
 		rng_rademacher(r, step, s->first_row, GRAPH_CHUNK, n->cols, out);
@@ -233,6 +235,7 @@ static void forward_node(const struct spot *s, int id)
 		break;
 	case OP_NORMAL:
 	case OP_SIGN:
+	case OP_TRUNCATED:
 		leaf_random(s, n, id, out);
 		break;
 	case OP_LINEAR:
@@ -249,10 +252,10 @@ static void forward_node(const struct spot *s, int id)
 		kernel_mul(n->cols, view(s, n->in[0]), view(s, n->in[1]), out);
 		break;
 	case OP_CLIP:
-		kernel_clip(n->cols, view(s, n->in[0]), n->bound, out);
+		kernel_clip(n->cols, view(s, n->in[0]), *n->bound, out);
 		break;
 	case OP_INSIDE:
-		kernel_inside(n->cols, view(s, n->in[0]), n->bound, out);
+		kernel_inside(n->cols, view(s, n->in[0]), *n->bound, out);
 		break;
 	case OP_GELU:
 		/* Inside a scan the derivative is made when the backward pass comes by. */
@@ -428,7 +431,7 @@ static void backward_node(const struct spot *s, int id)
 	}
 	case OP_CLIP:
 		if (useful(s, a))
-			kernel_clip_back(n->cols, &grad, view(s, a), n->bound,
+			kernel_clip_back(n->cols, &grad, view(s, a), *n->bound,
 				sink_of(s, id, 0, a));
 		break;
 	case OP_GELU:
@@ -510,6 +513,12 @@ static void capture_region(const struct spot *s, enum region region)
 
 /* --- a chunk of rows -------------------------------------------------------------------------- */
 
+/* Does every chunk keep its values until all of them have been forwards? */
+static bool keeps_chunks(const struct plan *p)
+{
+	return p->kept_values != NULL;
+}
+
 static struct spot spot_of_rows(const struct run *r, size_t chunk)
 {
 	const struct plan *p = r->p;
@@ -517,14 +526,15 @@ static struct spot spot_of_rows(const struct run *r, size_t chunk)
 	size_t slot = parallel_slot();
 
 	invariant(slot < p->n_workspaces);
+	const struct workspace *w = &p->workspaces[slot];
 	return (struct spot){
 		.run = r,
 		.chunk = chunk,
 		.first_row = first,
 		.rows = left < GRAPH_CHUNK ? left : GRAPH_CHUNK,
-		.values = p->workspaces[slot].values,
-		.grads = p->workspaces[slot].grads,
-		.f64 = p->workspaces[slot].f64,
+		.values = keeps_chunks(p) ? p->kept_values + chunk * p->row.values : w->values,
+		.grads = w->grads,
+		.f64 = keeps_chunks(p) ? p->kept_f64 + chunk * p->f64 : w->f64,
 		.weights = p->gradient ? p->row_weights + chunk * p->row.weights : NULL,
 		.partials = p->gradient ? p->row_partials + chunk * p->step_partial : NULL,
 	};
@@ -643,7 +653,7 @@ static void chunk_backward(struct spot *s)
 	memset(s->partials, 0, p->step_partial * sizeof(real));
 	real *seed = grad_of(s, r->g->loss).p;
 	for (size_t i = 0; i < GRAPH_CHUNK; i++)
-		seed[i] = i < s->rows ? (real)(1 / (double)r->args->rows) : 0;
+		seed[i] = i < s->rows ? (real)p->shares[s->first_row + i] : 0;
 	for (size_t i = 0; i < p->before.n; i++) {
 		int id = p->before.ids[i];
 		if (p->places[id].useful && p->places[id].zero)
@@ -660,17 +670,37 @@ static void chunk_backward(struct spot *s)
 static void row_chunk(void *context, size_t chunk)
 {
 	struct spot s = spot_of_rows(context, chunk);
-	int loss = s.run->g->loss;
 
 	chunk_forward(&s);
-	if (!s.run->p->gradient)
-		return;
-	double total = 0;
+}
+
+/* Forwards, and the loss of each row. */
+static void row_chunk_loss(void *context, size_t chunk)
+{
+	struct spot s = spot_of_rows(context, chunk);
+
+	chunk_forward(&s);
 	for (size_t i = 0; i < s.rows; i++)
-		total += f64_of(&s, loss, i);
-	s.run->p->losses[chunk] = total;
-	if (s.run->p->places[loss].useful)
-		chunk_backward(&s);
+		s.run->p->losses[s.first_row + i] = f64_of(&s, s.run->g->loss, i);
+}
+
+/* Backwards, by the shares that the rows have in the loss. */
+static void row_chunk_back(void *context, size_t chunk)
+{
+	struct spot s = spot_of_rows(context, chunk);
+
+	if (!keeps_chunks(s.run->p))
+		chunk_forward(&s);
+	chunk_backward(&s);
+}
+
+/* Both, where a row's share is known beforehand. */
+static void row_chunk_both(void *context, size_t chunk)
+{
+	row_chunk_loss(context, chunk);
+
+	struct spot s = spot_of_rows(context, chunk);
+	chunk_backward(&s);
 }
 
 /* --- a chunk of steps ------------------------------------------------------------------------- */
@@ -743,6 +773,28 @@ static void count(const struct run *r)
 	}
 }
 
+/* Numbers that the chunks of a reduction's run may keep: 256 MB in float. */
+static const size_t CHUNKS_KEEP_MAX = 64u << 20;
+
+/* Room for the sums, and for what waits for the reduction, of this many chunks. */
+static void make_room(struct graph *g, struct plan *p, size_t chunks)
+{
+	struct arena *a = g->arena;
+
+	if (chunks <= p->chunks)
+		return;
+	p->chunks = chunks;
+	p->row_weights = arena_alloc(a, chunks * p->row.weights, sizeof(real));
+	p->row_partials = arena_alloc(a, chunks * p->step_partial, sizeof(real));
+	p->losses = ARENA_NEW(a, chunks * GRAPH_CHUNK, double);
+	p->shares = ARENA_NEW(a, chunks * GRAPH_CHUNK, double);
+	p->kept_values = NULL;
+	if (g->reduction.kind != REDUCE_MEAN && chunks * p->row.values <= CHUNKS_KEEP_MAX) {
+		p->kept_values = arena_alloc(a, chunks * p->row.values, sizeof(real));
+		p->kept_f64 = arena_alloc(a, chunks * p->f64, sizeof(double));
+	}
+}
+
 static struct run start(struct graph *g, const struct graph_args *args, bool gradient)
 {
 	struct run r = { .g = g, .args = args };
@@ -750,13 +802,8 @@ static struct run start(struct graph *g, const struct graph_args *args, bool gra
 	invariant(args->rows > 0);
 	r.p = plan_for(g, gradient, args->captures, args->n_captures);
 	r.chunks = (args->rows + GRAPH_CHUNK - 1) / GRAPH_CHUNK;
-	if (gradient && r.chunks > r.p->chunks) {
-		r.p->chunks = r.chunks;
-		r.p->row_weights = arena_alloc(g->arena, r.chunks * r.p->row.weights, sizeof(real));
-		r.p->row_partials =
-			arena_alloc(g->arena, r.chunks * r.p->step_partial, sizeof(real));
-		r.p->losses = ARENA_NEW(g->arena, r.chunks, double);
-	}
+	if (gradient)
+		make_room(g, r.p, r.chunks);
 	parallel_for(r.p->step_chunks, step_chunk_forward, &r);
 	return r;
 }
@@ -789,13 +836,34 @@ static void gather_program(const struct gather *to, const struct program *progra
 	}
 }
 
+/* The loss, and the gradients of all rows into the chunks' sums. */
+static double reduce_rows(struct run *r)
+{
+	const struct plan *p = r->p;
+	const struct reduction *how = &r->g->reduction;
+	size_t rows = r->args->rows;
+	bool useful = p->places[r->g->loss].useful;
+
+	if (how->kind == REDUCE_MEAN && useful) {
+		for (size_t i = 0; i < rows; i++)
+			p->shares[i] = 1 / (double)rows;
+		parallel_for(r->chunks, row_chunk_both, r);
+		return reduce(how, rows, p->losses, NULL, NULL);
+	}
+	parallel_for(r->chunks, row_chunk_loss, r);
+	double loss = reduce(how, rows, p->losses, p->shares, NULL);
+	if (useful)
+		parallel_for(r->chunks, row_chunk_back, r);
+	return loss;
+}
+
 double graph_gradient(struct graph *g, const struct graph_args *args, size_t n_params, real *grad)
 {
 	struct run r = start(g, args, true);
 	const struct plan *p = r.p;
 	const struct gather to = { &r, grad };
 
-	parallel_for(r.chunks, row_chunk, &r);
+	double loss = reduce_rows(&r);
 	count(&r);
 	memset(grad, 0, n_params * sizeof(real));
 	if (p->places[g->loss].useful) {
@@ -803,10 +871,7 @@ double graph_gradient(struct graph *g, const struct graph_args *args, size_t n_p
 		gather_program(&to, &p->row, p->row_weights, r.chunks);
 		gather_program(&to, &p->step, p->step_weights, p->step_chunks);
 	}
-	double loss = 0;
-	for (size_t c = 0; c < r.chunks; c++)
-		loss += p->losses[c];
-	return loss / (double)args->rows;
+	return loss;
 }
 
 double graph_flops(struct graph *g, size_t rows, bool gradient, const struct capture *captures,

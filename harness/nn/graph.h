@@ -4,6 +4,7 @@
 #include "core/arena.h"
 #include "core/real.h"
 #include "core/rng.h"
+#include "nn/reduction.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -75,6 +76,9 @@ struct var input(struct graph *g, const char *label, size_t cols);
 struct var normal(struct graph *g, uint32_t purpose, size_t cols);
 struct var rademacher(struct graph *g, uint32_t purpose, size_t cols);
 
+/** Standard normals given that they lie in [-bound, bound], by inversion. */
+struct var truncated_normal(struct graph *g, uint32_t purpose, size_t cols, double bound);
+
 /** A row vector of the parameter set `set` (0 is trained, the others are constant). */
 struct var param(struct graph *g, int set, struct slice s);
 
@@ -84,8 +88,10 @@ struct var add(struct var a, struct var b);
 struct var sub(struct var a, struct var b);
 struct var scale(double c, struct var a);
 struct var mul(struct var a, struct var b);
-/** Values outside [-bound, bound] are moved to its ends, and have derivative 0 there. */
+/** Values outside [-bound, bound] are moved to its ends, and have derivative 0 there. clip_at reads
+ *  the bound anew at each run: a schedule may move it. */
 struct var clip(struct var a, double bound);
+struct var clip_at(struct var a, const double *bound);
 /** tanh: x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, the default of flax;
  *  erf: x Phi(x), the default of PyTorch. */
 struct var gelu_tanh(struct var a);
@@ -143,8 +149,11 @@ struct var scan_last(struct var state);
 /** Name a value, so that a run can capture it. Labels are unique in a graph; returns a. */
 struct var label(struct var a, const char *name);
 
-/** The loss: the mean over rows of a one-column value. At most one a graph. */
+/** The loss: the mean over rows of a one-column value, or what the reduction makes of it. At most one
+ *  a graph. Anything but the mean of all rows has to see every row before it goes back: such a run
+ *  keeps its chunks, up to a bound, and recomputes them above it. */
 void graph_loss(struct var a);
+void graph_loss_by(struct var a, struct reduction how);
 
 /** Count one network evaluation a row (and step, when inside the scan) from here on. */
 void graph_count_network(struct graph *g);

@@ -22,6 +22,7 @@ enum op {
 	OP_INPUT,
 	OP_NORMAL,
 	OP_SIGN,
+	OP_TRUNCATED,
 	OP_STATE, /* of the scan, at the start of a step */
 	OP_LAST,  /* a state after the last step */
 	OP_TOTAL, /* a sum over steps */
@@ -63,9 +64,9 @@ struct node {
 	size_t n_terms;
 	struct term *terms;
 	double offset;
-	double bound;       /* OP_CLIP, OP_INSIDE */
-	double first, last; /* OP_FOURIER: frequencies */
-	int order;          /* OP_GELU, OP_FOURIER: derivative of this order */
+	const double *bound; /* OP_CLIP, OP_INSIDE, OP_TRUNCATED */
+	double first, last;  /* OP_FOURIER: frequencies */
+	int order;           /* OP_GELU, OP_FOURIER: derivative of this order */
 	enum gelu_kind gelu;
 	uint32_t purpose; /* random leaves */
 	int set;          /* parameter set */
@@ -86,6 +87,7 @@ struct graph {
 	bool has_scan;
 	size_t steps; /* of the scan; 1 without one */
 	int loss;
+	struct reduction reduction;
 	size_t networks[3]; /* network evaluations a row in each region */
 	struct plan *plans;
 };
@@ -181,7 +183,10 @@ struct plan {
 	size_t n_workspaces;
 	size_t chunks;                    /* for which the following have room */
 	real *row_weights, *row_partials; /* [chunks][...] */
-	double *losses;                   /* [chunks] */
+	double *losses, *shares;          /* [chunks][GRAPH_CHUNK]: of each row, and its
+					     derivative of the loss */
+	real *kept_values;                /* [chunks][row.values], where a reduction wants them */
+	double *kept_f64;                 /* [chunks][f64] */
 };
 
 struct workspace {

@@ -41,7 +41,7 @@ void control_net_layout(struct control_net *net, size_t dim, bool step_condition
 }
 
 /* A normal number restricted to two standard deviations, by trying columns of the counter. */
-static double truncated_normal(struct rng r, uint64_t row)
+static double lecun_normal(struct rng r, uint64_t row)
 {
 	for (uint32_t trial = 0;; trial++) {
 		double z = rng_gauss(r, 0, row, trial);
@@ -57,7 +57,7 @@ static void init_kernel(struct slice s, uint64_t seed, real *params)
 	double scale = sqrt(1 / (double)s.rows) / 0.87962566103423978;
 
 	for (size_t i = s.offset; i < s.offset + s.rows * s.cols; i++)
-		params[i] = (real)(scale * truncated_normal(r, i));
+		params[i] = (real)(scale * lecun_normal(r, i));
 }
 
 static void init_constant(struct slice s, double value, real *params)
@@ -254,30 +254,30 @@ struct var lerp(struct var w, struct var a, struct var b)
 	return b.g == NULL ? part : add(part, mul(w, b));
 }
 
-struct var control_clipped(const struct sde_net *net, int set, struct clips clips, struct var x,
-	struct var t, struct var d)
+struct var control_clipped(const struct sde_net *net, int set, const struct clips *clips,
+	struct var x, struct var t, struct var d)
 {
-	return clip(fourier_mlp(&net->base, set, x, t, d), clips.model);
+	return clip_at(fourier_mlp(&net->base, set, x, t, d), &clips->model);
 }
 
 /* The score as controls see it. */
-static struct var scaled_score(const struct sde_net *net, int set, struct clips clips, struct var t,
-	struct var score)
+static struct var scaled_score(const struct sde_net *net, int set, const struct clips *clips,
+	struct var t, struct var score)
 {
 	struct var s = time_embed(&net->score_scale, set, t);
 
-	return mul(clip(score, clips.score), clip(s, clips.model));
+	return mul(clip_at(score, &clips->score), clip_at(s, &clips->model));
 }
 
-struct var control_score(const struct sde_net *net, int set, struct clips clips, struct var x,
-	struct var t, struct var d, struct var target_score)
+struct var control_score(const struct sde_net *net, int set, const struct clips *clips,
+	struct var x, struct var t, struct var d, struct var target_score)
 {
 	invariant(net->form == CONTROL_SCORE);
 	return add(control_clipped(net, set, clips, x, t, d),
 		scaled_score(net, set, clips, t, target_score));
 }
 
-struct var control_lerp(const struct sde_net *net, int set, struct clips clips, struct var x,
+struct var control_lerp(const struct sde_net *net, int set, const struct clips *clips, struct var x,
 	struct var t, struct var d, struct var sigma, struct var feature)
 {
 	invariant(net->form == CONTROL_LERP);

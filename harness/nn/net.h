@@ -72,7 +72,8 @@ struct sde_net {
 	size_t n_params;
 };
 
-/** Bounds of the networks' values and of the score; a schedule raises them while training. */
+/** Bounds of the networks' values and of the score. Graphs read them when they run, so that a schedule
+ *  may raise them while training: they outlive the graph. */
 struct clips {
 	double model, score;
 };
@@ -106,15 +107,15 @@ struct var fourier_mlp(const struct fourier_mlp *net, int set, struct var x, str
 struct var lerp(struct var w, struct var a, struct var b);
 
 /** u = clip(net(x, t, d)) + sigma clip(feature) clip(s(t)): CONTROL_LERP. */
-struct var control_lerp(const struct sde_net *net, int set, struct clips clips, struct var x,
+struct var control_lerp(const struct sde_net *net, int set, const struct clips *clips, struct var x,
 	struct var t, struct var d, struct var sigma, struct var feature);
 
 /** u = clip(net(x, t, d)) + clip(score) clip(s(t)): CONTROL_SCORE. */
-struct var control_score(const struct sde_net *net, int set, struct clips clips, struct var x,
-	struct var t, struct var d, struct var target_score);
+struct var control_score(const struct sde_net *net, int set, const struct clips *clips,
+	struct var x, struct var t, struct var d, struct var target_score);
 
 /** u = clip(net(x, t, d)): CONTROL_CLIPPED. */
-struct var control_clipped(const struct sde_net *net, int set, struct clips clips, struct var x,
-	struct var t, struct var d);
+struct var control_clipped(const struct sde_net *net, int set, const struct clips *clips,
+	struct var x, struct var t, struct var d);
 
 #endif

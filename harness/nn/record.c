@@ -128,7 +128,7 @@ static struct var random_leaf(struct graph *g, enum op op, uint32_t purpose, siz
 
 	for (size_t i = 0; i < g->n; i++) {
 		enum op other = g->nodes[i].op;
-		invariant(!(other == OP_NORMAL || other == OP_SIGN) ||
+		invariant(!(other == OP_NORMAL || other == OP_SIGN || other == OP_TRUNCATED) ||
 			  g->nodes[i].purpose != purpose);
 	}
 	n.purpose = purpose;
@@ -143,6 +143,23 @@ struct var normal(struct graph *g, uint32_t purpose, size_t cols)
 struct var rademacher(struct graph *g, uint32_t purpose, size_t cols)
 {
 	return random_leaf(g, OP_SIGN, purpose, cols);
+}
+
+static const double *number(struct graph *g, double value)
+{
+	double *p = ARENA_NEW(g->arena, 1, double);
+
+	*p = value;
+	return p;
+}
+
+struct var truncated_normal(struct graph *g, uint32_t purpose, size_t cols, double bound)
+{
+	struct var a = random_leaf(g, OP_TRUNCATED, purpose, cols);
+
+	invariant(bound > 0);
+	node_of(a)->bound = number(g, bound);
+	return a;
 }
 
 struct var param(struct graph *g, int set, struct slice s)
@@ -311,16 +328,21 @@ struct var mul(struct var a, struct var b)
 
 /* --- other operations ------------------------------------------------------------------------- */
 
-struct var clip(struct var a, double bound)
+struct var clip_at(struct var a, const double *bound)
 {
 	struct node n = unary(OP_CLIP, a, var_cols(a));
 
-	invariant(bound > 0);
 	n.bound = bound;
 	return append(a.g, n);
 }
 
-static struct var inside(struct var a, double bound)
+struct var clip(struct var a, double bound)
+{
+	invariant(bound > 0);
+	return clip_at(a, number(a.g, bound));
+}
+
+static struct var inside(struct var a, const double *bound)
 {
 	struct node n = unary(OP_INSIDE, a, var_cols(a));
 
@@ -645,11 +667,17 @@ struct var label(struct var a, const char *name)
 	return a;
 }
 
-void graph_loss(struct var a)
+void graph_loss_by(struct var a, struct reduction how)
 {
 	invariant(var_cols(a) == 1 && a.g->loss == NONE && node_of(a)->depends == ON_ROW);
 	invariant(node_of(a)->region != BODY);
 	a.g->loss = a.id;
+	a.g->reduction = how;
+}
+
+void graph_loss(struct var a)
+{
+	graph_loss_by(a, (struct reduction){ .kind = REDUCE_MEAN });
 }
 
 void graph_count_network(struct graph *g)

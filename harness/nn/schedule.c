@@ -12,6 +12,34 @@ double schedule_cosine(double t, double s_min, double s_max)
 	return 0.5 * (s_max - s_min) * c * c + 0.5 * s_min;
 }
 
+double schedule_linear(double t, double b_min, double b_max)
+{
+	return b_min + (b_max - b_min) * t;
+}
+
+/* cos^4 of an angle from nearly 0 to pi/2: a share of 0 .. 1. */
+static double cos4(double share)
+{
+	return pow(cos(HALF_PI * (share + OFFSET) / (1 + OFFSET)), 4);
+}
+
+void schedule_dds_times(size_t steps, double end, double *times)
+{
+	double total = 0;
+
+	invariant(steps > 1);
+	for (size_t i = 0; i < steps; i++)
+		total += cos4((double)i / (double)(steps - 1));
+	times[0] = 0;
+	for (size_t i = 0; i < steps; i++)
+		times[i + 1] = times[i] + cos4((double)i / (double)(steps - 1)) * end / total;
+}
+
+double schedule_clip(long n)
+{
+	return n >= 400 ? 25 : n >= 200 ? 5 : 1;
+}
+
 void schedule_dds(size_t steps, double noise_scale, double *beta)
 {
 	const double full = 0.999999; /* the cumulative sum is clipped here */
@@ -20,8 +48,7 @@ void schedule_dds(size_t steps, double noise_scale, double *beta)
 	invariant(steps > 1);
 	/* beta[1 + j] holds cos^4 phi_j for now. */
 	for (size_t j = 0; j < steps; j++) {
-		double phi = HALF_PI * ((double)j / (double)(steps - 1) + OFFSET) / (1 + OFFSET);
-		beta[1 + j] = pow(cos(phi), 4);
+		beta[1 + j] = cos4((double)j / (double)(steps - 1));
 		total += beta[1 + j];
 	}
 	/* b_j = noise_scale (C_j - C_{j-1}); entry N - 1 - j of the reversed array is b_j. The

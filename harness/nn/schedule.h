@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-/** Noise schedules of the JAX code bases; t in [0, 1], 1 at the prior. methods-osds, section 1. */
+/** Noise schedules; t in [0, 1], 1 at the prior. The JAX code bases': methods-osds, section 1. */
 
 /** (s_max - s_min)/2 cos^2(pi/2 (1 + s - t)/(1 + s)) + s_min/2, s = 0.008. */
 double schedule_cosine(double t, double s_min, double s_max);
@@ -12,5 +12,17 @@ double schedule_cosine(double t, double s_min, double s_max);
  * 0): squares of cosines normalised, scaled by noise_scale, clipped to [0, 1]; code `steps` repeats
  * the entry of code steps - 1, as published. methods-osds, section 5. */
 void schedule_dds(size_t steps, double noise_scale, double *beta);
+
+/* Those of sde_sampler: methods-scds, section 1. */
+
+/** The linear beta of its variance preserving process, b_min + (b_max - b_min) t. */
+double schedule_linear(double t, double b_min, double b_max);
+
+/** Its time grid for DDS: times [steps + 1] from 0 to `end` in increments proportional to cos^4. The
+ *  published code asks for steps - 1 and makes one more; steps > 1. */
+void schedule_dds_times(size_t steps, double end, double *times);
+
+/** The factor on its clips at optimiser step n = 0, 1, ...: 5 from step 200 on, 25 from step 400 on. */
+double schedule_clip(long n);
 
 #endif

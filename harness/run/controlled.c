@@ -1,6 +1,47 @@
 #include "run/controlled.h"
 
-int controlled_init(void *state, struct cell *c, double bias_init,
+/* Quantiles of the prior beyond which network scds draws no initial state: 1e-4 / 2 on either side. */
+static const double PRIOR_CLIP = 4, PRIOR_BOUND = 3.8905918864131203;
+
+const char *const controlled_networks[] = { "osds", "scds", NULL };
+const char *const controlled_losses[] = { "kl", "lv", NULL };
+
+/* --- training --------------------------------------------------------------------------------- */
+
+void controlled_learner(struct controlled *base, size_t n_params, long updates, struct cell *c)
+{
+	bool norm = base->clip_norm > 0;
+
+	learner_init(&base->learner, n_params, c->arena);
+	base->learner.settings = (struct adam){ .rate = base->rate,
+		.beta1 = 0.9,
+		.beta2 = 0.999,
+		.eps = 1e-8,
+		.clip = norm                     ? CLIP_NORM
+			: base->clip_element > 0 ? CLIP_ELEMENT
+						 : CLIP_NONE,
+		.clip_bound = norm ? base->clip_norm : base->clip_element,
+		.clip_slack = base->network == NETWORK_SCDS ? 1e-6 : 0,
+		.l2 = base->l2,
+		.skip = base->network == NETWORK_SCDS };
+	if (base->rate_decay < 1) {
+		base->learner.settings.decay_every = 100;
+		base->learner.settings.decay = pow(base->rate_decay, 100 / (double)updates);
+	}
+}
+
+void controlled_start_average(struct controlled *base, long updates, struct cell *c)
+{
+	const struct averaging last = { .every = 5,
+		.from = updates - 1500,
+		.power = 0.9,
+		.most = 0.9999 };
+
+	if (base->average)
+		learner_average(&base->learner, last, c->arena);
+}
+
+int controlled_init(void *state, struct cell *c, enum control_form form, bool step_conditioned,
 	struct graph *(*paths)(const void *state, struct cell *c, size_t k, bool training,
 		struct arena *a),
 	struct graph *(*forward)(const void *state, struct cell *c, size_t k, bool published,
@@ -10,17 +51,35 @@ int controlled_init(void *state, struct cell *c, double bias_init,
 
 	base->paths = paths;
 	base->forward = forward;
-	control_net_layout(&base->net, c->dim, false, bias_init);
-	learner_init(&base->learner, base->net.n_params, c->arena);
-	base->learner.settings = (struct adam){ .rate = base->rate,
-		.beta1 = 0.9,
-		.beta2 = 0.999,
-		.eps = 1e-8,
-		.clip = CLIP_ELEMENT,
-		.clip_bound = base->clip_element };
-	control_net_init(&base->net, c->seed, base->learner.theta);
-	base->loss = paths(state, c, (size_t)base->steps, true, c->arena);
+	if (base->network == NETWORK_SCDS) {
+		sde_net_layout(&base->sde, form, c->dim, step_conditioned, (size_t)base->width);
+		controlled_learner(base, base->sde.n_params, base->iterations, c);
+		sde_net_init(&base->sde, c->seed, base->learner.theta);
+	} else {
+		control_net_layout(&base->net, c->dim, step_conditioned, 1);
+		controlled_learner(base, base->net.n_params, base->iterations, c);
+		control_net_init(&base->net, c->seed, base->learner.theta);
+	}
+	controlled_start_average(base, base->iterations, c);
+	controlled_ready(base);
+	base->record = paths(state, c, (size_t)base->steps, true, c->arena);
 	return OK;
+}
+
+void controlled_ready(struct controlled *base)
+{
+	double bound = base->control_clip * schedule_clip(base->learner.optimiser.count);
+
+	base->clips = (struct clips){ bound, bound };
+}
+
+double controlled_update(struct controlled *base, struct graph *g, struct graph_args *args,
+	size_t dim)
+{
+	double factor = base->scale_loss ? 1 / (double)dim : 1;
+
+	controlled_ready(base);
+	return factor * learner_step(&base->learner, g, args, factor);
 }
 
 long controlled_iterations(const void *state)
@@ -35,7 +94,7 @@ int controlled_train(void *state, struct cell *c, long it)
 		.seed = c->seed,
 		.epoch = (uint32_t)it };
 
-	cell_curve(c, "loss", it, learner_step(&base->learner, base->loss, &args, 1));
+	cell_curve(c, "loss", it, controlled_update(base, base->record, &args, c->dim));
 	return OK;
 }
 
@@ -43,8 +102,9 @@ real *controlled_params(void *state, size_t *n)
 {
 	struct controlled *base = state;
 
+	controlled_ready(base);
 	*n = base->learner.n;
-	return base->learner.theta;
+	return learner_evaluated(&base->learner);
 }
 
 struct graph *controlled_graph(void *state, struct cell *c, const char *what, size_t steps,
@@ -62,16 +122,57 @@ struct graph *controlled_graph(void *state, struct cell *c, const char *what, si
 int controlled_sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
 	uint32_t repeat, struct draws *d)
 {
-	const struct controlled *base = state;
+	struct controlled *base = state;
 	struct arena_mark mark = arena_mark(c->arena);
+	const real *params = learner_evaluated(&base->learner);
 
 	(void)pass;
-	cell_sample(c, base->paths(state, c, steps, false, c->arena), base->learner.theta, repeat,
-		d);
+	controlled_ready(base);
+	cell_sample(c, base->paths(state, c, steps, false, c->arena), params, repeat, d);
 	cell_sample_forward(c, base->forward(state, c, steps, base->published_forward, c->arena),
-		base->learner.theta, repeat, d);
+		params, repeat, d);
 	arena_release(c->arena, mark);
 	return OK;
+}
+
+/* --- what paths are made of ------------------------------------------------------------------- */
+
+double controlled_time(const struct controlled *base, double t, double horizon)
+{
+	return base->network == NETWORK_OSDS ? t * (double)base->steps : horizon * (1 - t);
+}
+
+struct var controlled_score(const struct controlled *base, struct var x)
+{
+	struct var s = score(x);
+
+	return base->score_gradient ? s : stop(s);
+}
+
+struct var controlled_control(const struct controlled *base, int set, struct sight s)
+{
+	struct var d = s.length.g != NULL ? s.length : s.time;
+
+	if (base->oracle.control != NULL)
+		return base->oracle.control(base->oracle.context, s.x, s.k);
+	if (base->network == NETWORK_OSDS)
+		return control(&base->net, set, s.x, s.time, d, stop(s.score));
+	if (base->sde.form == CONTROL_LERP)
+		return control_lerp(&base->sde, set, &base->clips, s.x, s.time, d, s.sigma,
+			s.score);
+	return control_score(&base->sde, set, &base->clips, s.x, s.time, d, s.score);
+}
+
+struct var controlled_prior(const struct controlled *base, struct graph *g, bool training,
+	bool bounded, size_t dim)
+{
+	uint32_t purpose = training ? RNG_PRIOR : RNG_SAMPLE;
+	bool bound = training || bounded;
+
+	if (bound && base->network == NETWORK_SCDS)
+		return label(truncated_normal(g, purpose, dim, PRIOR_BOUND), "prior");
+	struct var z = label(normal(g, purpose, dim), "prior");
+	return bound ? clip(z, PRIOR_CLIP) : z;
 }
 
 struct var controlled_noise(const struct controlled *base, struct graph *g, bool training,
@@ -79,7 +180,28 @@ struct var controlled_noise(const struct controlled *base, struct graph *g, bool
 {
 	struct var eps = label(normal(g, training ? RNG_NOISE : RNG_PATH, dim), "noise");
 
-	return training ? clip(eps, base->noise_clip) : eps;
+	return training && base->noise_clip > 0 ? clip(eps, base->noise_clip) : eps;
+}
+
+static bool detached(const struct controlled *base, bool training)
+{
+	return training && base->loss == LOSS_LV;
+}
+
+struct var controlled_push(const struct controlled *base, bool training, struct var u)
+{
+	return detached(base, training) ? stop(u) : u;
+}
+
+struct var controlled_energy(const struct controlled *base, bool training, struct var u,
+	struct var r)
+{
+	struct var v = r.g != NULL ? sub(u, r) : u;
+
+	if (!detached(base, training))
+		return scale(0.5, dot(v, v));
+	struct var middle = scale(0.5, r.g != NULL ? add(u, r) : u);
+	return dot(v, sub(stop(u), middle));
 }
 
 struct var log_normal(struct var x, double deviation)
@@ -89,12 +211,20 @@ struct var log_normal(struct var x, double deviation)
 	return sub(scale(-0.5 / (deviation * deviation), dot(x, x)), constant(x.g, log_norm));
 }
 
-void controlled_conclude(struct var running, struct var stochastic, struct var terminal)
+void controlled_conclude(const struct controlled *base, struct var running, struct var stochastic,
+	struct var terminal)
 {
 	label(running, "running");
 	label(stochastic, "stochastic");
 	label(terminal, "terminal");
 	struct var cost = label(add(running, terminal), "cost");
-	label(scale(-1, add(cost, stochastic)), "log_w");
-	graph_loss(cost);
+	struct var rnd = label(add(cost, stochastic), "rnd");
+	label(scale(-1, rnd), "log_w");
+	double bound = base->max_cost > 0 ? base->max_cost : (double)INFINITY;
+	if (base->loss == LOSS_LV)
+		graph_loss_by(rnd, (struct reduction){ REDUCE_KEPT_VARIANCE, bound, 0 });
+	else if (base->network == NETWORK_SCDS)
+		graph_loss_by(cost, (struct reduction){ REDUCE_KEPT_MEAN, bound, 0 });
+	else
+		graph_loss(cost);
 }

@@ -4,54 +4,133 @@
 #include "stride.h"
 
 /**
- * What path integral sampler, denoising diffusion sampler and their like share: a plain control net,
- * trained by Adam with elementwise clipping on a loss over whole paths. Put struct controlled first in
- * the method's state, CONTROLLED_OPTIONS first in its table, and the hooks below in its struct method.
- * methods-osds, section 7.
+ * What samplers with a learned control share, in the variants of both published code families: the
+ * control network, its training on a cost over whole paths, and the hooks that follow from these. Put
+ * struct controlled first in the method's state and CONTROLLED_OPTIONS first in its table.
+ *
+ * The families (methods-osds, section 7; methods-scds, sections 2, 3 and 6):
+ *
+ *             osds: OSDS repository, Beyond-ELBOs       scds: SCDS repository, sde_sampler
+ *   network   gated by the score, time as a code        FourierMLP, the time itself
+ *   loss      KL: E[running + terminal cost]            log variance, of all cost
+ *   gradient  NaN to 0, elements clipped                steps with NaN left out, norm clipped
+ *   rate      constant                                  falls by 0.02, L2 of 1e-7, averages evaluated
+ *   clips     noise and prior at 4 deviations           prior truncated at its quantiles of 1e-4;
+ *                                                       score and network, looser after 200, 400 steps
  */
+enum control_network { NETWORK_OSDS, NETWORK_SCDS };
+enum control_loss { LOSS_KL, LOSS_LV };
+
+/** A control given instead of the network's: of x at each of the k steps of the scan that is being
+ *  recorded. For tests with a control that is known. */
+struct oracle {
+	struct var (*control)(const void *context, struct var x, size_t k);
+	const void *context;
+};
+
 struct controlled {
 	long steps, batch, iterations;
-	double rate, clip_element, noise_clip;
-	bool published_forward;
-	/* What the method itself records, given the whole state: paths from the prior in k steps, with
-	 * training's clips or without, and from exact samples (the input "x_exact") backwards. */
+	int network, loss; /* enum control_network, control_loss */
+	long width;
+	double rate, rate_decay, clip_element, clip_norm, l2;
+	bool average, scale_loss, score_gradient, published_forward;
+	double noise_clip, control_clip, max_cost;
+
+	/* What the method itself records, given the whole state: paths from the prior in k steps, as
+	 * the loss of training or for evaluation, and from exact samples (the input "x_exact")
+	 * backwards. */
 	struct graph *(*paths)(const void *state, struct cell *c, size_t k, bool training,
 		struct arena *a);
 	struct graph *(*forward)(const void *state, struct cell *c, size_t k, bool published,
 		struct arena *a);
 	struct control_net net;
+	struct sde_net sde;
+	struct clips clips;
 	struct learner learner;
-	struct graph *loss;
+	struct graph *record;
+	struct oracle oracle; /* control NULL: none */
 };
 
 /** Table entries for the fields of a struct controlled called `base` in `type`. */
-#define CONTROLLED_OPTIONS(type)                                                                   \
-	{ "iterations", OPTION_INT, offsetof(type, base.iterations), "40000", 1, 1e9, "",          \
-		"training iterations", NULL },                                                     \
-		{ "batch", OPTION_INT, offsetof(type, base.batch), "1024", 1, 1e6, "rows",         \
-			"paths an iteration", NULL },                                              \
-		{ "steps", OPTION_INT, offsetof(type, base.steps), "128", 2, 65536, "",            \
-			"steps in training", NULL },                                               \
+#define CONTROLLED_OPTIONS(type) \
+	CONTROLLED_TRAINING(type, "40000", "1024", "128"), CONTROLLED_VARIANT(type)
+#define CONTROLLED_TRAINING(type, iterations_, batch_, steps_)                                \
+	{ "iterations", OPTION_INT, offsetof(type, base.iterations), iterations_, 1, 1e9, "", \
+		"training iterations", NULL },                                                \
+		{ "batch", OPTION_INT, offsetof(type, base.batch), batch_, 1, 1e6, "rows",    \
+			"paths an iteration", NULL },                                         \
+	{                                                                                     \
+		"steps", OPTION_INT, offsetof(type, base.steps), steps_, 2, 65536, "",        \
+			"steps in training", NULL                                             \
+	}
+#define CONTROLLED_VARIANT(type)                                                                   \
+	{ "network", OPTION_CHOICE, offsetof(type, base.network), "osds", 0, 0, "",                \
+		"control network of which code family", controlled_networks },                     \
+		{ "width", OPTION_INT, offsetof(type, base.width), "64", 1, 4096, "",              \
+			"hidden units of network scds (osds has 64)", NULL },                      \
+		{ "loss", OPTION_CHOICE, offsetof(type, base.loss), "kl", 0, 0, "",                \
+			"mean cost along paths that carry the gradient, or variance of the cost "  \
+			"along paths that do not",                                                 \
+			controlled_losses },                                                       \
+		{ "max_cost", OPTION_REAL, offsetof(type, base.max_cost), "0", 0, 1e30, "",        \
+			"paths that cost so much are left out of the loss of network scds; 0: "    \
+			"none",                                                                    \
+			NULL },                                                                    \
+		{ "score_gradient", OPTION_BOOL, offsetof(type, base.score_gradient), "false", 0,  \
+			0, "", "the score in the control carries gradient too", NULL },            \
 		{ "rate", OPTION_REAL, offsetof(type, base.rate), "5e-4", 0, 1, "",                \
 			"learning rate of Adam", NULL },                                           \
-		{ "clip_element", OPTION_REAL, offsetof(type, base.clip_element), "1", 1e-9, 1e9,  \
-			"", "largest element of the gradient", NULL },                             \
-		{ "noise_clip", OPTION_REAL, offsetof(type, base.noise_clip), "4", 1, 100, "",     \
-			"largest element of the noise in training", NULL },                        \
+		{ "rate_decay", OPTION_REAL, offsetof(type, base.rate_decay), "1", 1e-9, 1, "",    \
+			"factor by which the rate falls in all, a step every 100 updates", NULL }, \
+		{ "clip_element", OPTION_REAL, offsetof(type, base.clip_element), "1", 0, 1e9, "", \
+			"largest element of the gradient; 0: none", NULL },                        \
+		{ "clip_norm", OPTION_REAL, offsetof(type, base.clip_norm), "0", 0, 1e9, "",       \
+			"norm of the gradient, in the place of clip_element; 0: none", NULL },     \
+		{ "l2", OPTION_REAL, offsetof(type, base.l2), "0", 0, 1, "",                       \
+			"times the parameters, added to the gradient", NULL },                     \
+		{ "scale_loss", OPTION_BOOL, offsetof(type, base.scale_loss), "false", 0, 0, "",   \
+			"divide the gradient by the dimension", NULL },                            \
+		{ "average", OPTION_BOOL, offsetof(type, base.average), "false", 0, 0, "",         \
+			"evaluate a moving average over the last 1500 updates", NULL },            \
+		{ "noise_clip", OPTION_REAL, offsetof(type, base.noise_clip), "4", 0, 100, "",     \
+			"largest element of the noise in training; 0: none", NULL },               \
+		{ "control_clip", OPTION_REAL, offsetof(type, base.control_clip), "10", 1e-6, 1e9, \
+			"",                                                                        \
+			"first bound on network and score, in network scds; 5 times after 200 "    \
+			"updates, again after 400",                                                \
+			NULL },                                                                    \
 	{                                                                                          \
 		"published_forward", OPTION_BOOL, offsetof(type, base.published_forward), "false", \
 			0, 0, "", "released target-to-prior pass: its weights are not exact", NULL \
 	}
+extern const char *const controlled_networks[], *const controlled_losses[];
 
-/** The method's init(): lay out and initialise net and learner, record the loss. bias_init as in
- *  control_net_layout; paths and forward as in struct controlled. */
-int controlled_init(void *state, struct cell *c, double bias_init,
+/** The variant's settings in the SCDS paper, for presets. */
+#define CONTROLLED_SCDS                                                                     \
+	"iterations=20000,batch=512,network=scds,loss=lv,max_cost=1e8,score_gradient=true," \
+	"rate=0.005,rate_decay=0.02,clip_element=0,clip_norm=1,l2=1e-7,scale_loss=true,"    \
+	"average=true,noise_clip=0"
+
+/** The method's init(): lay out and initialise net and learner, record the loss. form and bias_init as
+ *  in sde_net_layout and control_net_layout; paths and forward as in struct controlled. */
+int controlled_init(void *state, struct cell *c, enum control_form form, bool step_conditioned,
 	struct graph *(*paths)(const void *state, struct cell *c, size_t k, bool training,
 		struct arena *a),
 	struct graph *(*forward)(const void *state, struct cell *c, size_t k, bool published,
 		struct arena *a));
 
-/* Hooks of struct method. Training is one Adam update on the loss an iteration, reported as the curve
+/** The learner of the variant with n_params parameters, which are to be initialised; then
+ *  controlled_start_average where training averages. updates: in the whole training. */
+void controlled_learner(struct controlled *base, size_t n_params, long updates, struct cell *c);
+void controlled_start_average(struct controlled *base, long updates, struct cell *c);
+
+/** One update on the graph's loss; returns the loss as trained on. Before any use of the network:
+ *  controlled_ready moves the clips to where the updates so far have brought them. */
+double controlled_update(struct controlled *base, struct graph *g, struct graph_args *args,
+	size_t dim);
+void controlled_ready(struct controlled *base);
+
+/* Hooks of struct method. Training is one update on the loss an iteration, reported as the curve
  * "loss". The graphs are "loss", "sde", "sde_forward" and "sde_forward_published". */
 long controlled_iterations(const void *state);
 int controlled_train(void *state, struct cell *c, long it);
@@ -61,15 +140,52 @@ struct graph *controlled_graph(void *state, struct cell *c, const char *what, si
 	struct arena *a);
 real *controlled_params(void *state, size_t *n);
 
+/** What a control sees. A var with g == NULL is absent. */
+struct sight {
+	struct var x;
+	struct var time;   /* as the network wants it: controlled_time */
+	struct var length; /* of the step, where the network is step-conditioned */
+	struct var score;  /* the score feature, from controlled_score and the prior's score */
+	struct var sigma; /* CONTROL_LERP of network scds: factor on the feature behind its clips */
+	size_t k;         /* steps of the scan */
+};
+
+/** The control with the parameters of `set`, labelled nothing. In network osds the feature is constant
+ *  under differentiation. */
+struct var controlled_control(const struct controlled *base, int set, struct sight s);
+
+/** The time that the network sees at t in [0, 1], 1 at the prior: a code of the training's steps
+ *  counted from the target, or the time since the prior on [0, horizon]. */
+double controlled_time(const struct controlled *base, double t, double horizon);
+
+/** grad log rho(x), which carries gradient where the variant says so. */
+struct var controlled_score(const struct controlled *base, struct var x);
+
+/** A standard normal prior state, labelled "prior". Training clips or truncates it as published, so
+ *  does a deterministic flow (`bounded`); weights are exact for the others. */
+struct var controlled_prior(const struct controlled *base, struct graph *g, bool training,
+	bool bounded, size_t dim);
+
 /** The noise of a step: clipped in training, as published, and not in evaluation, so that weights are
  *  exact. Labelled "noise". */
 struct var controlled_noise(const struct controlled *base, struct graph *g, bool training,
 	size_t dim);
 
+/** What the control adds to the path: u, constant where the loss is the log variance. */
+struct var controlled_push(const struct controlled *base, bool training, struct var u);
+
+/** The running cost |u - r|^2 / 2, r the reference's control or absent. With the log variance it is
+ *  (u - r).(u' - (u + r)/2) with u' = u held constant: the same value, the gradient of the loss along a
+ *  path that is given. methods-scds, section 3. */
+struct var controlled_energy(const struct controlled *base, bool training, struct var u,
+	struct var r);
+
 /** log N(x; 0, deviation^2 I): one column. */
 struct var log_normal(struct var x, double deviation);
 
-/** Label the costs; loss = running + terminal, log w = -(running + stochastic + terminal). */
-void controlled_conclude(struct var running, struct var stochastic, struct var terminal);
+/** Label the costs; log w = -(running + stochastic + terminal). The loss is the mean of running +
+ *  terminal, or the variance of all three. */
+void controlled_conclude(const struct controlled *base, struct var running, struct var stochastic,
+	struct var terminal);
 
 #endif
