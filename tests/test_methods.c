@@ -7,14 +7,14 @@
 #include <cblas.h>
 
 /* What makes a method quick, when it has such an option. */
-static const char *const quick[] = { "iterations=3", "batch=128", "steps=8", "temperatures=16",
+static const char *const quick[] = { "iterations=3", "batch=128", "steps=16", "temperatures=16",
 	"ess_target=0.5", "leapfrog=3" };
 
 /* Ends well away from a multiple of any block. */
 enum { N = 150, MEMORY_RUNS = 3 };
 
 /* Iterations that show that training works, and after which weights are of a size. */
-enum { BRIEF = 3, LONG = 300 };
+enum { BRIEF = 3, LONG = 1000 };
 
 struct setup {
 	const char *target, *settings;

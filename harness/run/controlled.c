@@ -119,18 +119,27 @@ struct graph *controlled_graph(void *state, struct cell *c, const char *what, si
 	return NULL;
 }
 
+void controlled_run(struct controlled *base, struct cell *c, struct graph *paths,
+	struct graph *back, uint32_t repeat, struct draws *d)
+{
+	const real *params = learner_evaluated(&base->learner);
+
+	controlled_ready(base);
+	cell_sample(c, paths, params, repeat, d);
+	if (back != NULL)
+		cell_sample_forward(c, back, params, repeat, d);
+}
+
 int controlled_sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
 	uint32_t repeat, struct draws *d)
 {
 	struct controlled *base = state;
 	struct arena_mark mark = arena_mark(c->arena);
-	const real *params = learner_evaluated(&base->learner);
+	struct graph *paths = base->paths(state, c, steps, false, c->arena);
 
 	(void)pass;
-	controlled_ready(base);
-	cell_sample(c, base->paths(state, c, steps, false, c->arena), params, repeat, d);
-	cell_sample_forward(c, base->forward(state, c, steps, base->published_forward, c->arena),
-		params, repeat, d);
+	controlled_run(base, c, paths,
+		base->forward(state, c, steps, base->published_forward, c->arena), repeat, d);
 	arena_release(c->arena, mark);
 	return OK;
 }

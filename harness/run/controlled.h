@@ -130,6 +130,11 @@ double controlled_update(struct controlled *base, struct graph *g, struct graph_
 	size_t dim);
 void controlled_ready(struct controlled *base);
 
+/** Draw with the parameters that evaluation has: paths from the prior, and back from exact samples
+ *  unless that is NULL. */
+void controlled_run(struct controlled *base, struct cell *c, struct graph *paths,
+	struct graph *back, uint32_t repeat, struct draws *d);
+
 /* Hooks of struct method. Training is one update on the loss an iteration, reported as the curve
  * "loss". The graphs are "loss", "sde", "sde_forward" and "sde_forward_published". */
 long controlled_iterations(const void *state);
