@@ -265,7 +265,7 @@ struct method {
 	struct graph *(*graph)(void *state, struct cell *c, const char *what, size_t steps,
 		struct arena *a);
 
-	/** The parameters that samplers run with, pointer into the state, length in *n. Optional. */
+	/** The parameters that training moves: pointer into the state, length in *n. Optional. */
 	real *(*params)(void *state, size_t *n);
 
 	/** Name everything that training changes (learner_keep, checkpoint_add), in a fixed order: a

@@ -35,7 +35,7 @@ struct osds {
 	real *teacher;
 	struct graph *sampling, *distill;
 	real *x, *t, *d, *beta, *sigma, *beta_half, *sigma_half; /* inputs of the distillation */
-	uint32_t *at_step;
+	uint32_t *at_step, *length;
 };
 
 #define O(field) offsetof(struct osds, field)
@@ -348,15 +348,7 @@ static struct graph *graph(void *state, struct cell *c, const char *what, size_t
 
 static int check_steps(const void *state, size_t steps)
 {
-	const struct osds *o = state;
-
-	if ((o->steps & (o->steps - 1)) != 0)
-		return fail(ERR_RANGE, "option steps of osds is %ld; it takes a power of two",
-			o->steps);
-	if (steps == 0 || (size_t)o->steps % steps != 0)
-		return fail(ERR_RANGE, "steps %zu does not divide the %ld steps of training", steps,
-			o->steps);
-	return OK;
+	return controlled_divides(PLUGIN_NAME, ((const struct osds *)state)->steps, steps);
 }
 
 static int init(void *state, struct cell *c)
@@ -388,6 +380,7 @@ static int init(void *state, struct cell *c)
 	o->beta_half = o->sigma + n;
 	o->sigma_half = o->beta_half + n;
 	o->at_step = ARENA_NEW(c->arena, n, uint32_t);
+	o->length = ARENA_NEW(c->arena, n, uint32_t);
 	return OK;
 }
 
@@ -396,18 +389,15 @@ static long iterations(const void *state)
 	return ((const struct osds *)state)->iterations;
 }
 
-/* For each row a step length 2^k of 2, 4, ..., N codes and a place on the grid of that length. */
+/* Times, lengths and coefficients of the rows' distillations. */
 static void draw_levels(struct osds *o, struct rng r)
 {
-	uint64_t n_steps = (uint64_t)o->steps, scales = 0;
+	size_t steps = (size_t)o->steps;
 
-	while (n_steps >> (scales + 1) > 0)
-		scales++;
+	controlled_levels(r, steps, (size_t)o->batch, o->at_step, o->length);
 	for (size_t i = 0; i < (size_t)o->batch; i++) {
-		uint64_t length = (uint64_t)2 << rng_below(r, 0, i, 0, scales);
-		o->at_step[i] = (uint32_t)(rng_below(r, 0, i, 1, n_steps / length) * length);
-		double t = (double)(n_steps - o->at_step[i]) / (double)n_steps;
-		double d = (double)length / (double)n_steps;
+		double t = (double)(steps - o->at_step[i]) / (double)steps;
+		double d = (double)o->length[i] / (double)steps;
 		o->t[i] = (real)t;
 		o->d[i] = (real)d;
 		o->beta[i] = (real)beta_at(o, t);

@@ -8,7 +8,7 @@ const char *const controlled_losses[] = { "kl", "lv", NULL };
 
 /* --- training --------------------------------------------------------------------------------- */
 
-void controlled_learner(struct controlled *base, size_t n_params, long updates, struct cell *c)
+void controlled_learner(struct controlled *base, size_t n_params, struct cell *c)
 {
 	bool norm = base->clip_norm > 0;
 
@@ -26,14 +26,17 @@ void controlled_learner(struct controlled *base, size_t n_params, long updates, 
 		.skip = base->network == NETWORK_SCDS };
 	if (base->rate_decay < 1) {
 		base->learner.settings.decay_every = 100;
-		base->learner.settings.decay = pow(base->rate_decay, 100 / (double)updates);
+		base->learner.settings.decay =
+			pow(base->rate_decay, 100 / (double)base->iterations);
 	}
 }
 
-void controlled_start_average(struct controlled *base, long updates, struct cell *c)
+void controlled_start_average(struct controlled *base, struct cell *c)
 {
-	const struct averaging last = { .every = 5,
-		.from = updates - 1500,
+	/* Trainings too short for the published numbers average over the same share of theirs. */
+	bool brief = base->iterations < 20000;
+	const struct averaging last = { .every = brief ? 1 : 5,
+		.from = brief ? base->iterations * 37 / 40 : base->iterations - 1500,
 		.power = 0.9,
 		.most = 0.9999 };
 
@@ -53,14 +56,14 @@ int controlled_init(void *state, struct cell *c, enum control_form form, bool st
 	base->forward = forward;
 	if (base->network == NETWORK_SCDS) {
 		sde_net_layout(&base->sde, form, c->dim, step_conditioned, (size_t)base->width);
-		controlled_learner(base, base->sde.n_params, base->iterations, c);
+		controlled_learner(base, base->sde.n_params, c);
 		sde_net_init(&base->sde, c->seed, base->learner.theta);
 	} else {
 		control_net_layout(&base->net, c->dim, step_conditioned, 1);
-		controlled_learner(base, base->net.n_params, base->iterations, c);
+		controlled_learner(base, base->net.n_params, c);
 		control_net_init(&base->net, c->seed, base->learner.theta);
 	}
-	controlled_start_average(base, base->iterations, c);
+	controlled_start_average(base, c);
 	controlled_ready(base);
 	base->record = paths(state, c, (size_t)base->steps, true, c->arena);
 	return OK;
@@ -102,9 +105,8 @@ real *controlled_params(void *state, size_t *n)
 {
 	struct controlled *base = state;
 
-	controlled_ready(base);
 	*n = base->learner.n;
-	return learner_evaluated(&base->learner);
+	return base->learner.theta;
 }
 
 struct graph *controlled_graph(void *state, struct cell *c, const char *what, size_t steps,
@@ -144,11 +146,41 @@ int controlled_sample(void *state, struct cell *c, const struct pass *pass, size
 	return OK;
 }
 
+void controlled_levels(struct rng r, size_t steps, size_t n, uint32_t *place, uint32_t *length)
+{
+	uint64_t scales = 0;
+
+	while (steps >> (scales + 1) > 0)
+		scales++;
+	for (size_t i = 0; i < n; i++) {
+		length[i] = (uint32_t)2 << rng_below(r, 0, i, 0, scales);
+		place[i] = (uint32_t)rng_below(r, 0, i, 1, steps / length[i]) * length[i];
+	}
+}
+
+int controlled_divides(const char *method, long training, size_t steps)
+{
+	if ((training & (training - 1)) != 0)
+		return fail(ERR_RANGE, "option steps of %s is %ld; it takes a power of two", method,
+			training);
+	if (steps == 0 || (size_t)training % steps != 0)
+		return fail(ERR_RANGE, "steps %zu does not divide the %ld steps of training", steps,
+			training);
+	return OK;
+}
+
 /* --- what paths are made of ------------------------------------------------------------------- */
 
 double controlled_time(const struct controlled *base, double t, double horizon)
 {
 	return base->network == NETWORK_OSDS ? t * (double)base->steps : horizon * (1 - t);
+}
+
+struct var controlled_time_of(const struct controlled *base, struct var t)
+{
+	if (base->network == NETWORK_OSDS)
+		return scale((double)base->steps, t);
+	return sub(constant(t.g, 1), t);
 }
 
 struct var controlled_score(const struct controlled *base, struct var x)

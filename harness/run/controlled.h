@@ -120,9 +120,9 @@ int controlled_init(void *state, struct cell *c, enum control_form form, bool st
 		struct arena *a));
 
 /** The learner of the variant with n_params parameters, which are to be initialised; then
- *  controlled_start_average where training averages. updates: in the whole training. */
-void controlled_learner(struct controlled *base, size_t n_params, long updates, struct cell *c);
-void controlled_start_average(struct controlled *base, long updates, struct cell *c);
+ *  controlled_start_average, where training averages. */
+void controlled_learner(struct controlled *base, size_t n_params, struct cell *c);
+void controlled_start_average(struct controlled *base, struct cell *c);
 
 /** One update on the graph's loss; returns the loss as trained on. Before any use of the network:
  *  controlled_ready moves the clips to where the updates so far have brought them. */
@@ -145,6 +145,15 @@ struct graph *controlled_graph(void *state, struct cell *c, const char *what, si
 	struct arena *a);
 real *controlled_params(void *state, size_t *n);
 
+/** For each of n rows a step length of 2, 4, ... or `steps` steps, a power of two, all equally likely,
+ *  and a place on the grid of that length, in steps from the prior. r: purpose RNG_LEVEL. Where OSDS and
+ *  SCDS distil. */
+void controlled_levels(struct rng r, size_t steps, size_t n, uint32_t *place, uint32_t *length);
+
+/** OK when the steps of training are a power of two and a multiple of `steps`; else ERR_RANGE, for an
+ *  option "steps" of the method of that name. */
+int controlled_divides(const char *method, long training, size_t steps);
+
 /** What a control sees. A var with g == NULL is absent. */
 struct sight {
 	struct var x;
@@ -162,6 +171,9 @@ struct var controlled_control(const struct controlled *base, int set, struct sig
 /** The time that the network sees at t in [0, 1], 1 at the prior: a code of the training's steps
  *  counted from the target, or the time since the prior on [0, horizon]. */
 double controlled_time(const struct controlled *base, double t, double horizon);
+
+/** The same of a value, with a horizon of 1. */
+struct var controlled_time_of(const struct controlled *base, struct var t);
 
 /** grad log rho(x), which carries gradient where the variant says so. */
 struct var controlled_score(const struct controlled *base, struct var x);

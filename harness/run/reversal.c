@@ -1,0 +1,241 @@
+#include "run/reversal.h"
+
+const char *const reversal_forms[] = { "kernel", "line", NULL };
+const char *const reversal_features[] = { "target", "bridge", NULL };
+const char *const reversal_schedules[] = { "cosine", "linear", NULL };
+const char *const reversal_volumes[] = { "start", "integral", NULL };
+
+double reversal_b(const struct reversal *r, double t)
+{
+	return r->schedule == B_COSINE ? schedule_cosine(t, r->beta_min, r->beta_max)
+				       : 0.5 * schedule_linear(t, r->beta_min, r->beta_max);
+}
+
+double reversal_sigma(const struct reversal *r, double t)
+{
+	return r->sigma0 * sqrt(2 * reversal_b(r, t));
+}
+
+struct reversal_step reversal_scan(const struct reversal *r, struct graph *g, size_t k,
+	bool to_prior, bool end, struct arena *a)
+{
+	enum { COLUMNS = 10 };
+	double *v[COLUMNS], dt = 1 / (double)k, root = sqrt(dt);
+	struct var at[COLUMNS];
+
+	for (int j = 0; j < COLUMNS; j++)
+		v[j] = ARENA_NEW(a, k, double);
+	for (size_t i = 0; i < k; i++) {
+		double t = (double)(to_prior ? i + 1 : k - i) / (double)k;
+		double b = reversal_b(r, t), next = reversal_b(r, t - dt);
+		double s = reversal_sigma(r, t) * root;
+		double s_back = end ? reversal_sigma(r, t - dt) * root : s;
+		v[0][i] = controlled_time(&r->base, t, 1);
+		v[1][i] = t;
+		v[2][i] = b * dt;
+		v[3][i] = reversal_sigma(r, t);
+		v[4][i] = s;
+		v[5][i] = 1 / s;
+		v[6][i] = (r->volume == VOLUME_START ? b : 0.5 * (b + next)) * dt;
+		v[7][i] = (end ? next : b) * dt;
+		v[8][i] = 1 / (s_back * s_back);
+		v[9][i] = log(s_back / s);
+	}
+	for (int j = 0; j < COLUMNS; j++)
+		at[j] = by_step(g, k, 1, v[j]);
+	return (struct reversal_step){ .time = at[0],
+		.t = at[1],
+		.dt = constant(g, dt),
+		.pull = at[2],
+		.sigma = at[3],
+		.s = at[4],
+		.inverse = at[5],
+		.root = constant(g, root),
+		.volume = at[6],
+		.pull_back = at[7],
+		.precision_back = at[8],
+		.log_ratio = at[9],
+		.k = k };
+}
+
+/* Eq. 5. */
+static struct var feature_at(const struct reversal *r, struct reversal_step m, struct var x)
+{
+	struct var to_target = mul(sub(constant(x.g, 1), m.t), controlled_score(&r->base, x));
+
+	if (r->feature == FEATURE_TARGET)
+		return to_target;
+	struct var to_prior = scale(-1 / (r->sigma0 * r->sigma0), mul(m.t, x));
+	struct var bridge = add(to_target, to_prior);
+	return r->base.network == NETWORK_OSDS ? mul(m.sigma, bridge) : bridge;
+}
+
+struct var reversal_control(const struct reversal *r, int set, struct reversal_step m, struct var x,
+	struct var seen)
+{
+	struct var feature = feature_at(r, m, seen);
+	struct sight s = { .x = x,
+		.time = m.time,
+		.length = m.dt,
+		.score = m.k > 0 ? label(feature, "feature") : feature,
+		.sigma = m.sigma,
+		.k = m.k };
+
+	return controlled_control(&r->base, set, s);
+}
+
+struct var reversal_drift(struct reversal_step m, struct var x, struct var u, double share)
+{
+	return add(mul(m.pull, x), scale(share, mul(mul(m.dt, m.sigma), u)));
+}
+
+/* -log B(x; next), its normaliser shared with the generation's kernel left out: eq. 2. sign -1 is the
+ * noising process, 1 the released one. */
+static struct var noising_cost(struct reversal_step m, struct var x, struct var next, double sign)
+{
+	struct var away = sub(x, add(next, scale(sign, mul(m.pull_back, next))));
+	struct var ratio = scale((double)var_cols(x), m.log_ratio);
+
+	return add(scale(0.5, mul(m.precision_back, dot(away, away))), ratio);
+}
+
+/* What eq. 3 adds to the cost in a step, the term in eps apart. */
+static struct var line_cost(const struct reversal *r, struct reversal_step m, bool training,
+	struct var u)
+{
+	struct var none = { NULL, 0 };
+	struct var energy = mul(m.dt, controlled_energy(&r->base, training, u, none));
+
+	return sub(energy, scale((double)var_cols(u), m.volume));
+}
+
+struct graph *reversal_sde(const struct reversal *r, struct cell *c, size_t k, bool training,
+	enum reversal_form form, struct arena *a)
+{
+	const struct controlled *base = &r->base;
+	struct graph *g = graph_new(a, c->field, &c->counts);
+	struct var x0 = scale(r->sigma0, controlled_prior(base, g, training, false, c->dim));
+
+	scan_begin(g, k);
+	struct reversal_step m = reversal_scan(r, g, k, false, training && r->end_coefficients, a);
+	struct var x = label(scan_state(x0), "x");
+	struct var u = label(reversal_control(r, 0, m, x, x), "u");
+	struct var eps = controlled_noise(base, g, training, c->dim);
+	struct var push = controlled_push(base, training, u);
+	struct var next = add(add(x, reversal_drift(m, x, push, 1)), mul(m.s, eps)); /* eq. 1 */
+	struct var cost, work;
+	if (form == FORM_LINE) { /* eq. 3 */
+		cost = line_cost(r, m, training, u);
+		work = mul(m.root, dot(u, eps));
+	} else { /* eq. 2: the generation's kernel has moved by eps + sqrt(dt) (push - u) of its s */
+		struct var off = add(eps, mul(m.root, sub(push, u)));
+		double sign = training && r->published_sign ? 1 : -1;
+		cost = sub(noising_cost(m, x, next, sign), scale(0.5, dot(off, off)));
+		work = zeros(g, 1);
+	}
+	struct var running = scan_total(label(cost, "running_step"));
+	struct var stochastic = scan_total(label(work, "stochastic_step"));
+	scan_next(x, next);
+	scan_end(g);
+
+	struct var end = label(scan_last(x), "end");
+	controlled_conclude(base, running, stochastic,
+		sub(log_normal(x0, r->sigma0), log_density(end)));
+	return g;
+}
+
+struct graph *reversal_back(const struct reversal *r, struct cell *c, size_t k,
+	enum reversal_form form, struct arena *a)
+{
+	struct graph *g = graph_new(a, c->field, &c->counts);
+	struct var start = input(g, "x_exact", c->dim);
+
+	scan_begin(g, k);
+	struct reversal_step m = reversal_scan(r, g, k, true, false, a);
+	struct var x = label(scan_state(start), "x");
+	struct var eps = label(normal(g, RNG_PATH_BACK, c->dim), "noise");
+	struct var next = add(sub(x, mul(m.pull, x)), mul(m.s, eps));
+	struct var u = reversal_control(r, 0, m, next, next);
+	/* The eps that eq. 1 needs to come back. */
+	struct var noise = mul(m.inverse, sub(x, add(next, reversal_drift(m, next, u, 1))));
+	struct var cost, work;
+	if (form == FORM_LINE) {
+		cost = line_cost(r, m, false, u);
+		work = mul(m.root, dot(u, noise));
+	} else {
+		cost = scale(0.5, sub(dot(eps, eps), dot(noise, noise)));
+		work = zeros(g, 1);
+	}
+	struct var running = scan_total(cost), stochastic = scan_total(work);
+	scan_next(x, next);
+	scan_end(g);
+
+	struct var end = label(scan_last(x), "end");
+	controlled_conclude(&r->base, running, stochastic,
+		sub(log_normal(end, r->sigma0), log_density(start)));
+	return g;
+}
+
+struct graph *reversal_ode(const struct reversal *r, struct cell *c, size_t k, struct arena *a)
+{
+	struct graph *g = graph_new(a, c->field, &c->counts);
+	struct var x0 = scale(r->sigma0, controlled_prior(&r->base, g, false, true, c->dim));
+
+	scan_begin(g, k);
+	struct reversal_step m = reversal_scan(r, g, k, false, false, a);
+	struct var x = label(scan_state(x0), "x");
+	struct var u = label(reversal_control(r, 0, m, x, x), "u");
+	struct var running = scan_total(label(line_cost(r, m, false, u), "running_step"));
+	scan_next(x, add(x, reversal_drift(m, x, u, 0.5))); /* eq. 4 */
+	scan_end(g);
+
+	struct var end = label(scan_last(x), "end"), none = constant(g, 0);
+	controlled_conclude(&r->base, running, none,
+		sub(log_normal(x0, r->sigma0), log_density(end)));
+	return g;
+}
+
+struct graph *reversal_paths(const void *state, struct cell *c, size_t k, bool training,
+	struct arena *a)
+{
+	const struct reversal *r = state;
+
+	return reversal_sde(r, c, k, training, (enum reversal_form)r->form, a);
+}
+
+struct graph *reversal_forward(const void *state, struct cell *c, size_t k, bool published,
+	struct arena *a)
+{
+	const struct reversal *r = state;
+
+	(void)published;
+	return reversal_back(r, c, k, (enum reversal_form)r->form, a);
+}
+
+struct graph *reversal_graph(void *state, struct cell *c, const char *what, size_t steps,
+	struct arena *a)
+{
+	if (strcmp(what, "ode") == 0)
+		return reversal_ode(state, c, steps, a);
+	return controlled_graph(state, c, what, steps, a);
+}
+
+int reversal_sample(void *state, struct cell *c, bool flow, enum reversal_form form, size_t steps,
+	uint32_t repeat, struct draws *d)
+{
+	struct reversal *r = state;
+	struct arena_mark mark = arena_mark(c->arena);
+	struct graph *paths, *back = NULL;
+
+	if (flow) {
+		paths = reversal_ode(r, c, steps, c->arena);
+		d->no_forward = true;
+	} else {
+		paths = reversal_sde(r, c, steps, false, form, c->arena);
+		back = r->base.published_forward ? r->base.forward(state, c, steps, true, c->arena)
+						 : reversal_back(r, c, steps, form, c->arena);
+	}
+	controlled_run(&r->base, c, paths, back, repeat, d);
+	arena_release(c->arena, mark);
+	return OK;
+}
