@@ -60,6 +60,7 @@ int controlled_sample(void *state, struct cell *c, const struct pass *pass, size
 struct graph *controlled_graph(void *state, struct cell *c, const char *what, size_t steps,
 	struct arena *a);
 real *controlled_params(void *state, size_t *n);
+void controlled_keep(void *state, struct checkpoint *k);
 
 /** The noise of a step: clipped in training, as published, and not in evaluation, so that weights are
  *  exact. Labelled "noise". */
