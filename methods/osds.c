@@ -467,6 +467,14 @@ static real *params(void *state, size_t *n)
 	return o->learner.theta;
 }
 
+static void keep(void *state, struct checkpoint *k)
+{
+	struct osds *o = state;
+
+	learner_keep(&o->learner, "learner", k);
+	checkpoint_add(k, "teacher", o->teacher, o->learner.n * sizeof(real));
+}
+
 const METHOD(PLUGIN) = {
 	.name = PLUGIN_NAME,
 	.title = "OSDS",
@@ -484,4 +492,5 @@ const METHOD(PLUGIN) = {
 	.sample = sample,
 	.graph = graph,
 	.params = params,
+	.keep = keep,
 };

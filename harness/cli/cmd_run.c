@@ -48,8 +48,13 @@ static void print_total(double seconds, size_t unknown, size_t to_run)
 	printf("\n");
 }
 
-static const char *shown_state(const struct store_entry *e)
+/* trained: the part of the training that a checkpoint has. */
+static const char *shown_state(const struct store_entry *e, double trained, struct arena *a)
 {
+	if (e == NULL && trained == 1)
+		return "trained";
+	if (e == NULL && trained > 0)
+		return arena_printf(a, "%.0f %% trained", floor(100 * trained));
 	if (e == NULL)
 		return "missing";
 	if (e->state != CELL_OK)
@@ -58,14 +63,16 @@ static const char *shown_state(const struct store_entry *e)
 }
 
 /* The cells, what is known of them, and how long the rest will take. */
-static int dry_run(const struct plan *p, const char *dir, const struct grid_options *o)
+static int dry_run(const struct plan *p, const char *dir, const struct grid_options *o,
+	struct arena *a)
 {
 	struct store *s;
-	struct estimate t = { 0 };
+	struct estimate t = { 0 }, left;
 	double total = 0;
-	size_t to_run = 0, unknown = 0, floors = 0;
+	size_t to_run = 0, unknown = 0, resumed = 0, floors = 0;
 
 	TRY(store_open(&s, dir));
+	struct trainings *trainings = grid_trainings(s, p, o, NULL, NULL);
 	printf("%-18s %-10s %-16s %6s  %-12s %s\n", "key", "method", "target", "seed", "state",
 		"estimate");
 	for (size_t i = 0; i < p->n_cells; i++) {
@@ -73,20 +80,23 @@ static int dry_run(const struct plan *p, const char *dir, const struct grid_opti
 		const struct store_entry *e = store_find(s, c->key);
 		char words[WORDS_MAX] = "";
 		bool run = grid_needs(e, o);
+		double trained = run ? trainings_done(trainings, c->training_key) : 0;
 		if (!run) {
 			t = (struct estimate){ 0 };
 		} else {
 			t = estimate_best(s, p, i, &t);
+			left = estimate_left(t, trained);
 			to_run++;
+			resumed += trained > 0;
 			unknown += t.kind == ESTIMATE_UNKNOWN;
-			total += t.kind == ESTIMATE_UNKNOWN ? 0 : t.seconds;
+			total += t.kind == ESTIMATE_UNKNOWN ? 0 : left.seconds;
 			if (t.kind == ESTIMATE_UNKNOWN)
 				snprintf(words, sizeof(words), "unknown");
 			else
-				progress_duration(t.seconds, words, sizeof(words));
+				progress_duration(left.seconds, words, sizeof(words));
 		}
 		printf("%-18s %-10s %-16s %6llu  %-12s %s%s\n", c->key, c->method->name,
-			c->target->target->name, (unsigned long long)c->seed, shown_state(e),
+			c->target->target->name, (unsigned long long)c->seed, shown_state(e, trained, a),
 			run && (t.kind == ESTIMATE_ROUGH || t.kind == ESTIMATE_PROBED) ? "~ " : "",
 			words);
 	}
@@ -94,8 +104,11 @@ static int dry_run(const struct plan *p, const char *dir, const struct grid_opti
 		floors += p->targets[i].floor && store_floor(s, p->targets[i].floor_key) == NULL;
 	printf("%zu cells; ", p->n_cells);
 	print_total(total, unknown, to_run);
+	if (resumed > 0)
+		printf("%zu of them go on from checkpoints\n", resumed);
 	if (floors > 0)
 		printf("noise floors of %zu targets are missing\n", floors);
+	trainings_free(trainings);
 	store_close(s);
 	return OK;
 }
@@ -109,6 +122,9 @@ static void print_summary(const struct grid_summary *g, const char *dir)
 		if (g->states[s] > 0)
 			printf(", %zu %s", g->states[s], cell_state_name((enum cell_state)s));
 	printf("\n");
+	if (g->resumed + g->trained > 0)
+		printf("%zu went on from a checkpoint, %zu had been trained before\n", g->resumed,
+			g->trained);
 	if (g->stale > 0)
 		printf("%zu of them are stale, made by another version of the code: --rerun-stale "
 		       "makes them anew\n",
@@ -211,7 +227,7 @@ static int run(void *request, const struct texts *words, int *status, struct are
 		plan_shard(&plan, q->shard_k, q->shard_n);
 	const char *dir = q->out != NULL ? q->out : arena_printf(a, "results/%s", config.name);
 	if (q->dry_run)
-		return dry_run(&plan, dir, &q->grid);
+		return dry_run(&plan, dir, &q->grid, a);
 	return run_grid(&plan, &whole, q, dir, a, status);
 }
 

@@ -1,6 +1,5 @@
 #include "core/checkpoint.h"
 #include "core/error.h"
-#include "core/hash.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -37,11 +36,10 @@ void checkpoint_add(struct checkpoint *k, const char *name, void *data, size_t b
 		k->pieces = wider;
 		k->capacity = more;
 	}
-	k->pieces[k->n++] = (struct piece){ name, data, bytes };
+	k->pieces[k->n++] = (struct piece){ arena_strdup(k->arena, name), data, bytes };
 }
 
-/* Of names, sizes and contents. */
-static void digest_of(const struct checkpoint *k, char key[KEY_SIZE])
+void checkpoint_digest(const struct checkpoint *k, char digest[KEY_SIZE])
 {
 	struct hash h;
 
@@ -50,14 +48,14 @@ static void digest_of(const struct checkpoint *k, char key[KEY_SIZE])
 		hash_printf(&h, "%s %zu\n", k->pieces[i].name, k->pieces[i].bytes);
 		hash_bytes(&h, k->pieces[i].data, k->pieces[i].bytes);
 	}
-	hash_key(&h, key);
+	hash_key(&h, digest);
 }
 
 void checkpoint_write(const struct checkpoint *k, FILE *f)
 {
 	char key[KEY_SIZE];
 
-	digest_of(k, key);
+	checkpoint_digest(k, key);
 	fprintf(f, "pieces %zu %s\n", k->n, key);
 	for (size_t i = 0; i < k->n; i++)
 		fprintf(f, "%s %zu\n", k->pieces[i].name, k->pieces[i].bytes);
@@ -96,7 +94,7 @@ int checkpoint_read(const struct checkpoint *k, FILE *f)
 		if (fread(read.pieces[i].data, 1, read.pieces[i].bytes, f) != read.pieces[i].bytes)
 			code = fail(ERR_PARSE, "the checkpoint ends early");
 	if (code == OK) {
-		digest_of(&read, found);
+		checkpoint_digest(&read, found);
 		if (strcmp(found, key) != 0)
 			code = fail(ERR_PARSE, "the checkpoint is damaged");
 	}

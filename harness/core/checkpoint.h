@@ -2,6 +2,7 @@
 #define STRIDE_CORE_CHECKPOINT_H
 
 #include "core/arena.h"
+#include "core/hash.h"
 
 #include <stdio.h>
 
@@ -14,8 +15,11 @@ struct checkpoint;
 /** An empty one, in the arena. */
 struct checkpoint *checkpoint_new(struct arena *a);
 
-/** bytes of memory at data, under a name of its own. The name is borrowed. */
+/** bytes of memory at data, under a name of its own, which is copied. */
 void checkpoint_add(struct checkpoint *k, const char *name, void *data, size_t bytes);
+
+/** Digest of the pieces' names, sizes and contents as they are now. */
+void checkpoint_digest(const struct checkpoint *k, char digest[KEY_SIZE]);
 
 /** Every piece with its name, size and a digest of the whole. The caller looks for errors of the
  *  stream. */

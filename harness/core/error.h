@@ -18,7 +18,8 @@
 	E(ERR_BUSY, "in use by another process")          \
 	E(ERR_VERSION, "made by an incompatible version") \
 	E(ERR_INTERRUPTED, "interrupted")                 \
-	E(ERR_NUMERIC, "a numerical routine failed")
+	E(ERR_NUMERIC, "a numerical routine failed")      \
+	E(ERR_TIMEOUT, "it took too long")
 
 #define ERR_AS_ENUM(code, text) code,
 enum error_code { OK, ERR_LIST(ERR_AS_ENUM) ERR_COUNT };

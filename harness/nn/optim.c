@@ -2,6 +2,7 @@
 #include "core/error.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 void optimiser_init(struct optimiser *o, size_t n, struct arena *a)
@@ -137,17 +138,26 @@ double learner_step(struct learner *l, struct graph *g, struct graph_args *args,
 	return loss;
 }
 
-void learner_keep(struct learner *l, const char *name, struct checkpoint *k, struct arena *a)
+/* A piece "NAME.PART". */
+static void keep_part(struct checkpoint *k, const char *name, const char *part, void *data,
+	size_t bytes)
+{
+	char whole[64];
+
+	invariant(snprintf(whole, sizeof(whole), "%s.%s", name, part) < (int)sizeof(whole));
+	checkpoint_add(k, whole, data, bytes);
+}
+
+void learner_keep(struct learner *l, const char *name, struct checkpoint *k)
 {
 	size_t bytes = l->n * sizeof(real);
 
-	checkpoint_add(k, arena_printf(a, "%s.theta", name), l->theta, bytes);
-	checkpoint_add(k, arena_printf(a, "%s.m", name), l->optimiser.m, bytes);
-	checkpoint_add(k, arena_printf(a, "%s.v", name), l->optimiser.v, bytes);
-	checkpoint_add(k, arena_printf(a, "%s.steps", name), &l->optimiser.count,
-		sizeof(l->optimiser.count));
+	keep_part(k, name, "theta", l->theta, bytes);
+	keep_part(k, name, "m", l->optimiser.m, bytes);
+	keep_part(k, name, "v", l->optimiser.v, bytes);
+	keep_part(k, name, "steps", &l->optimiser.count, sizeof(l->optimiser.count));
 	if (l->average != NULL)
-		checkpoint_add(k, arena_printf(a, "%s.average", name), l->average, bytes);
+		keep_part(k, name, "average", l->average, bytes);
 }
 
 void ema_update(size_t n, double decay, real *average, const real *theta)

@@ -76,8 +76,8 @@ double learner_step(struct learner *l, struct graph *g, struct graph_args *args,
 /** As the second half of learner_step: an update from the gradient in l->grad of this loss. */
 void learner_update(struct learner *l, double loss);
 
-/** What training changes, for a checkpoint: the pieces' names begin with `name` (borrowed). */
-void learner_keep(struct learner *l, const char *name, struct checkpoint *k, struct arena *a);
+/** What training changes, for a checkpoint: the pieces' names begin with `name`. */
+void learner_keep(struct learner *l, const char *name, struct checkpoint *k);
 
 /** average <- decay average + (1 - decay) theta. */
 void ema_update(size_t n, double decay, real *average, const real *theta);

@@ -6,6 +6,9 @@
 /* Points of each sampler that plots show, and of the target, and the coordinates that they show. */
 enum { KEPT_POINTS = 1000, KEPT_EXACT = 2000, KEPT_DIM = 2 };
 
+/* A cell's training is this part of it, and sampling and scoring the rest: for progress. */
+static const double training_part = 0.8;
+
 static int interrupted(void)
 {
 	return fail(ERR_INTERRUPTED, "interrupted");
@@ -154,7 +157,9 @@ struct work {
 	struct arena *scratch;
 	struct cell cell;
 	void *state;
+	struct trainer trainer;
 	double started;
+	double ticked; /* part of the cell that earlier trainings were */
 	/* Buffers of every draw. */
 	double *x, *log_w, *x_exact, *log_w_forward;
 	double *reference;
@@ -168,39 +173,49 @@ static enum cell_state state_of_error(int code)
 		return CELL_DIVERGED;
 	case ERR_UNSUP:
 		return CELL_SKIPPED;
+	case ERR_TIMEOUT:
+		return CELL_TIMEOUT;
 	default:
 		return CELL_FAILED;
 	}
 }
 
-/* End the cell with a state that is not ok. */
-static int finish(struct work *w, enum cell_state state, const char *message)
+/* End the cell with a state that is not ok, unless it is not over or the whole run is. */
+static int finish_error(struct work *w, int code)
 {
-	w->out->state = state;
-	w->out->message = arena_strdup(w->arena, message);
+	if (code == ERR_INTERRUPTED || trainings_broken(w->trainer.shared) ||
+		w->out->training.waits_for[0] != '\0')
+		return code;
+	w->out->state = state_of_error(code);
+	w->out->message = arena_strdup(w->arena, error_text());
 	w->out->n_results = 0;
 	return OK;
 }
 
-static int finish_error(struct work *w, int code)
+/* ERR_INTERRUPTED by a request to stop, ERR_TIMEOUT. */
+static int go_on(void *context)
 {
-	return code == ERR_INTERRUPTED ? code : finish(w, state_of_error(code), error_text());
-}
-
-/* Is the cell over, by timeout or by a request to stop? *code is what to return then. */
-static bool cut_short(struct work *w, int *code)
-{
+	const struct work *w = context;
 	double limit = w->plan->config->timeout_seconds;
 
-	if (parallel_stopping()) {
-		*code = interrupted();
-		return true;
-	}
+	if (parallel_stopping())
+		return interrupted();
 	if (clock_seconds() - w->started <= limit)
-		return false;
-	*code = finish(w, CELL_TIMEOUT,
-		arena_printf(w->arena, "not done after %g s (timeout_seconds)", limit));
-	return true;
+		return OK;
+	return fail(ERR_TIMEOUT, "not done after %g s (timeout_seconds)", limit);
+}
+
+/* What is left of the training part is the cell's own training's; a teacher before it gets half. */
+static void tick_training(void *context, const struct training *t, double fraction)
+{
+	struct work *w = context;
+	double left = training_part - w->ticked;
+
+	if (t != &w->out->training)
+		left /= 2;
+	tick(w->ticker, w->ticked + left * fraction);
+	if (fraction == 1)
+		w->ticked += left;
 }
 
 static int prepare(struct work *w)
@@ -213,44 +228,16 @@ static int prepare(struct work *w)
 	w->cell.field = density_field(d);
 	w->cell.dim = density_dim(d);
 	w->cell.seed = w->planned->seed;
+	w->cell.trainer = &w->trainer;
 	w->state = plan_method_state(w->planned, w->cell.arena);
 	return w->method->init(w->state, &w->cell);
 }
 
-/* Sets the state when training ends otherwise than well; *done then. */
-static int train(struct work *w, bool *done)
+static int train(struct work *w)
 {
-	const struct method *m = w->method;
-	double start = clock_seconds();
-	int code = OK;
+	int code = training_run(w->planned, w->state, &w->cell, &w->out->training);
 
-	*done = false;
-	w->out->iterations = m->train != NULL ? m->iterations(w->state) : 0;
-	if (w->planned->at_most > 0 && w->out->iterations > w->planned->at_most)
-		w->out->iterations = w->planned->at_most;
-	for (long it = 0; it < w->out->iterations && !*done; it++) {
-		*done = true;
-		if (cut_short(w, &code))
-			break;
-		code = m->train(w->state, &w->cell, it);
-		if (code != OK) {
-			code = finish_error(w, code);
-			break;
-		}
-		const char *curve = curve_diverged(w->cell.curves);
-		if (curve != NULL) {
-			code = finish(w, CELL_DIVERGED,
-				arena_printf(w->arena, "%s is not finite since iteration %ld",
-					curve, it + 1 - CURVE_PATIENCE));
-			break;
-		}
-		*done = false;
-		tick(w->ticker, 0.8 * (double)(it + 1) / (double)w->out->iterations);
-	}
-	if (w->out->iterations > 0)
-		w->out->train_seconds = clock_seconds() - start;
-	w->out->training = w->cell.counts;
-	w->out->curves = w->cell.curves;
+	w->out->trained = w->cell.counts;
 	return code;
 }
 
@@ -350,7 +337,6 @@ static int evaluate(struct work *w)
 	struct outcome *o = w->out;
 	struct draws d;
 	size_t hopeless = 0;
-	int code;
 
 	allocate_buffers(w);
 	if (w->planned->target->exact)
@@ -360,14 +346,14 @@ static int evaluate(struct work *w)
 	write_header(w->samples, "pass,steps,",
 		kept_of(w->plan->config, KEPT_POINTS, w->plan->config->samples, w->cell.dim));
 	for (size_t i = 0; i < o->n_results; i++) {
-		if (cut_short(w, &code))
-			return code;
+		TRY(go_on(w));
 		TRY(sample_once(w, &o->results[i], &d));
 		TRY(score_all(w, &o->results[i], &d));
 		o->sample_seconds += o->results[i].sample_seconds;
 		o->score_seconds += o->results[i].score_seconds;
 		hopeless += o->results[i].nonfinite == d.n;
-		tick(w->ticker, 0.8 + 0.2 * (double)(i + 1) / (double)o->n_results);
+		tick(w->ticker, training_part + (1 - training_part) * (double)(i + 1) /
+						(double)o->n_results);
 	}
 	o->state = CELL_OK;
 	if (hopeless == o->n_results) {
@@ -379,20 +365,13 @@ static int evaluate(struct work *w)
 
 static int run(struct work *w)
 {
-	bool done;
-	int code = prepare(w);
-
-	if (code != OK)
-		return finish_error(w, code);
-	TRY(train(w, &done));
-	if (done)
-		return OK;
-	code = evaluate(w);
-	return code == OK ? OK : finish_error(w, code);
+	TRY(prepare(w));
+	TRY(train(w));
+	return evaluate(w);
 }
 
-int cell_run(const struct plan *p, const struct plan_cell *c, const struct ticker *t, FILE *samples,
-	struct outcome *out, struct arena *a)
+int cell_run(const struct plan *p, const struct plan_cell *c, struct trainings *trainings,
+	const struct ticker *t, FILE *samples, struct outcome *out, struct arena *a)
 {
 	struct work w = { .plan = p,
 		.planned = c,
@@ -406,7 +385,16 @@ int cell_run(const struct plan *p, const struct plan_cell *c, const struct ticke
 		.started = clock_seconds() };
 
 	*out = (struct outcome){ .state = CELL_FAILED };
+	w.trainer = (struct trainer){ .shared = trainings,
+		.target = c->target,
+		.at_most = c->at_most,
+		.go_on = go_on,
+		.tick = tick_training,
+		.context = &w,
+		.training = &out->training };
 	int code = run(&w);
+	if (code != OK)
+		code = finish_error(&w, code);
 	arena_free(w.scratch);
 	return code;
 }

@@ -4,6 +4,7 @@
 #include "run/curve.h"
 #include "run/plan.h"
 #include "run/reports.h"
+#include "run/training.h"
 
 #include <stdio.h>
 
@@ -33,10 +34,9 @@ struct outcome {
 	const char *message; /* NULL: none */
 	size_t n_results;
 	struct result *results;
-	struct curve *curves;
-	long iterations;
-	struct counts training;
-	double train_seconds, sample_seconds, score_seconds;
+	struct training training;
+	struct counts trained; /* evaluations up to the end of training, by whichever run */
+	double sample_seconds, score_seconds;
 };
 
 /** Told how far a cell is, 0 .. 1. */
@@ -46,12 +46,14 @@ struct ticker {
 };
 
 /**
- * Train, sample and score one cell. Everything that goes wrong inside is the outcome's state; the
- * only error is ERR_INTERRUPTED, after parallel_stop. samples receives points for plots as CSV. The
+ * Train, sample and score one cell. Trainings are kept by `trainings`, or not at all when it is NULL.
+ * Everything that goes wrong inside is the outcome's state, but for ERR_INTERRUPTED, after
+ * parallel_stop; ERR_BUSY: a training that it needs is another cell's at the moment,
+ * out->training.waits_for; and trainings_broken. samples receives points for plots as CSV. The
  * numbers depend on the plan and the cell alone.
  */
-int cell_run(const struct plan *p, const struct plan_cell *c, const struct ticker *t, FILE *samples,
-	struct outcome *out, struct arena *a);
+int cell_run(const struct plan *p, const struct plan_cell *c, struct trainings *trainings,
+	const struct ticker *t, FILE *samples, struct outcome *out, struct arena *a);
 
 /** A metric's values over exact draws. */
 struct floor_scores {

@@ -18,7 +18,7 @@ struct raw {
 	unsigned seeds_count, steps_count;
 	uint64_t samples, repeats, floor_draws;
 	bool keep_samples;
-	double timeout_seconds;
+	double timeout_seconds, checkpoint_seconds;
 	char **metrics, **set;
 	unsigned metrics_count, set_count;
 	struct raw_entry *methods, *targets;
@@ -74,6 +74,7 @@ static const cyaml_schema_field_t fields[] = {
 	CYAML_FIELD_UINT("floor_draws", OPTIONAL, struct raw, floor_draws),
 	CYAML_FIELD_BOOL("keep_samples", OPTIONAL, struct raw, keep_samples),
 	CYAML_FIELD_FLOAT("timeout_seconds", OPTIONAL, struct raw, timeout_seconds),
+	CYAML_FIELD_FLOAT("checkpoint_seconds", OPTIONAL, struct raw, checkpoint_seconds),
 	CYAML_FIELD_SEQUENCE("metrics", LIST, struct raw, metrics, &name_schema, 1,
 		CYAML_UNLIMITED),
 	CYAML_FIELD_SEQUENCE("methods", CYAML_FLAG_POINTER, struct raw, methods, &entry_schema, 1,
@@ -177,6 +178,11 @@ static int take_numbers(const struct loading *l)
 	if (!(c->timeout_seconds > 0))
 		return fail(ERR_RANGE, "%s: \"timeout_seconds\" is %g; it takes more than 0",
 			document_where(l->doc, timeout), c->timeout_seconds);
+	int every = document_find(l->doc, document_root(l->doc), "checkpoint_seconds");
+	c->checkpoint_seconds = every != 0 ? r->checkpoint_seconds : 60;
+	if (!(c->checkpoint_seconds >= 0))
+		return fail(ERR_RANGE, "%s: \"checkpoint_seconds\" is %g; it takes 0 or more",
+			document_where(l->doc, every), c->checkpoint_seconds);
 	return OK;
 }
 

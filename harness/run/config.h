@@ -40,7 +40,8 @@ struct config {
 	const struct metric **metrics; /* by name, each once */
 	size_t samples, repeats, floor_draws;
 	bool keep_samples; /* all samples beside the records, not only the points that plots show */
-	double timeout_seconds; /* infinity: none */
+	double timeout_seconds;    /* infinity: none */
+	double checkpoint_seconds; /* between checkpoints of a training; 0: after each iteration */
 	size_t n_methods, n_targets, n_overrides, n_excludes;
 	struct config_entry *methods, *targets; /* in the order of the file */
 	struct config_pair *overrides, *excludes;

@@ -109,6 +109,13 @@ real *controlled_params(void *state, size_t *n)
 	return base->learner.theta;
 }
 
+void controlled_keep(void *state, struct checkpoint *k)
+{
+	struct controlled *base = state;
+
+	learner_keep(&base->learner, "learner", k);
+}
+
 struct graph *controlled_graph(void *state, struct cell *c, const char *what, size_t steps,
 	struct arena *a)
 {

@@ -144,6 +144,7 @@ int controlled_sample(void *state, struct cell *c, const struct pass *pass, size
 struct graph *controlled_graph(void *state, struct cell *c, const char *what, size_t steps,
 	struct arena *a);
 real *controlled_params(void *state, size_t *n);
+void controlled_keep(void *state, struct checkpoint *k);
 
 /** For each of n rows a step length of 2, 4, ... or `steps` steps, a power of two, all equally likely,
  *  and a place on the grid of that length, in steps from the prior. r: purpose RNG_LEVEL. Where OSDS and

@@ -3,9 +3,9 @@
 
 /* Mean over the records of the method, of this target only if one is given. */
 static bool average(const struct store *s, const struct plan_cell *c, const char *target,
-	double *seconds)
+	struct estimate *out)
 {
-	double sum = 0;
+	double trainings = 0, others = 0;
 	size_t n = 0;
 
 	for (size_t i = 0; i < store_length(s); i++) {
@@ -17,22 +17,35 @@ static bool average(const struct store *s, const struct plan_cell *c, const char
 		double train = e->train_seconds;
 		if (e->iterations > 0)
 			train *= (double)c->iterations / (double)e->iterations;
-		sum += train + e->other_seconds;
+		trainings += train;
+		others += e->other_seconds;
 		n++;
 	}
-	*seconds = sum / (double)n;
+	out->train_seconds = trainings / (double)n;
+	out->seconds = out->train_seconds + others / (double)n;
 	return n > 0;
 }
 
 struct estimate estimate_cell(const struct store *s, const struct plan_cell *c)
 {
-	double seconds;
+	struct estimate e;
 
-	if (average(s, c, c->target->target->name, &seconds))
-		return (struct estimate){ ESTIMATE_KNOWN, seconds };
-	if (average(s, c, NULL, &seconds))
-		return (struct estimate){ ESTIMATE_ROUGH, seconds };
-	return (struct estimate){ ESTIMATE_UNKNOWN, (double)NAN };
+	e.kind = ESTIMATE_KNOWN;
+	if (average(s, c, c->target->target->name, &e))
+		return e;
+	e.kind = ESTIMATE_ROUGH;
+	if (average(s, c, NULL, &e))
+		return e;
+	return (struct estimate){ ESTIMATE_UNKNOWN, (double)NAN, (double)NAN };
+}
+
+struct estimate estimate_left(struct estimate e, double trained)
+{
+	double saved = trained * e.train_seconds;
+
+	e.train_seconds -= saved;
+	e.seconds -= saved;
+	return e;
 }
 
 /* The cell at the first step count that is at least a few, with few samples. */
@@ -64,24 +77,23 @@ static double sum_steps(const struct plan_cell *c)
 }
 
 /* From the miniature's times to the cell's. */
-static double enlarge(const struct plan *p, const struct plan_cell *c,
+static struct estimate enlarge(const struct plan *p, const struct plan_cell *c,
 	const struct plan *small_plan, const struct plan_cell *small, const struct outcome *o)
 {
 	double more = (double)p->config->samples / (double)small_plan->config->samples;
 	double repeats = (double)p->config->repeats;
 	double steps = c->n_steps > 0 ? sum_steps(c) / sum_steps(small) : 1;
 	double counts = c->n_steps > 0 ? (double)c->n_steps : 1;
-	double train = o->iterations > 0
-			       ? o->train_seconds * (double)c->iterations / (double)o->iterations
-			       : 0;
+	double train = training_seconds(&o->training, true);
 
-	return train + repeats * (o->sample_seconds * steps * more +
-					 o->score_seconds * counts * more * more);
+	double others = o->sample_seconds * steps * more + o->score_seconds * counts * more * more;
+
+	return (struct estimate){ ESTIMATE_PROBED, train + repeats * others, train };
 }
 
 static struct estimate probe(const struct plan *p, const struct plan_cell *c)
 {
-	struct estimate e = { ESTIMATE_UNKNOWN, (double)NAN };
+	struct estimate e = { ESTIMATE_UNKNOWN, (double)NAN, (double)NAN };
 	struct plan small_plan = *p;
 	struct plan_cell small = *c;
 	struct config config;
@@ -94,9 +106,9 @@ static struct estimate probe(const struct plan *p, const struct plan_cell *c)
 		goto out;
 	shrink(&small_plan, &config, &small);
 	parallel_use(1);
-	if (cell_run(&small_plan, &small, NULL, nowhere, &o, a) == OK &&
+	if (cell_run(&small_plan, &small, NULL, NULL, nowhere, &o, a) == OK &&
 		(o.state == CELL_OK || o.state == CELL_SKIPPED))
-		e = (struct estimate){ ESTIMATE_PROBED, enlarge(p, c, &small_plan, &small, &o) };
+		e = enlarge(p, c, &small_plan, &small, &o);
 	parallel_use(threads);
 	fclose(nowhere);
 out:

@@ -13,7 +13,11 @@ enum estimate_kind {
 struct estimate {
 	enum estimate_kind kind;
 	double seconds; /* on one thread, or as the earlier cells ran; NaN: unknown */
+	double train_seconds; /* of these; none of them when a checkpoint has it all */
 };
+
+/** What is left of it when this fraction of the training is done. */
+struct estimate estimate_left(struct estimate e, double trained);
 
 /** How long a cell will take, from earlier records: their time an iteration times the cell's
  *  iterations, and their sampling and scoring. */

@@ -16,12 +16,14 @@ struct job {
 	const struct plan_target *target; /* of the cell or of the floor */
 	double seconds;                   /* estimate; NaN: unknown */
 	size_t order;                     /* in the plan */
+	const char *waits_for;            /* the training that another cell was at; NULL: none */
 };
 
 struct grid {
 	const struct plan *plan;
 	struct store *store;
 	const struct grid_options *options;
+	struct trainings *trainings;
 	struct grid_summary *summary;
 	struct arena *arena; /* under the lock once jobs run */
 	size_t n, next;
@@ -39,7 +41,19 @@ struct grid {
 
 bool grid_stale(const struct store_entry *entry)
 {
-	return strcmp(entry->code, version.code) != 0;
+	return strcmp(entry->code, version.code) != 0 || entry->other_code;
+}
+
+struct trainings *grid_trainings(const struct store *s, const struct plan *p,
+	const struct grid_options *o, void (*note)(void *context, const char *text), void *context)
+{
+	const struct trainings_options options = { .every = p->config->checkpoint_seconds,
+		.force = o->force,
+		.own_code = o->rerun_stale,
+		.note = note,
+		.context = context };
+
+	return trainings_new(s, &options);
 }
 
 bool grid_needs(const struct store_entry *entry, const struct grid_options *o)
@@ -111,12 +125,14 @@ static void list_jobs(struct grid *g)
 		}
 		known = c->iterations >= WORTH_A_PROBE ? estimate_best(g->store, p, i, &known)
 						       : estimate_cell(g->store, c);
-		add_job(g, (struct job){ c, c->target, known.seconds, 0 });
+		struct estimate left =
+			estimate_left(known, trainings_done(g->trainings, c->training_key));
+		add_job(g, (struct job){ .cell = c, .target = c->target, .seconds = left.seconds });
 	}
 	for (size_t i = 0; i < p->n_targets; i++) {
 		const struct plan_target *t = &p->targets[i];
 		if (t->floor && needs_floor(store_floor(g->store, t->floor_key), g->options))
-			add_job(g, (struct job){ NULL, t, (double)NAN, 0 });
+			add_job(g, (struct job){ .target = t, .seconds = (double)NAN });
 	}
 	qsort(g->jobs, g->n, sizeof(*g->jobs), compare_jobs);
 }
@@ -160,6 +176,8 @@ static void count_outcome(struct grid *g, const struct job *job, const struct ou
 	pthread_mutex_lock(&g->lock);
 	s->ran++;
 	s->states[o->state]++;
+	s->trained += o->training.resumed > 0 && o->training.resumed == o->training.iterations;
+	s->resumed += o->training.resumed > 0 && o->training.resumed < o->training.iterations;
 	if (s->problem == NULL && o->state != CELL_OK && o->state != CELL_SKIPPED)
 		s->problem = arena_printf(g->arena, "%s on %s, seed %llu: %s: %s",
 			job->cell->method->name, job->target->target->name,
@@ -220,6 +238,22 @@ static int store_cell(struct grid *g, const struct job *job, const struct outcom
 	return code;
 }
 
+/* The job begins again when the training of this key is free. */
+static void put_back(struct grid *g, size_t index, const char *key)
+{
+	progress_wait(g->progress, index);
+	pthread_mutex_lock(&g->lock);
+	g->jobs[index].waits_for = arena_strdup(g->arena, key);
+	pthread_mutex_unlock(&g->lock);
+}
+
+static void on_note(void *context, const char *text)
+{
+	const struct grid *g = context;
+
+	progress_note(g->progress, text);
+}
+
 static int run_cell(struct grid *g, size_t index, struct arena *a)
 {
 	const struct job *job = &g->jobs[index];
@@ -231,11 +265,14 @@ static int run_cell(struct grid *g, size_t index, struct arena *a)
 	TRY(store_create(g->store, arena_printf(a, "cells/%s.samples.csv", job->cell->key),
 		&samples));
 	double mark = account_begin(g);
-	int code = cell_run(g->plan, job->cell, &ticker, samples.stream, &o, a);
+	int code = cell_run(g->plan, job->cell, g->trainings, &ticker, samples.stream, &o, a);
 	if (code != OK) {
 		account_end(g, mark);
 		store_discard(&samples);
-		return code;
+		if (o.training.waits_for[0] == '\0')
+			return code;
+		put_back(g, index, o.training.waits_for);
+		return OK;
 	}
 	TRY(store_cell(g, job, &o, mark, &samples, a));
 	count_outcome(g, job, &o);
@@ -272,12 +309,29 @@ static int run_floor(struct grid *g, size_t index, struct arena *a)
 	return OK;
 }
 
+/* A job that waits for a training which no cell is at any more. */
+static bool take_waiting(struct grid *g, size_t *index)
+{
+	for (size_t i = 0; i < g->next; i++)
+		if (g->jobs[i].waits_for != NULL &&
+			!trainings_busy(g->trainings, g->jobs[i].waits_for)) {
+			g->jobs[i].waits_for = NULL;
+			*index = i;
+			return true;
+		}
+	return false;
+}
+
+/* The next job. One that waits is not lost when there is none: the thread whose cell is at the
+ * training that it waits for comes here afterwards. */
 static bool take(struct grid *g, size_t *index)
 {
 	pthread_mutex_lock(&g->lock);
-	bool taken = g->next < g->n && !parallel_stopping();
-	if (taken)
+	bool taken = !parallel_stopping() && take_waiting(g, index);
+	if (!taken && !parallel_stopping() && g->next < g->n) {
+		taken = true;
 		*index = g->next++;
+	}
 	pthread_mutex_unlock(&g->lock);
 	return taken;
 }
@@ -386,9 +440,11 @@ int grid_run(const struct plan *p, struct store *s, const struct grid_options *o
 	*out = (struct grid_summary){ .cells = p->n_cells };
 	pthread_mutex_init(&g.lock, NULL);
 	pthread_cond_init(&g.ended, NULL);
+	g.trainings = grid_trainings(s, p, o, on_note, &g);
 	list_jobs(&g);
 	if (g.n > 0)
 		run_jobs(&g);
+	trainings_free(g.trainings);
 	pthread_cond_destroy(&g.ended);
 	pthread_mutex_destroy(&g.lock);
 	out->not_run = p->n_cells - out->ran - out->kept;

@@ -1,7 +1,7 @@
 #ifndef STRIDE_RUN_GRID_H
 #define STRIDE_RUN_GRID_H
 
-#include "run/store.h"
+#include "run/training.h"
 
 struct error;
 struct grid_summary;
@@ -9,9 +9,9 @@ struct grid_summary;
 /** Which cells to run again, and how. */
 struct grid_options {
 	bool serial;       /* one cell at a time, all threads in it: for timings */
-	bool force;        /* every cell, whatever is there */
+	bool force;        /* every cell, whatever is there, training included */
 	bool retry_failed; /* also those that failed, diverged or timed out */
-	bool rerun_stale;  /* also those made by another version of the code */
+	bool rerun_stale;  /* also those made by another version of the code, training included */
 	/** Called when a run that was asked to stop has not done so after two seconds, from another
 	 *  thread: to end the process, which the store allows at any moment. e is what went wrong
 	 *  or, when the user asked, NULL. NULL: wait. */
@@ -24,6 +24,7 @@ struct grid_summary {
 	size_t cells;              /* of the plan */
 	size_t ran, kept, not_run; /* not_run: interrupted before */
 	size_t stale;              /* kept, but made by another version of the code */
+	size_t resumed, trained;   /* ran, going on from a checkpoint; from that of a whole training */
 	size_t states[CELL_STATES];
 	char *problem; /* the first cell that is neither ok nor skipped, and why; in the arena */
 };
@@ -31,7 +32,11 @@ struct grid_summary {
 /** Is this cell to be run? entry is what the store has of it, or NULL. */
 bool grid_needs(const struct store_entry *entry, const struct grid_options *o);
 
-/** Was the entry made by another version of the code? */
+/** Trainings of a run with these options in this store, to be freed. note as in trainings_options. */
+struct trainings *grid_trainings(const struct store *s, const struct plan *p,
+	const struct grid_options *o, void (*note)(void *context, const char *text), void *context);
+
+/** Was the entry made by another version of the code, or trained by one in part? */
 bool grid_stale(const struct store_entry *entry);
 
 /**

@@ -206,16 +206,40 @@ static void hash_metrics(struct hash *h, const struct config *c, bool floors_onl
 				c->metrics[i]->version);
 }
 
+static void hash_target(struct hash *h, const struct plan_target *t, struct arena *a)
+{
+	hash_settings(h, "target", t->target->name, &t->options);
+	hash_files(h, t, a);
+}
+
+static void hash_method(struct hash *h, const struct plan_cell *cell)
+{
+	hash_settings(h, "method", cell->method->name, &cell->options);
+	hash_printf(h, "version %d\nseed %llu\n", cell->method->version,
+		(unsigned long long)cell->seed);
+}
+
 static void make_floor_key(struct plan_target *t, const struct config *c, struct arena *a)
 {
 	struct hash h;
 
 	hash_start(&h, "floor");
-	hash_settings(&h, "target", t->target->name, &t->options);
-	hash_files(&h, t, a);
+	hash_target(&h, t, a);
 	hash_printf(&h, "samples %zu\ndraws %zu\n", c->samples, c->floor_draws);
 	hash_metrics(&h, c, true);
 	hash_key(&h, t->floor_key);
+}
+
+static void make_training_key(struct plan_cell *cell, struct arena *a)
+{
+	struct hash h;
+
+	if (cell->method->train == NULL)
+		return;
+	hash_start(&h, "training");
+	hash_target(&h, cell->target, a);
+	hash_method(&h, cell);
+	hash_key(&h, cell->training_key);
 }
 
 static void make_cell_key(struct plan_cell *cell, const struct config *c, struct arena *a)
@@ -223,12 +247,10 @@ static void make_cell_key(struct plan_cell *cell, const struct config *c, struct
 	struct hash h;
 
 	hash_start(&h, "cell");
-	hash_settings(&h, "target", cell->target->target->name, &cell->target->options);
-	hash_files(&h, cell->target, a);
+	hash_target(&h, cell->target, a);
 	hash_estimate(&h, c, &cell->target->log_z);
-	hash_settings(&h, "method", cell->method->name, &cell->options);
-	hash_printf(&h, "version %d\nseed %llu\nsamples %zu\nrepeats %zu\n", cell->method->version,
-		(unsigned long long)cell->seed, c->samples, c->repeats);
+	hash_method(&h, cell);
+	hash_printf(&h, "samples %zu\nrepeats %zu\n", c->samples, c->repeats);
 	for (size_t i = 0; i < cell->n_steps; i++)
 		hash_printf(&h, "steps %zu\n", cell->steps[i]);
 	hash_metrics(&h, c, false);
@@ -372,8 +394,26 @@ static int make_cells(struct plan *p, struct plan_target *t, const struct config
 	for (size_t i = 0; i < c->n_seeds; i++) {
 		cell.seed = c->seeds[i];
 		make_cell_key(&cell, c, a);
+		make_training_key(&cell, a);
 		p->cells[p->n_cells++] = cell;
 	}
+	return OK;
+}
+
+int plan_training(struct plan_cell *out, const struct method *m, const struct plan_target *t,
+	uint64_t seed, const struct setting *settings, size_t n, struct arena *a)
+{
+	const struct config nothing = { 0 };
+	struct config_entry entry = { .name = m->name };
+	void *state = arena_zalloc(a, 1, m->state_size);
+
+	entry.options = (struct written_list){ n, ARENA_NEW(a, n, struct written) };
+	for (size_t i = 0; i < n; i++)
+		entry.options.items[i] = (struct written){ settings[i].key, settings[i].value,
+			arena_printf(a, "option %s=%s", settings[i].key, settings[i].value) };
+	*out = (struct plan_cell){ .method = m, .target = t, .seed = seed };
+	TRY(resolve_method(out, &nothing, &entry, state, a));
+	make_training_key(out, a);
 	return OK;
 }
 

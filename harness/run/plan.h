@@ -45,7 +45,7 @@ const char *cell_state_name(enum cell_state s);
 
 struct plan_cell {
 	const struct method *method;
-	struct plan_target *target;
+	const struct plan_target *target;
 	struct resolved options;
 	uint64_t seed;
 	size_t n_steps; /* those of the configuration that the method can do; 0: no step axis */
@@ -53,6 +53,7 @@ struct plan_cell {
 	long iterations; /* of training; 0: none */
 	long at_most;    /* > 0: stop training after so many, to see how long they take */
 	char key[KEY_SIZE];
+	char training_key[KEY_SIZE]; /* of what its training depends on; "": it is not trained */
 };
 
 struct plan {
@@ -71,6 +72,11 @@ int plan_make(struct plan *out, const struct config *c, const char *const *filte
 
 /** Keep every n-th cell, starting with the k-th, 1 <= k <= n. */
 void plan_shard(struct plan *p, size_t k, size_t n);
+
+/** A cell for the training of m alone: its options are defaults < presets for the target < settings.
+ *  ERR_NAME, ERR_RANGE, ERR_PARSE. */
+int plan_training(struct plan_cell *out, const struct method *m, const struct plan_target *t,
+	uint64_t seed, const struct setting *settings, size_t n, struct arena *a);
 
 /** State of a method for a cell of the plan: zeroed, its options set. In the arena. */
 void *plan_method_state(const struct plan_cell *c, struct arena *a);

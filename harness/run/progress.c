@@ -176,6 +176,26 @@ void progress_begin(struct progress *p, size_t job)
 	pthread_mutex_unlock(&p->lock);
 }
 
+void progress_wait(struct progress *p, size_t job)
+{
+	pthread_mutex_lock(&p->lock);
+	p->jobs[job] = (struct job){ .state = JOB_WAITING };
+	if (!p->terminal)
+		fprintf(stderr, "wait  %s\n", p->names[job]);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void progress_note(struct progress *p, const char *text)
+{
+	if (p == NULL) {
+		fprintf(stderr, "%s\n", text);
+		return;
+	}
+	pthread_mutex_lock(&p->lock);
+	fprintf(stderr, "%s%s\n", p->terminal ? "\r\033[K" : "", text);
+	pthread_mutex_unlock(&p->lock);
+}
+
 void progress_tick(struct progress *p, size_t job, double fraction)
 {
 	pthread_mutex_lock(&p->lock);

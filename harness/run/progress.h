@@ -14,8 +14,14 @@ struct progress;
 struct progress *progress_new(size_t n, const char *const *names, const double *weights);
 void progress_free(struct progress *p); /* NULL is fine; ends the bar */
 
+/** A line of its own, whatever else is shown. p may be NULL. */
+void progress_note(struct progress *p, const char *text);
+
 void progress_begin(struct progress *p, size_t job);
 void progress_tick(struct progress *p, size_t job, double fraction);
+
+/** The job waits after all, and will begin again. */
+void progress_wait(struct progress *p, size_t job);
 
 /** The job has ended: `how` is "ok", "diverged" ... and message more about it, or NULL. */
 void progress_end(struct progress *p, size_t job, const char *how, const char *message);

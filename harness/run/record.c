@@ -61,20 +61,72 @@ json_t *record_provenance(void)
 
 /* --- cells ------------------------------------------------------------------------------------ */
 
-static json_t *curves(const struct curve *c)
+/* A training's, the names beginning with the prefix, and those of its teachers. */
+static void add_curves(json_t *object, const struct training *t, const char *prefix)
 {
-	json_t *object = json_object();
+	char name[128];
 
-	for (; c != NULL; c = c->next) {
+	for (const struct curve *c = t->curves; c != NULL; c = c->next) {
 		json_t *iterations = json_array(), *values = json_array();
 		for (size_t i = 0; i < c->n; i++) {
 			json_array_append_new(iterations, json_integer(c->iteration[i]));
 			json_array_append_new(values, number(c->value[i]));
 		}
-		json_object_set_new(object, c->name,
+		snprintf(name, sizeof(name), "%s%s", prefix, c->name);
+		json_object_set_new(object, name,
 			json_pack("{s:o, s:o}", "iteration", iterations, "value", values));
 	}
-	return object;
+	for (size_t i = 0; i < t->n_of; i++) {
+		if (i == 0)
+			snprintf(name, sizeof(name), "%steacher ", prefix);
+		else
+			snprintf(name, sizeof(name), "%steacher %zu ", prefix, i + 1);
+		add_curves(object, t->of[i], name);
+	}
+}
+
+static void add_text(json_t *array, const char *text)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(array, i, one)
+	{
+		if (strcmp(json_string_value(one), text) == 0)
+			return;
+	}
+	json_array_append_new(array, json_string(text));
+}
+
+/* The sources that had part in a training, each once. */
+static void add_codes(json_t *array, const struct training *t)
+{
+	for (size_t i = 0; i < t->n_codes; i++)
+		add_text(array, t->codes[i]);
+	for (size_t i = 0; i < t->n_of; i++)
+		add_codes(array, t->of[i]);
+}
+
+static void add_teachers(json_t *array, const struct training *t)
+{
+	for (size_t i = 0; i < t->n_of; i++) {
+		const struct training *of = t->of[i];
+		json_array_append_new(array,
+			json_pack("{s:s, s:s, s:i}", "method", of->method->name, "key", of->key,
+				"iterations", (int)of->iterations));
+		add_teachers(array, of);
+	}
+}
+
+static json_t *training(const struct training *t)
+{
+	json_t *curves = json_object(), *codes = json_array(), *of = json_array();
+
+	add_curves(curves, t, "");
+	add_codes(codes, t);
+	add_teachers(of, t);
+	return json_pack("{s:o, s:o, s:s, s:o, s:o}", "iterations", json_integer(t->iterations),
+		"curves", curves, "key", t->key, "code", codes, "of", of);
 }
 
 static const char *weights_name(enum weights w)
@@ -133,10 +185,10 @@ static json_t *metric_versions(const struct config *c)
 static json_t *cost(const struct outcome *o, const struct circumstances *when)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "train_seconds",
-		number(o->train_seconds), "sample_seconds", number(o->sample_seconds),
+		number(training_seconds(&o->training, false)), "sample_seconds", number(o->sample_seconds),
 		"score_seconds", number(o->score_seconds), "cpu_seconds", number(when->cpu_seconds),
 		"peak_rss_mb", number(info_peak_rss_mb()), "train_network_evaluations",
-		count(o->training.network), "train_target_evaluations", count(o->training.target),
+		count(o->trained.network), "train_target_evaluations", count(o->trained.target),
 		"concurrent", when->concurrent);
 }
 
@@ -153,12 +205,12 @@ json_t *record_cell(const struct plan *p, const struct plan_cell *c, const struc
 	const struct circumstances *when)
 {
 	json_t *record = record_start("cell", c->key, c->target);
-	json_t *rest = json_pack("{s:s, s:s, s:i, s:o, s:o, s:s, s:o, s:{s:o, s:o}, s:o, s:o, s:s, "
+	json_t *rest = json_pack("{s:s, s:s, s:i, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:s, "
 				 "s:o, s:o}",
 		"method", c->method->name, "method_title", c->method->title, "method_version",
 		c->method->version, "seed", count(c->seed), "options", settings(&c->options),
 		"state", cell_state_name(o->state), "message", text_or_null(o->message), "training",
-		"iterations", json_integer(o->iterations), "curves", curves(o->curves), "results",
+		training(&o->training), "results",
 		results(p, o), "cost", cost(o, when), "code", version.code, "metric_versions",
 		metric_versions(p->config), "provenance", record_provenance());
 

@@ -81,6 +81,18 @@ static int load_record(const char *path, const char *kind, json_t **out)
 	return code;
 }
 
+/* Did other sources than the record's have part in its training? */
+static bool trained_by_others(const json_t *record, const char *code)
+{
+	const json_t *one;
+	bool others = false;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(record, "training"), "code"), i, one)
+		others = others || !json_is_string(one) || strcmp(json_string_value(one), code) != 0;
+	return others;
+}
+
 static int read_cell(struct store *s, const char *path, const char *key)
 {
 	struct store_entry *e = &s->entries[s->n];
@@ -99,6 +111,7 @@ static int read_cell(struct store *s, const char *path, const char *key)
 		.other_seconds =
 			number_of(cost, "sample_seconds") + number_of(cost, "score_seconds"),
 	};
+	e->other_code = trained_by_others(record, e->code);
 	memcpy(e->key, key, KEY_SIZE);
 	s->n++;
 	json_decref(record);
@@ -301,6 +314,7 @@ static int sweep_all(struct store *s, const char *ending)
 {
 	TRY(sweep(s, ".", ending));
 	TRY(sweep(s, "cells", ending));
+	TRY(sweep(s, "checkpoints", ending));
 	return sweep(s, "floors", ending);
 }
 
@@ -326,6 +340,7 @@ static int prepare(struct store *s, size_t k, size_t n)
 		TRY(take_lock(s, arena_printf(s->arena, ".lock-%zu-of-%zu", k, n), LOCK_EX,
 			&s->shard_lock));
 	TRY(make_folder(arena_printf(s->arena, "%s/cells", s->dir)));
+	TRY(make_folder(arena_printf(s->arena, "%s/checkpoints", s->dir)));
 	TRY(make_folder(arena_printf(s->arena, "%s/floors", s->dir)));
 	if (n == 0)
 		TRY(sweep_all(s, TEMPORARY));
@@ -405,6 +420,28 @@ int store_commit(struct store_file *f)
 	if (good)
 		sync_folder(f->path);
 	store_discard(f);
+	return code;
+}
+
+FILE *store_stream(const struct store *s, const char *name)
+{
+	char *path;
+
+	invariant(asprintf(&path, "%s/%s", s->dir, name) > 0);
+	FILE *f = fopen(path, "r");
+	free(path);
+	return f;
+}
+
+int store_set_aside(const struct store *s, const char *name, const char *other)
+{
+	char *from, *to;
+
+	invariant(asprintf(&from, "%s/%s", s->dir, name) > 0);
+	invariant(asprintf(&to, "%s/%s", s->dir, other) > 0);
+	int code = rename(from, to) == 0 ? OK : fail_io(from, "cannot be renamed");
+	free(from);
+	free(to);
 	return code;
 }
 

@@ -10,6 +10,7 @@
  * A results directory:
  *
  *     DIR/cells/KEY.json, KEY.samples.csv      a cell's record, and points kept for plots
+ *     DIR/checkpoints/KEY.ckpt                 a training, complete or on its way (training.h)
  *     DIR/floors/KEY.json, KEY.samples.csv     a target's noise floors, and exact points
  *     DIR/config.yaml                          the resolved configuration of the last run
  *     DIR/.lock                                held (flock) while a run works here
@@ -25,7 +26,9 @@ struct store;
 struct store_entry {
 	char key[KEY_SIZE];
 	enum cell_state state;
-	const char *method, *target, *message, *code;
+	const char *method, *target, *message;
+	const char *code;  /* hash of the sources that made the record */
+	bool other_code;   /* other sources than those had part in its training */
 	long iterations;
 	double train_seconds, other_seconds; /* wall clock; other is sampling and scoring */
 };
@@ -64,6 +67,12 @@ int store_create(const struct store *s, const char *name, struct store_file *f);
 /** Make it appear. ERR_IO when any write failed (a full disk); then nothing appears. */
 int store_commit(struct store_file *f);
 void store_discard(struct store_file *f);
+
+/** The file DIR/NAME for reading; NULL when it cannot be opened. */
+FILE *store_stream(const struct store *s, const char *name);
+
+/** Rename DIR/NAME to DIR/OTHER. ERR_IO. */
+int store_set_aside(const struct store *s, const char *name, const char *other);
 
 /** Take the file DIR/NAME away, if it is there. */
 void store_remove(const struct store *s, const char *name);
