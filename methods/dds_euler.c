@@ -155,4 +155,5 @@ const METHOD(PLUGIN) = {
 	.sample = controlled_sample,
 	.graph = controlled_graph,
 	.params = controlled_params,
+	.keep = controlled_keep,
 };

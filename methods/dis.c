@@ -134,4 +134,5 @@ const METHOD(PLUGIN) = {
 	.sample = sample,
 	.graph = reversal_graph,
 	.params = controlled_params,
+	.keep = controlled_keep,
 };

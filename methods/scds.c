@@ -172,4 +172,5 @@ const METHOD(PLUGIN) = {
 	.sample = sample,
 	.graph = graph,
 	.params = controlled_params,
+	.keep = controlled_keep,
 };
