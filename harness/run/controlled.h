@@ -51,33 +51,22 @@ struct controlled {
 	struct oracle oracle; /* control NULL: none */
 };
 
-/** Table entries for the fields of a struct controlled called `base` in `type`. */
+/** Table entries for the fields of a struct controlled called `base` in `type`; and parts of them, for a
+ *  method to which the rest means nothing. */
 #define CONTROLLED_OPTIONS(type) \
-	CONTROLLED_TRAINING(type, "40000", "1024", "128"), CONTROLLED_VARIANT(type)
-#define CONTROLLED_TRAINING(type, iterations_, batch_, steps_)                                \
-	{ "iterations", OPTION_INT, offsetof(type, base.iterations), iterations_, 1, 1e9, "", \
-		"training iterations", NULL },                                                \
-		{ "batch", OPTION_INT, offsetof(type, base.batch), batch_, 1, 1e6, "rows",    \
-			"paths an iteration", NULL },                                         \
-	{                                                                                     \
-		"steps", OPTION_INT, offsetof(type, base.steps), steps_, 2, 65536, "",        \
-			"steps in training", NULL                                             \
+	CONTROLLED_TRAINING(type), CONTROLLED_OPTIMISER(type), CONTROLLED_VARIANT(type)
+#define CONTROLLED_TRAINING(type)                                                          \
+	{ "iterations", OPTION_INT, offsetof(type, base.iterations), "40000", 1, 1e9, "",  \
+		"training iterations", NULL },                                             \
+		{ "batch", OPTION_INT, offsetof(type, base.batch), "1024", 1, 1e6, "rows", \
+			"paths an iteration", NULL },                                      \
+	{                                                                                  \
+		"steps", OPTION_INT, offsetof(type, base.steps), "128", 2, 65536, "",      \
+			"steps in training", NULL                                          \
 	}
-#define CONTROLLED_VARIANT(type)                                                                   \
-	{ "network", OPTION_CHOICE, offsetof(type, base.network), "osds", 0, 0, "",                \
-		"control network of which code family", controlled_networks },                     \
-		{ "width", OPTION_INT, offsetof(type, base.width), "64", 1, 4096, "",              \
-			"hidden units of network scds (osds has 64)", NULL },                      \
-		{ "loss", OPTION_CHOICE, offsetof(type, base.loss), "kl", 0, 0, "",                \
-			"mean cost along paths that carry the gradient, or variance of the cost "  \
-			"along paths that do not",                                                 \
-			controlled_losses },                                                       \
-		{ "max_cost", OPTION_REAL, offsetof(type, base.max_cost), "0", 0, 1e30, "",        \
-			"paths that cost so much are left out of the loss of network scds; 0: "    \
-			"none",                                                                    \
-			NULL },                                                                    \
-		{ "score_gradient", OPTION_BOOL, offsetof(type, base.score_gradient), "false", 0,  \
-			0, "", "the score in the control carries gradient too", NULL },            \
+#define CONTROLLED_OPTIMISER(type)                                                                 \
+	{ "width", OPTION_INT, offsetof(type, base.width), "64", 1, 4096, "",                      \
+		"hidden units of network scds (osds has 64)", NULL },                              \
 		{ "rate", OPTION_REAL, offsetof(type, base.rate), "5e-4", 0, 1, "",                \
 			"learning rate of Adam", NULL },                                           \
 		{ "rate_decay", OPTION_REAL, offsetof(type, base.rate_decay), "1", 1e-9, 1, "",    \
@@ -92,24 +81,41 @@ struct controlled {
 			"divide the gradient by the dimension", NULL },                            \
 		{ "average", OPTION_BOOL, offsetof(type, base.average), "false", 0, 0, "",         \
 			"evaluate a moving average over the last 1500 updates", NULL },            \
-		{ "noise_clip", OPTION_REAL, offsetof(type, base.noise_clip), "4", 0, 100, "",     \
-			"largest element of the noise in training; 0: none", NULL },               \
-		{ "control_clip", OPTION_REAL, offsetof(type, base.control_clip), "10", 1e-6, 1e9, \
+	{                                                                                          \
+		"control_clip", OPTION_REAL, offsetof(type, base.control_clip), "10", 1e-6, 1e9,   \
 			"",                                                                        \
 			"first bound on network and score, in network scds; 5 times after 200 "    \
 			"updates, again after 400",                                                \
+			NULL                                                                       \
+	}
+#define CONTROLLED_VARIANT(type)                                                                   \
+	{ "network", OPTION_CHOICE, offsetof(type, base.network), "osds", 0, 0, "",                \
+		"control network of which code family", controlled_networks },                     \
+		{ "loss", OPTION_CHOICE, offsetof(type, base.loss), "kl", 0, 0, "",                \
+			"mean cost along paths that carry the gradient, or variance of the cost "  \
+			"along paths that do not",                                                 \
+			controlled_losses },                                                       \
+		{ "max_cost", OPTION_REAL, offsetof(type, base.max_cost), "0", 0, 1e30, "",        \
+			"paths that cost so much are left out of the loss of network scds; 0: "    \
+			"none",                                                                    \
 			NULL },                                                                    \
+		{ "score_gradient", OPTION_BOOL, offsetof(type, base.score_gradient), "false", 0,  \
+			0, "", "the score in the control carries gradient too", NULL },            \
+		{ "noise_clip", OPTION_REAL, offsetof(type, base.noise_clip), "4", 0, 100, "",     \
+			"largest element of the noise in training; 0: none", NULL },               \
 	{                                                                                          \
 		"published_forward", OPTION_BOOL, offsetof(type, base.published_forward), "false", \
 			0, 0, "", "released target-to-prior pass: its weights are not exact", NULL \
 	}
 extern const char *const controlled_networks[], *const controlled_losses[];
 
-/** The variant's settings in the SCDS paper, for presets. */
-#define CONTROLLED_SCDS                                                                     \
-	"iterations=20000,batch=512,network=scds,loss=lv,max_cost=1e8,score_gradient=true," \
-	"rate=0.005,rate_decay=0.02,clip_element=0,clip_norm=1,l2=1e-7,scale_loss=true,"    \
-	"average=true,noise_clip=0"
+/** The variant's settings in the SCDS paper, for presets; and those of the optimiser alone. */
+#define CONTROLLED_SCDS_OPTIMISER                                                  \
+	"batch=512,rate=0.005,rate_decay=0.02,clip_element=0,clip_norm=1,l2=1e-7," \
+	"scale_loss=true,average=true"
+#define CONTROLLED_SCDS           \
+	CONTROLLED_SCDS_OPTIMISER \
+	",iterations=20000,network=scds,loss=lv,max_cost=1e8,score_gradient=true,noise_clip=0"
 
 /** The method's init(): lay out and initialise net and learner, record the loss. form and bias_init as
  *  in sde_net_layout and control_net_layout; paths and forward as in struct controlled. */

@@ -16,17 +16,18 @@ double reversal_sigma(const struct reversal *r, double t)
 	return r->sigma0 * sqrt(2 * reversal_b(r, t));
 }
 
-struct reversal_step reversal_scan(const struct reversal *r, struct graph *g, size_t k,
-	bool to_prior, bool end, struct arena *a)
+/* The n of k steps from step `first` on. */
+static struct reversal_step part_of_scan(const struct reversal *r, struct graph *g, size_t k,
+	size_t first, size_t n, bool to_prior, bool end, struct arena *a)
 {
 	enum { COLUMNS = 10 };
 	double *v[COLUMNS], dt = 1 / (double)k, root = sqrt(dt);
 	struct var at[COLUMNS];
 
 	for (int j = 0; j < COLUMNS; j++)
-		v[j] = ARENA_NEW(a, k, double);
-	for (size_t i = 0; i < k; i++) {
-		double t = (double)(to_prior ? i + 1 : k - i) / (double)k;
+		v[j] = ARENA_NEW(a, n, double);
+	for (size_t i = 0; i < n; i++) {
+		double t = (double)(to_prior ? i + 1 : k - first - i) / (double)k;
 		double b = reversal_b(r, t), next = reversal_b(r, t - dt);
 		double s = reversal_sigma(r, t) * root;
 		double s_back = end ? reversal_sigma(r, t - dt) * root : s;
@@ -42,7 +43,7 @@ struct reversal_step reversal_scan(const struct reversal *r, struct graph *g, si
 		v[9][i] = log(s_back / s);
 	}
 	for (int j = 0; j < COLUMNS; j++)
-		at[j] = by_step(g, k, 1, v[j]);
+		at[j] = by_step(g, n, 1, v[j]);
 	return (struct reversal_step){ .time = at[0],
 		.t = at[1],
 		.dt = constant(g, dt),
@@ -56,6 +57,12 @@ struct reversal_step reversal_scan(const struct reversal *r, struct graph *g, si
 		.precision_back = at[8],
 		.log_ratio = at[9],
 		.k = k };
+}
+
+struct reversal_step reversal_scan(const struct reversal *r, struct graph *g, size_t k,
+	bool to_prior, bool end, struct arena *a)
+{
+	return part_of_scan(r, g, k, 0, k, to_prior, end, a);
 }
 
 /* Eq. 5. */
@@ -174,6 +181,18 @@ struct graph *reversal_back(const struct reversal *r, struct cell *c, size_t k,
 	controlled_conclude(&r->base, running, stochastic,
 		sub(log_normal(end, r->sigma0), log_density(start)));
 	return g;
+}
+
+struct var reversal_flow(const struct reversal *r, struct graph *g, int set, struct var start,
+	size_t k, size_t first, size_t n, struct arena *a)
+{
+	scan_begin(g, n);
+	struct reversal_step m = part_of_scan(r, g, k, first, n, false, false, a);
+	struct var x = label(scan_state(start), "x");
+	struct var u = reversal_control(r, set, m, x, x);
+	scan_next(x, label(add(x, reversal_drift(m, x, u, 0.5)), "next")); /* eq. 4 */
+	scan_end(g);
+	return scan_last(x);
 }
 
 struct graph *reversal_ode(const struct reversal *r, struct cell *c, size_t k, struct arena *a)

@@ -110,7 +110,12 @@ struct graph *reversal_sde(const struct reversal *r, struct cell *c, size_t k, b
 struct graph *reversal_back(const struct reversal *r, struct cell *c, size_t k,
 	enum reversal_form form, struct arena *a);
 
-/** The flow of eq. 4. Its "log_w" is what the SCDS code reports along it: eq. 3 without the term in
+/** n steps of the flow of eq. 4 in k, from step `first` on, as the scan of g, with the parameters of
+ *  `set`: where they end. Labels in the body: the state before a step "x", behind it "next". */
+struct var reversal_flow(const struct reversal *r, struct graph *g, int set, struct var start,
+	size_t k, size_t first, size_t n, struct arena *a);
+
+/** The flow of eq. 4 in k steps. Its "log_w" is what the SCDS code reports along it: eq. 3 without the term in
  *  eps, which is no bound. */
 struct graph *reversal_ode(const struct reversal *r, struct cell *c, size_t k, struct arena *a);
 
