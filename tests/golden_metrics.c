@@ -15,6 +15,7 @@ struct column {
 static const struct column cloud_columns[] = {
 	{ "osds_mmd_f64", "mmd_osds", 0, 1e-8 },
 	{ "osds_sd_f64", "sinkhorn_osds", 1e-3, 1e-8 },
+	{ "sde_sinkhorn_f64", "sinkhorn_scds", 1e-3, 1e-8 },
 	{ 0 },
 };
 
@@ -148,7 +149,9 @@ static void clouds(struct golden *g, const char *dir, const char *set)
 		in.n = y.rows;
 		in.x = y.x;
 		for (const struct column *c = cloud_columns; c->column != NULL; c++)
-			compare_row(g, &t, row, name, c, &in, false);
+			/* No number where the published function refuses clouds of unequal size. */
+			if (strcmp(cell(&t, row, c->column), "nan") != 0)
+				compare_row(g, &t, row, name, c, &in, false);
 	}
 	list_unknown(g, file, &t, cloud_columns);
 	note_index(g, folder, set);

@@ -1,9 +1,10 @@
-/* SCDS and its family against the PyTorch code: networks and controls. In the double build to rounding;
+/* SCDS and its family against the PyTorch code: networks, controls, the Sinkhorn. In the double build to rounding;
  * in the float build to what float gives. Tensors of these files that nothing is compared with are
  * counted as unknown. */
 #include "golden.h"
 
 #include "nn/net.h"
+#include "score/transport.h"
 
 #include <stdlib.h>
 
@@ -94,21 +95,28 @@ static bool read_tensors(struct golden *g, const char *dir, const char *file, st
 	return true;
 }
 
-/* The tensor of this name, which must have `size` numbers; NULL after counting a failure. */
+/* The tensor of this name; NULL when there is none. */
+static struct tensor *tensor_of(const struct tensors *f, const char *name)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (strcmp(f->list[i].name, name) == 0)
+			return &f->list[i];
+	return NULL;
+}
+
+/* The numbers of the tensor of this name, which must have `size`; NULL after counting a failure. */
 static const double *numbers_of(struct tensors *f, const char *name, size_t size)
 {
-	for (size_t i = 0; i < f->n; i++) {
-		struct tensor *t = &f->list[i];
-		if (strcmp(t->name, name) != 0)
-			continue;
-		t->used = true;
-		if (t->size == size)
-			return t->x;
-		golden_failed(f->g, "%s: %s has %zu numbers, expected %zu", f->file, name, t->size,
-			size);
+	struct tensor *t = tensor_of(f, name);
+
+	if (t == NULL) {
+		golden_failed(f->g, "%s: no tensor %s", f->file, name);
 		return NULL;
 	}
-	golden_failed(f->g, "%s: no tensor %s", f->file, name);
+	t->used = true;
+	if (t->size == size)
+		return t->x;
+	golden_failed(f->g, "%s: %s has %zu numbers, expected %zu", f->file, name, t->size, size);
 	return NULL;
 }
 
@@ -414,8 +422,108 @@ static void each_set(struct golden *g, const char *dir, const char *part, const 
 	}
 }
 
+/* --- the published Sinkhorn ------------------------------------------------------------------------ */
+
+static const double *part_of(struct tensors *f, const char *name, const char *part, size_t size)
+{
+	return numbers_of(f, arena_printf(golden_arena(f->g), "%s.%s", name, part), size);
+}
+
+static bool has_part(struct tensors *f, const char *name, const char *part)
+{
+	return tensor_of(f, arena_printf(golden_arena(f->g), "%s.%s", name, part)) != NULL;
+}
+
+/* The largest | sum_j P_ij - a_i | of the plan that the potentials make. */
+static double row_error(const struct cloud *x, const struct cloud *y,
+	const struct transport_truncation *rule)
+{
+	double largest = 0;
+
+	for (size_t i = 0; i < x->n; i++) {
+		double mass = 0;
+		for (size_t j = 0; j < y->n; j++) {
+			double squares = 0, sum = 0;
+			for (size_t k = 0; k < x->dim; k++) {
+				double gap = x->x[i * x->dim + k] - y->x[j * x->dim + k];
+				squares += gap * gap;
+				sum += fabs(gap);
+			}
+			mass += exp((rule->f[i] + rule->g[j] -
+					    (rule->manhattan ? sum : sqrt(squares))) /
+				    rule->eps);
+		}
+		largest = fmax(largest, fabs(mass - (rule->a ? rule->a[i] : 1 / (double)x->n)));
+	}
+	return largest;
+}
+
+static void compare_plan(struct tensors *f, const char *name, size_t n, size_t m, size_t dim)
+{
+	struct golden *g = f->g;
+	struct arena *a = golden_arena(g);
+	const double *p = part_of(f, name, "p", 1), *eps = part_of(f, name, "eps", 1);
+	const double *cap = part_of(f, name, "max_iters", 1);
+	const double *stop = part_of(f, name, "stop_thresh", 1);
+	const double *rounds = part_of(f, name, "iterations_done", 1);
+	const double *value = part_of(f, name, "distance", 1);
+	const double *u = part_of(f, name, "u_first3", 3), *v = part_of(f, name, "v_first3", 3);
+	const double *worst = part_of(f, name, "row_marginal_max_error", 1);
+	const double *rows = part_of(f, name, "x", n * dim);
+	const double *columns = part_of(f, name, "y", m * dim);
+	struct cloud x, y;
+	struct transport out;
+
+	if (!p || !eps || !cap || !stop || !rounds || !value || !u || !v || !worst || !rows ||
+		!columns)
+		return;
+	const struct transport_truncation rule = {
+		.eps = *eps,
+		.tolerance = *stop,
+		.cap = (long)*cap,
+		.manhattan = *p == 1,
+		.a = has_part(f, name, "w_x") ? part_of(f, name, "w_x", n) : NULL,
+		.b = has_part(f, name, "w_y") ? part_of(f, name, "w_y", m) : NULL,
+		.f = ARENA_NEW(a, n, double),
+		.g = ARENA_NEW(a, m, double),
+	};
+	if (cloud_make(&x, rows, n, dim, a) != OK || cloud_make(&y, columns, m, dim, a) != OK ||
+		transport_truncated(&x, &y, &rule, a, &out) != OK) {
+		golden_failed(g, "%s: %s", name, error_text());
+		return;
+	}
+	double done = (double)out.iterations, error = row_error(&x, &y, &rule);
+	golden_compare(g, 1, 1, &done, rounds, 0, 0, "%s iterations", name);
+	/* Exponents of size 1e4, rounded to 1e-12, a hundred times over. */
+	golden_compare(g, 1, 1, &out.value, value, 0, 1e-10, "%s distance", name);
+	golden_compare(g, 1, 3, rule.f, u, 1, 1e-12, "%s f", name);
+	golden_compare(g, 1, 3, rule.g, v, 1, 1e-12, "%s g", name);
+	/* A sum of numbers of size 1/n less 1/n, down to 1e-6 of it. */
+	golden_compare(g, 1, 1, &error, worst, 0, 1e-6, "%s row marginal", name);
+}
+
+/* A case is NAME.x, NAME.y and what the published function was told and said. */
+static void transport(struct golden *g, const char *dir, const char *set)
+{
+	struct arena *a = golden_arena(g);
+	struct tensors f;
+
+	if (!read_tensors(g, dir, arena_printf(a, "%s_sinkhorn.txt", set), &f))
+		return;
+	for (size_t i = 0; i + 1 < f.n; i++) {
+		const struct tensor *x = &f.list[i], *y = &f.list[i + 1];
+		size_t length = strlen(x->name);
+		if (length > 2 && strcmp(x->name + length - 2, ".x") == 0 && x->n_dims == 2)
+			compare_plan(&f, arena_printf(a, "%.*s", (int)length - 2, x->name),
+				x->dims[0], y->dims[0], x->dims[1]);
+	}
+	count_unused(&f);
+}
+
 void golden_scds(struct golden *g, const char *dir)
 {
+	for (const char **s = golden_sets(g, dir, "_sinkhorn.txt"); *s != NULL; s++)
+		transport(g, dir, *s);
 	each_set(g, dir, "_scds", "_net.txt", network);
 	each_set(g, dir, "_full64", ".txt", full_size);
 	each_set(g, dir, "_cdds", "_consistency_fn.txt", distilled);

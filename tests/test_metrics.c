@@ -339,6 +339,91 @@ static void test_transport_at_small_eps(void **state)
 	}
 }
 
+static double distance(const double *x, const double *y, size_t dim)
+{
+	double sum = 0;
+
+	for (size_t k = 0; k < dim; k++)
+		sum += (x[k] - y[k]) * (x[k] - y[k]);
+	return sqrt(sum);
+}
+
+/* The published truncated iteration. Its plan is of exponents of size 1e4 with a rounding of 1e-12,
+ * which the rounds carry on; the fixtures' own tolerance is 1e-8. */
+static void test_truncated_as_published(void **state)
+{
+	const struct transport_truncation rule = { .eps = 1e-3, .tolerance = 1e-5, .cap = 100 };
+	struct csv *expected = read_expected(GOLDEN "shared_expected_clouds.csv");
+	size_t found = 0;
+
+	(void)state;
+	for (size_t i = 0; i < expected->rows; i++) {
+		struct scored in;
+		struct cloud x, y;
+		struct transport out;
+		const char *name = field(expected, i, "case");
+		if (!read_clouds(expected, i, &in) || in.n != in.n_exact)
+			continue;
+		found++;
+		assert_same(value_of("sinkhorn_scds", &in).value,
+			number(expected, i, "sde_sinkhorn_f64"), 1e-9, name);
+		assert_int_equal(cloud_make(&x, in.exact, in.n_exact, in.dim, arena), OK);
+		assert_int_equal(cloud_make(&y, in.x, in.n, in.dim, arena), OK);
+		assert_int_equal(transport_truncated(&y, &x, &rule, arena, &out), OK);
+		assert_true((double)out.iterations == number(expected, i, "sde_sinkhorn_iters"));
+		assert_near(out.error, number(expected, i, "sde_sinkhorn_rowerr"), 1e-9, name);
+		assert_int_equal(transport_truncated(&x, &y, &rule, arena, &out), OK);
+		assert_same(out.value, number(expected, i, "sde_sinkhorn_swapped_np64"), 1e-9,
+			name);
+	}
+	assert_true(found >= 12);
+}
+
+/* Long columns, strips that end early, clouds of unequal size: against the definition. */
+static void test_truncated_by_definition(void **state)
+{
+	enum { N = 70, M = 101, DIM = 3 };
+	static const double gaps[] = { 0, 0.3, 40 };
+
+	(void)state;
+	for (size_t c = 0; c < 3; c++) {
+		double *x = gaussian(50, N, DIM, gaps[c], 1), *y = gaussian(51, M, DIM, 0, 0.2);
+		double *f = arena_zalloc(arena, N, sizeof(double)), g[M], t[M], value = 0;
+		const double eps = 2e-3;
+		const struct transport_truncation rule = { .eps = eps, .cap = 30 };
+		struct cloud cx, cy;
+		struct transport out;
+
+		assert_int_equal(cloud_make(&cx, x, N, DIM, arena), OK);
+		assert_int_equal(cloud_make(&cy, y, M, DIM, arena), OK);
+		for (size_t j = 0; j < M; j++)
+			g[j] = -eps * log(M);
+		for (int round = 0; round < 30; round++) {
+			for (size_t i = 0; i < N; i++) {
+				for (size_t j = 0; j < M; j++)
+					t[j] = (g[j] - distance(x + i * DIM, y + j * DIM, DIM)) /
+					       eps;
+				f[i] = eps * (-log(N) - stats_log_sum_exp(t, M, 1));
+			}
+			for (size_t j = 0; j < M; j++) {
+				for (size_t i = 0; i < N; i++)
+					t[i] = (f[i] - distance(x + i * DIM, y + j * DIM, DIM)) /
+					       eps;
+				g[j] = eps * (-log(M) - stats_log_sum_exp(t, N, 1));
+			}
+		}
+		for (size_t i = 0; i < N; i++)
+			for (size_t j = 0; j < M; j++) {
+				double cost = distance(x + i * DIM, y + j * DIM, DIM);
+				value += cost * exp((f[i] + g[j] - cost) / eps);
+			}
+		assert_int_equal(transport_truncated(&cx, &cy, &rule, arena, &out), OK);
+		assert_int_equal(out.iterations, 30);
+		/* As above: exponents of size 2e4. */
+		assert_same(out.value, value, 1e-9, "truncated");
+	}
+}
+
 static void test_mmd_as_published(void **state)
 {
 	struct csv *expected = read_expected(GOLDEN "shared_expected_clouds.csv");
@@ -839,6 +924,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bounds_and_errors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sinkhorn_as_published, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_transport_at_small_eps, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_truncated_as_published, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_truncated_by_definition, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mmd_as_published, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_invariances, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_identical_clouds, set_up, tear_down),

@@ -21,9 +21,9 @@ static const double normal_90 = 1.6448536269514722;
 static const double normal_95 = 1.959963984540054;
 
 /* The order of columns; other metrics follow by name. Headlines first. */
-static const char *const column_order[] = { "sinkhorn_osds", "sinkhorn", "mmd_osds", "mmd_u", "emc",
-	"elbo", "eubo", "logz_rev", "logz_fwd", "delta_logz", "ess_rev", "ess_fwd", "elbo_df",
-	"logz_df", "delta_logz_df", "ess_df" };
+static const char *const column_order[] = { "sinkhorn_osds", "sinkhorn", "sinkhorn_scds",
+	"mmd_osds", "mmd_u", "emc", "elbo", "eubo", "logz_rev", "logz_fwd", "delta_logz", "ess_rev",
+	"ess_fwd", "elbo_df", "logz_df", "delta_logz_df", "ess_df" };
 
 /* Step counts shown in tables when there are many. */
 static const size_t selected_steps[] = { 1, 2, 8, 32, 128 };
