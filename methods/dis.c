@@ -85,7 +85,7 @@ static struct graph *record_back_published(const struct reversal *r, struct cell
 	} else {
 		struct var u = reversal_control(r, 0, m, x, next);
 		struct var away = mul(m.inverse, sub(x, reversal_drift(m, x, u, 1)));
-		cost = scale(0.5, sub(dot(away, away), dot(eps, eps)));
+		cost = scale(0.5, sub(dot(eps, eps), dot(away, away)));
 		work = zeros(g, 1);
 	}
 	struct var running = scan_total(cost), stochastic = scan_total(work);
