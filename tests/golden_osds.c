@@ -1,40 +1,9 @@
-/* OSDS, PIS and DDS against the JAX code: networks, paths, costs, losses, gradients, optimiser steps,
+/* OSDS, PIS, DDS and DIS against the JAX code: networks, paths, costs, losses, gradients, optimiser steps,
  * evaluation passes. In the double build to rounding; in the float build to what float gives. */
-#include "golden.h"
+#include "golden_trial.h"
 
 #include <lapacke.h>
 #include <stdlib.h>
-
-/* Losses and values, gradients: relative. */
-#ifdef STRIDE_DOUBLE
-static const double VALUE = 1e-10, GRADIENT = 1e-8;
-#else
-static const double VALUE = 2e-4, GRADIENT = 2e-4;
-#endif
-
-enum { BINDINGS_MAX = 8, NAMES_MAX = 16 };
-
-/* A method as the fixture sets it up, and what runs of its graphs are given. */
-struct trial {
-	struct golden *g;
-	const char *name; /* of the set and the part, for the lines printed */
-	const struct method *method;
-	void *state;
-	struct cell cell;
-	const json_t *manifest;
-	size_t rows, dim, steps, n_params;
-	double sigma0;
-	real *params, *teacher;
-	struct binding inputs[BINDINGS_MAX];
-	size_t n_inputs;
-	struct tape tapes[BINDINGS_MAX];
-	size_t n_tapes;
-};
-
-static struct arena *scratch(const struct trial *t)
-{
-	return golden_arena(t->g);
-}
 
 static double number_at(const json_t *j, const char *path)
 {
@@ -56,30 +25,13 @@ static double *numbers_at(const struct trial *t, const json_t *j, const char *pa
 	return x;
 }
 
-static double *room(const struct trial *t, size_t n)
-{
-	return ARENA_NEW(scratch(t), n, double);
-}
-
-static real *as_real(const struct trial *t, const double *x, size_t n, double factor)
-{
-	real *r = ARENA_NEW(scratch(t), n, real);
-
-	for (size_t i = 0; i < n; i++)
-		r[i] = (real)(factor * x[i]);
-	return r;
-}
-
 /* option = the number at `path` of the manifest's configuration. */
 static bool set_option(struct trial *t, const char *option, const char *path)
 {
 	char text[64];
 
 	snprintf(text, sizeof(text), "%.17g", number_at(t->manifest, path));
-	if (option_set(t->method->options, t->state, "golden", option, text, scratch(t)) == OK)
-		return true;
-	golden_failed(t->g, "%s: %s", t->name, error_text());
-	return false;
+	return trial_set(t, option, text);
 }
 
 static const char *const osds_options[][2] = { { "steps", "config.num_steps_N" },
@@ -96,103 +48,43 @@ static const char *const dds_options[][2] = { { "steps", "config.num_steps_N" },
 	{ "batch", "config.batch" }, { "rate", "config.lr" },
 	{ "clip_element", "config.grad_clip_elementwise" }, { "sigma0", "config.init_std" },
 	{ "noise_scale", "config.noise_scale" }, { NULL, NULL } };
+static const char *const dis_options[][2] = { { "steps", "config.num_steps_N" },
+	{ "batch", "config.batch" }, { "rate", "config.lr" },
+	{ "clip_element", "config.grad_clip_elementwise" }, { "sigma0", "config.init_std" },
+	{ "beta_min", "config.sigma_min" }, { "beta_max", "config.sigma_max" }, { NULL, NULL } };
 
-/* Prepare the method of a manifest. False after counting a failure. */
+/* Prepare the method of a manifest, in this paper's variant. False after counting a failure. */
 static bool open_trial(struct trial *t, const char *dir, const char *file, const char *method,
-	const char *const (*names)[2])
+	const char *paper, const char *const (*names)[2])
 {
-	struct arena *a = golden_arena(t->g);
 	struct density *d;
 
 	t->manifest = golden_json(t->g, dir, file);
-	t->method = method_find(method);
-	if (t->manifest == NULL || t->method == NULL)
+	if (t->manifest == NULL || !trial_open(t, method, paper))
 		return false;
 	const char *target = json_string_value(golden_get(t->manifest, "config.target"));
 	if (target != NULL && strcmp(target, "gmm40") == 0)
 		target = "gmm40_2d";
-	if (target == NULL || density_new(&d, target, NULL, 0, a) != OK) {
+	if (target == NULL || density_new(&d, target, NULL, 0, trial_arena(t)) != OK) {
 		golden_failed(t->g, "%s: target: %s", t->name, error_text());
 		return false;
 	}
-	t->state = arena_zalloc(a, 1, t->method->state_size);
-	option_defaults(t->method->options, t->state, a);
 	for (; (*names)[0] != NULL; names++)
 		if (!set_option(t, (*names)[0], (*names)[1]))
 			return false;
-	t->cell = (struct cell){ .target = d,
-		.field = density_field(d),
-		.dim = density_dim(d),
-		.arena = a };
-	if (t->method->init(t->state, &t->cell) != OK) {
-		golden_failed(t->g, "%s: %s", t->name, error_text());
+	if (!trial_init(t, d, NULL))
 		return false;
-	}
-	t->dim = t->cell.dim;
 	t->rows = (size_t)number_at(t->manifest, "config.batch");
 	t->steps = (size_t)number_at(t->manifest, "config.num_steps_N");
-	size_t expected;
-	(void)t->method->params(t->state, &expected);
-	double *theta = golden_parts(t->g, dir, golden_get(t->manifest, "files_params"), true,
-		&t->n_params);
-	if (theta == NULL || t->n_params != expected) {
-		golden_failed(t->g, "%s: %zu parameters, expected %zu", t->name, t->n_params,
-			expected);
+	size_t n;
+	double *theta = golden_parts(t->g, dir, golden_get(t->manifest, "files_params"), true, &n);
+	if (theta == NULL || n != t->n_params) {
+		golden_failed(t->g, "%s: %zu parameters, expected %zu", t->name, n, t->n_params);
 		return false;
 	}
-	t->params = as_real(t, theta, expected, 1);
-	t->teacher = as_real(t, theta, expected, 0.97);
+	t->params = trial_reals(t, theta, n, 1);
+	t->teacher = trial_reals(t, theta, n, 0.97);
 	return true;
-}
-
-static struct graph *graph_of(struct trial *t, const char *what, size_t steps)
-{
-	t->n_inputs = 0;
-	t->n_tapes = 0;
-	return t->method->graph(t->state, &t->cell, what, steps, scratch(t));
-}
-
-static void bind(struct trial *t, const char *label, const double *x)
-{
-	t->inputs[t->n_inputs++] = (struct binding){ label, NULL, x };
-}
-
-static void play(struct trial *t, const char *label, const double *x)
-{
-	t->tapes[t->n_tapes++] = (struct tape){ label, x };
-}
-
-/* Play recorded prior states: the tape has the normals behind them. */
-static void play_prior(struct trial *t, const double *x0)
-{
-	double *z = room(t, t->rows * t->dim);
-
-	for (size_t i = 0; i < t->rows * t->dim; i++)
-		z[i] = x0[i] / t->sigma0;
-	play(t, "prior", z);
-}
-
-static struct graph_args args_of(const struct trial *t)
-{
-	return (struct graph_args){ .rows = t->rows,
-		.params = { t->params, t->teacher },
-		.inputs = t->inputs,
-		.n_inputs = t->n_inputs,
-		.tapes = t->tapes,
-		.n_tapes = t->n_tapes };
-}
-
-/* Run forwards and return what has this label, size numbers. */
-static double *run(struct trial *t, struct graph *g, const char *label, size_t size)
-{
-	double *out = room(t, size);
-	const struct capture c = { label, out, NULL, NULL };
-	struct graph_args args = args_of(t);
-
-	args.captures = &c;
-	args.n_captures = 1;
-	graph_forward(g, &args);
-	return out;
 }
 
 /* Compare labelled values of a run with those at paths of j; row by row, cols numbers each. */
@@ -201,72 +93,18 @@ struct check {
 	size_t cols; /* numbers a row */
 };
 
-/* Move where paths start, by a rounding of float: scale the recorded prior states or samples. */
-static void nudge(const struct trial *t, double factor)
-{
-	size_t n = t->rows * t->dim;
-
-	for (size_t i = 0; i < t->n_tapes; i++)
-		if (strcmp(t->tapes[i].label, "prior") == 0)
-			for (size_t k = 0; k < n; k++)
-				((double *)(uintptr_t)t->tapes[i].data)[k] *= factor;
-	for (size_t i = 0; i < t->n_inputs; i++)
-		if (strcmp(t->inputs[i].label, "x_exact") == 0)
-			for (size_t k = 0; k < n; k++)
-				((double *)(uintptr_t)t->inputs[i].f64)[k] *= factor;
-}
-
-/* What whole paths lead to, as `run_it` computes it: [rows][cols]. The 40-mode mixture, whose score
- * changes by 80 between neighbouring modes, enlarges rounding on the way. So in float the tolerance has
- * a second part: how far the result moves when the start moves by two units of float's last place. */
-static void compare_whole(struct trial *t, struct graph *g,
-	double *(*run_it)(struct trial *t, struct graph *g, const char *label, size_t size),
-	const char *label, size_t cols, const double *want, double tolerance, const char *what)
-{
-	size_t n = t->rows * cols;
-	double *got = run_it(t, g, label, n);
-
-	if (sizeof(real) < sizeof(double)) {
-		const double factor = 1 + 0x1p-22;
-		double moved = 0, largest = 0;
-		nudge(t, factor);
-		const double *other = run_it(t, g, label, n);
-		nudge(t, 1 / factor);
-		for (size_t i = 0; i < n; i++) {
-			moved = fmax(moved, fabs(other[i] - got[i]));
-			largest = fmax(largest, fabs(want[i]));
-		}
-		tolerance += moved / (1 + largest);
-		golden_compare(t->g, 1, n, got, want, 1, tolerance, "%s %s", t->name, what);
-		return;
-	}
-	golden_compare(t->g, t->rows, cols, got, want, 1, tolerance, "%s %s", t->name, what);
-}
-
 static void compare_labels(struct trial *t, struct graph *g, const json_t *j,
 	const struct check *checks, double tolerance)
 {
 	for (; checks->label != NULL; checks++) {
+		if (json_is_null(golden_get(j, checks->path))) /* the code does not return it */
+			continue;
 		double *want = numbers_at(t, j, checks->path, t->rows * checks->cols);
 		if (want == NULL)
 			continue;
-		compare_whole(t, g, run, checks->label, checks->cols, want, tolerance,
+		trial_compare(t, g, trial_run, checks->label, checks->cols, want, tolerance,
 			checks->path);
 	}
-}
-
-/* Paths [rows][steps + 1][dim], size numbers: the states before each step, and the last ones. */
-static double *run_path(struct trial *t, struct graph *g, const char *label, size_t size)
-{
-	size_t d = t->dim, row = size / t->rows, before = row - d;
-	double *x = run(t, g, label, t->rows * before), *end = run(t, g, "end", t->rows * d);
-	double *path = room(t, size);
-
-	for (size_t i = 0; i < t->rows; i++) {
-		memcpy(path + i * row, x + i * before, before * sizeof(double));
-		memcpy(path + i * row + before, end + i * d, d * sizeof(double));
-	}
-	return path;
 }
 
 static void compare_path(struct trial *t, struct graph *g, const json_t *j, const char *path,
@@ -276,7 +114,7 @@ static void compare_path(struct trial *t, struct graph *g, const json_t *j, cons
 	double *want = numbers_at(t, j, path, t->rows * cols);
 
 	if (want != NULL)
-		compare_whole(t, g, run_path, "x", cols, want, tolerance, path);
+		trial_compare(t, g, trial_run_path, "x", cols, want, tolerance, path);
 }
 
 /* Gradients are printed with 8 digits: got, moved towards want by half a unit of the last one. What
@@ -297,26 +135,26 @@ static void compare_gradient(struct trial *t, struct graph *g, const char *dir, 
 {
 	size_t n;
 	double *want = golden_parts(t->g, dir, golden_get(t->manifest, files), false, &n);
-	real *grad = ARENA_NEW(scratch(t), t->n_params, real);
-	struct graph_args args = args_of(t);
+	real *grad = ARENA_NEW(trial_arena(t), t->n_params, real);
+	struct graph_args args = trial_args(t);
 	double got_loss = graph_gradient(g, &args, t->n_params, grad);
 
-	golden_compare(t->g, 1, 1, &got_loss, &loss, 1, VALUE, "%s %s loss", t->name, what);
+	golden_compare(t->g, 1, 1, &got_loss, &loss, 1, GOLDEN_VALUE, "%s %s loss", t->name, what);
 	if (want == NULL || n != t->n_params) {
 		golden_failed(t->g, "%s: %s: %zu entries", t->name, files, n);
 		return;
 	}
-	double *got = room(t, n);
+	double *got = trial_room(t, n);
 	for (size_t i = 0; i < n; i++)
 		got[i] = beyond_digits((double)grad[i], want[i]);
-	golden_compare_norm(t->g, n, got, want, GRADIENT, "%s %s gradient", t->name, what);
+	golden_compare_norm(t->g, n, got, want, GOLDEN_GRADIENT, "%s %s gradient", t->name, what);
 	const json_t *layers = golden_get(t->manifest, "layout");
 	for (size_t i = 0; i < json_array_size(layers); i++) {
 		const json_t *layer = json_array_get(layers, i);
 		size_t offset = (size_t)number_at(layer, "offset");
 		size_t size = (size_t)number_at(layer, "size");
 		golden_compare_norm(t->g, size, got + offset, want + offset,
-			10 * GRADIENT, /* a small layer's sums cancel more than the whole's */
+			10 * GOLDEN_GRADIENT, /* a small layer's sums cancel more than the whole's */
 			"%s %s gradient, %s", t->name, what,
 			json_string_value(golden_get(layer, "name")));
 	}
@@ -331,13 +169,13 @@ static void compare_optimiser(struct trial *t, const char *dir, const char *set,
 	size_t n;
 	double *g1 = golden_parts(t->g, dir, golden_get(t->manifest, grad_1), false, &n);
 	double *g2 = golden_parts(t->g, dir, golden_get(t->manifest, grad_2), false, &n);
-	const char *file = arena_printf(scratch(t), "%s_optim.csv", set);
+	const char *file = arena_printf(trial_arena(t), "%s_optim.csv", set);
 
 	if (g1 == NULL || g2 == NULL || !golden_csv(t->g, dir, file, &csv))
 		return;
 	struct learner l;
 	bool norm = ema > 0;
-	learner_init(&l, n, scratch(t));
+	learner_init(&l, n, trial_arena(t));
 	l.settings = (struct adam){ .rate = number_at(t->manifest, "config.lr"),
 		.beta1 = 0.9,
 		.beta2 = 0.999,
@@ -346,18 +184,18 @@ static void compare_optimiser(struct trial *t, const char *dir, const char *set,
 		.clip_bound = 1,
 		.weight_decay = norm ? 0.1 : 0 };
 	memcpy(l.theta, t->params, n * sizeof(real));
-	real *average = as_real(t, g1, n, 0), *after_1 = as_real(t, g1, n, 0);
+	real *average = trial_reals(t, g1, n, 0), *after_1 = trial_reals(t, g1, n, 0);
 	memcpy(average, t->params, n * sizeof(real));
-	adam_step(&l.optimiser, &l.settings, l.theta, as_real(t, g1, n, 1));
+	adam_step(&l.optimiser, &l.settings, l.theta, trial_reals(t, g1, n, 1));
 	memcpy(after_1, l.theta, n * sizeof(real));
 	ema_update(n, ema, average, l.theta);
-	adam_step(&l.optimiser, &l.settings, l.theta, as_real(t, g2, n, factor));
+	adam_step(&l.optimiser, &l.settings, l.theta, trial_reals(t, g2, n, factor));
 	ema_update(n, ema, average, l.theta);
 	const char *columns[] = { "param1", "param2", "ema2" };
 	const real *vectors[] = { after_1, l.theta, average };
 	for (size_t k = 0; k < (norm ? 3 : 2); k++) {
 		size_t column = csv_column(&csv, columns[k]);
-		double *got = room(t, csv.rows), *want = room(t, csv.rows);
+		double *got = trial_room(t, csv.rows), *want = trial_room(t, csv.rows);
 		for (size_t i = 0; i < csv.rows; i++) {
 			want[i] = csv.x[i * csv.cols + column];
 			got[i] = (double)vectors[k][(size_t)csv.x[i * csv.cols]];
@@ -373,7 +211,7 @@ static void compare_optimiser(struct trial *t, const char *dir, const char *set,
 /* A column of one-number fields of a list of objects. */
 static double *column_of(const struct trial *t, const json_t *list, const char *key)
 {
-	double *x = room(t, json_array_size(list));
+	double *x = trial_room(t, json_array_size(list));
 
 	for (size_t i = 0; i < json_array_size(list); i++)
 		x[i] = number_at(json_array_get(list, i), key);
@@ -383,7 +221,7 @@ static double *column_of(const struct trial *t, const json_t *list, const char *
 /* The same of vectors: [list][cols]. */
 static double *rows_of(const struct trial *t, const json_t *list, const char *key, size_t cols)
 {
-	double *x = room(t, json_array_size(list) * cols);
+	double *x = trial_room(t, json_array_size(list) * cols);
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		double *row = numbers_at(t, json_array_get(list, i), key, cols);
@@ -397,7 +235,8 @@ static double *rows_of(const struct trial *t, const json_t *list, const char *ke
 static void compare_schedule(struct trial *t)
 {
 	size_t n = t->steps + 1;
-	double *beta = room(t, n), *sigma = room(t, n), *got_beta = room(t, n), *got = room(t, n);
+	double *beta = trial_room(t, n), *sigma = trial_room(t, n), *got_beta = trial_room(t, n),
+	       *got = trial_room(t, n);
 
 	for (size_t c = 0; c < n; c++) {
 		char path[32];
@@ -419,13 +258,13 @@ static void compare_schedule(struct trial *t)
 static double *jacobians(struct trial *t, struct graph *g, const char *what)
 {
 	size_t d = t->dim, v_at = t->n_inputs;
-	double *all = room(t, t->rows * d * d), *v = room(t, t->rows * d);
+	double *all = trial_room(t, t->rows * d * d), *v = trial_room(t, t->rows * d);
 
-	bind(t, "v", v);
+	trial_bind(t, "v", v);
 	for (size_t j = 0; j < d; j++) {
 		for (size_t i = 0; i < t->rows * d; i++)
 			v[i] = i % d == j;
-		double *column = run(t, g, what, t->rows * d);
+		double *column = trial_run(t, g, what, t->rows * d);
 		for (size_t r = 0; r < t->rows; r++)
 			for (size_t i = 0; i < d; i++)
 				all[(r * d + i) * d + j] = column[r * d + i];
@@ -437,26 +276,27 @@ static double *jacobians(struct trial *t, struct graph *g, const char *what)
 static void compare_points(struct trial *t, const char *dir, const char *set)
 {
 	const json_t *points =
-		golden_json(t->g, dir, arena_printf(scratch(t), "%s_points.json", set));
+		golden_json(t->g, dir, arena_printf(trial_arena(t), "%s_points.json", set));
 	size_t d = t->dim, rows = t->rows;
 
 	if (points == NULL)
 		return;
 	t->rows = json_array_size(points);
-	struct graph *g = graph_of(t, "points", 1);
-	bind(t, "x", rows_of(t, points, "x", d));
-	bind(t, "t", column_of(t, points, "t"));
-	bind(t, "d", column_of(t, points, "d"));
-	bind(t, "beta", column_of(t, points, "beta"));
-	bind(t, "sigma", column_of(t, points, "sigma"));
-	golden_compare(t->g, t->rows, 1, run(t, g, "log_rho", t->rows),
-		column_of(t, points, "target_logp"), 1, VALUE, "%s target_logp", t->name);
-	golden_compare(t->g, t->rows, d, run(t, g, "feature", t->rows * d),
-		rows_of(t, points, "lgv", d), 1, VALUE, "%s lgv", t->name);
-	golden_compare(t->g, t->rows, d, run(t, g, "u", t->rows * d), rows_of(t, points, "u", d), 1,
-		VALUE, "%s u", t->name);
+	struct graph *g = trial_graph(t, "points", 1);
+	trial_bind(t, "x", rows_of(t, points, "x", d));
+	trial_bind(t, "t", column_of(t, points, "t"));
+	trial_bind(t, "d", column_of(t, points, "d"));
+	trial_bind(t, "beta", column_of(t, points, "beta"));
+	trial_bind(t, "sigma", column_of(t, points, "sigma"));
+	golden_compare(t->g, t->rows, 1, trial_run(t, g, "log_rho", t->rows),
+		column_of(t, points, "target_logp"), 1, GOLDEN_VALUE, "%s target_logp", t->name);
+	golden_compare(t->g, t->rows, d, trial_run(t, g, "feature", t->rows * d),
+		rows_of(t, points, "lgv", d), 1, GOLDEN_VALUE, "%s lgv", t->name);
+	golden_compare(t->g, t->rows, d, trial_run(t, g, "u", t->rows * d),
+		rows_of(t, points, "u", d), 1, GOLDEN_VALUE, "%s u", t->name);
 	golden_compare(t->g, t->rows, d * d, jacobians(t, g, "du"),
-		rows_of(t, points, "jac_du_dx_lgv_fixed", d * d), 1, VALUE, "%s du/dx", t->name);
+		rows_of(t, points, "jac_du_dx_lgv_fixed", d * d), 1, GOLDEN_VALUE, "%s du/dx",
+		t->name);
 	t->rows = rows;
 }
 
@@ -465,7 +305,7 @@ static void compare_points(struct trial *t, const char *dir, const char *set)
 static void compare_controls(struct trial *t, const json_t *j)
 {
 	size_t b = t->rows, n = t->steps, d = t->dim;
-	double *path = numbers_at(t, j, "traj", b * (n + 1) * d), *x = room(t, b * n * d);
+	double *path = numbers_at(t, j, "traj", b * (n + 1) * d), *x = trial_room(t, b * n * d);
 	double *lgv = numbers_at(t, j, "lgv", b * n * d), *u = numbers_at(t, j, "u", b * n * d);
 	double *coefs[4], lo = number_at(t->manifest, "config.sigma_min");
 	double hi = number_at(t->manifest, "config.sigma_max");
@@ -474,7 +314,7 @@ static void compare_controls(struct trial *t, const json_t *j)
 	if (path == NULL || lgv == NULL || u == NULL)
 		return;
 	for (size_t c = 0; c < 4; c++)
-		coefs[c] = room(t, b * n);
+		coefs[c] = trial_room(t, b * n);
 	for (size_t i = 0; i < b * n; i++) {
 		size_t row = i / n, step = i % n;
 		memcpy(x + i * d, path + (row * (n + 1) + step) * d, d * sizeof(double));
@@ -483,38 +323,40 @@ static void compare_controls(struct trial *t, const json_t *j)
 		coefs[2][i] = schedule_cosine(coefs[0][i], lo, hi);
 		coefs[3][i] = t->sigma0 * sqrt(coefs[2][i]);
 	}
-	struct graph *g = graph_of(t, "points", 1);
-	bind(t, "x", x);
+	struct graph *g = trial_graph(t, "points", 1);
+	trial_bind(t, "x", x);
 	for (size_t c = 0; c < 4; c++)
-		bind(t, names[c], coefs[c]);
+		trial_bind(t, names[c], coefs[c]);
 	t->rows = b * n;
-	golden_compare(t->g, b * n, d, run(t, g, "feature", b * n * d), lgv, 1, VALUE,
+	golden_compare(t->g, b * n, d, trial_run(t, g, "feature", b * n * d), lgv, 1, GOLDEN_VALUE,
 		"%s lgv on the path", t->name);
-	golden_compare(t->g, b * n, d, run(t, g, "u", b * n * d), u, 1, VALUE, "%s u on the path",
-		t->name);
+	golden_compare(t->g, b * n, d, trial_run(t, g, "u", b * n * d), u, 1, GOLDEN_VALUE,
+		"%s u on the path", t->name);
 	t->rows = b;
 }
 
 static void compare_osds_sampling(struct trial *t, const char *dir, const char *set)
 {
-	const json_t *j = golden_json(t->g, dir, arena_printf(scratch(t), "%s_sampling.json", set));
+	const json_t *j =
+		golden_json(t->g, dir, arena_printf(trial_arena(t), "%s_sampling.json", set));
 	const struct check checks[] = { { "running", "running_cost", 1 },
 		{ "terminal", "terminal_cost", 1 }, { "log_w", "log_w", 1 }, { NULL, NULL, 0 } };
 
 	if (j == NULL)
 		return;
 	compare_controls(t, j);
-	struct graph *g = graph_of(t, "loss", t->steps);
-	play_prior(t, numbers_at(t, j, "x0", t->rows * t->dim));
-	play(t, "noise", numbers_at(t, j, "noise", t->rows * t->steps * t->dim));
-	compare_labels(t, g, j, checks, VALUE);
-	compare_path(t, g, j, "traj", t->steps, VALUE);
+	struct graph *g = trial_graph(t, "loss", t->steps);
+	trial_play_prior(t, numbers_at(t, j, "x0", t->rows * t->dim));
+	trial_play(t, "noise", numbers_at(t, j, "noise", t->rows * t->steps * t->dim));
+	compare_labels(t, g, j, checks, GOLDEN_VALUE);
+	compare_path(t, g, j, "traj", t->steps, GOLDEN_VALUE);
 	compare_gradient(t, g, dir, "files_grad_sampling", number_at(j, "loss"), "sampling");
 }
 
 static void compare_distillation(struct trial *t, const char *dir, const char *set)
 {
-	const json_t *j = golden_json(t->g, dir, arena_printf(scratch(t), "%s_distill.json", set));
+	const json_t *j =
+		golden_json(t->g, dir, arena_printf(trial_arena(t), "%s_distill.json", set));
 	const json_t *list = golden_get(j, "samples");
 	size_t d = t->dim, n = json_array_size(list);
 	const struct {
@@ -528,14 +370,14 @@ static void compare_distillation(struct trial *t, const char *dir, const char *s
 
 	if (j == NULL || n != t->rows)
 		return;
-	struct graph *g = graph_of(t, "distillation", 1);
+	struct graph *g = trial_graph(t, "distillation", 1);
 	double *length = column_of(t, list, "d"), *code = column_of(t, list, "code");
 	double *coefs[6];
 	const char *names[6] = { "t", "d", "beta", "sigma", "beta_half", "sigma_half" };
 	double lo = number_at(t->manifest, "config.sigma_min");
 	double hi = number_at(t->manifest, "config.sigma_max");
 	for (size_t k = 0; k < 6; k++)
-		coefs[k] = room(t, n);
+		coefs[k] = trial_room(t, n);
 	for (size_t i = 0; i < n; i++) {
 		double steps = (double)t->steps, time = code[i] / steps, d_time = length[i] / steps;
 		coefs[0][i] = time;
@@ -545,18 +387,18 @@ static void compare_distillation(struct trial *t, const char *dir, const char *s
 		coefs[4][i] = schedule_cosine(time - d_time / 2, lo, hi);
 		coefs[5][i] = t->sigma0 * sqrt(coefs[4][i]);
 	}
-	bind(t, "x", rows_of(t, list, "x_start", d));
+	trial_bind(t, "x", rows_of(t, list, "x_start", d));
 	for (size_t k = 0; k < 6; k++)
-		bind(t, names[k], coefs[k]);
-	play(t, "probe_1", rows_of(t, list, "probe_half1_and_student", d));
-	play(t, "probe_2", rows_of(t, list, "probe_half2", d));
-	play(t, "probe_jacobian", rows_of(t, list, "probe_jac", d));
+		trial_bind(t, names[k], coefs[k]);
+	trial_play(t, "probe_1", rows_of(t, list, "probe_half1_and_student", d));
+	trial_play(t, "probe_2", rows_of(t, list, "probe_half2", d));
+	trial_play(t, "probe_jacobian", rows_of(t, list, "probe_jac", d));
 	for (size_t k = 0; k < sizeof(checks) / sizeof(checks[0]); k++) {
 		size_t cols = checks[k].vector ? d : 1;
 		double *want = checks[k].vector ? rows_of(t, list, checks[k].key, d)
 						: column_of(t, list, checks[k].key);
-		golden_compare(t->g, n, cols, run(t, g, checks[k].label, n * cols), want, 1, VALUE,
-			"%s distillation %s", t->name, checks[k].key);
+		golden_compare(t->g, n, cols, trial_run(t, g, checks[k].label, n * cols), want, 1,
+			GOLDEN_VALUE, "%s distillation %s", t->name, checks[k].key);
 	}
 	compare_gradient(t, g, dir, "files_grad_sd", number_at(j, "loss"), "distillation");
 }
@@ -590,21 +432,21 @@ static void sum_volumes(struct trial *t, const double *path, size_t k, struct vo
 	double dt = 1 / (double)k;
 
 	for (size_t s = 0; s < k; s++) {
-		double time = (double)(k - s) / (double)k, *x = room(t, t->rows * d);
+		double time = (double)(k - s) / (double)k, *x = trial_room(t, t->rows * d);
 		double beta = schedule_cosine(time, number_at(t->manifest, "config.sigma_min"),
 			number_at(t->manifest, "config.sigma_max"));
 		double sigma = t->sigma0 * sqrt(beta), *coefs[4];
 		const double values[4] = { time, dt, beta, sigma };
-		struct graph *g = graph_of(t, "points", 1);
+		struct graph *g = trial_graph(t, "points", 1);
 		for (size_t i = 0; i < t->rows; i++)
 			memcpy(x + i * d, path + (i * (k + 1) + s) * d, d * sizeof(double));
-		bind(t, "x", x);
+		trial_bind(t, "x", x);
 		for (size_t c = 0; c < 4; c++) {
 			const char *names[4] = { "t", "d", "beta", "sigma" };
-			coefs[c] = room(t, t->rows);
+			coefs[c] = trial_room(t, t->rows);
 			for (size_t i = 0; i < t->rows; i++)
 				coefs[c][i] = values[c];
-			bind(t, names[c], coefs[c]);
+			trial_bind(t, names[c], coefs[c]);
 		}
 		double *du = jacobians(t, g, "du"), *dx = jacobians(t, g, "dx"), sign;
 		for (size_t i = 0; i < t->rows; i++) {
@@ -626,8 +468,8 @@ static void sum_volumes(struct trial *t, const double *path, size_t k, struct vo
 static void compare_volumes(struct trial *t, const json_t *j, size_t k)
 {
 	double *path = numbers_at(t, j, "traj", t->rows * (k + 1) * t->dim);
-	struct volumes v = { room(t, t->rows), room(t, t->rows), room(t, t->rows), room(t, t->rows),
-		room(t, t->rows) };
+	struct volumes v = { trial_room(t, t->rows), trial_room(t, t->rows), trial_room(t, t->rows),
+		trial_room(t, t->rows), trial_room(t, t->rows) };
 	const struct {
 		const char *path;
 		double *got;
@@ -644,33 +486,15 @@ static void compare_volumes(struct trial *t, const json_t *j, size_t k)
 	for (size_t c = 0; c < sizeof(checks) / sizeof(checks[0]); c++) {
 		double *want = numbers_at(t, j, checks[c].path, t->rows);
 		if (want != NULL)
-			golden_compare(t->g, t->rows, 1, checks[c].got, want, 1, VALUE, "%s %s",
-				t->name, checks[c].path);
+			golden_compare(t->g, t->rows, 1, checks[c].got, want, 1, GOLDEN_VALUE,
+				"%s %s", t->name, checks[c].path);
 	}
-}
-
-/* A metric of log weights. */
-static void compare_weights(struct trial *t, const char *metric, const double *log_w, size_t n,
-	double want, double tolerance)
-{
-	struct scored in = { .n = n,
-		.log_w = log_w,
-		.log_w_forward = log_w,
-		.elbo = (double)NAN,
-		.arena = scratch(t) };
-	struct value value;
-
-	if (metric_find(metric)->eval(&in, &value) != OK)
-		golden_failed(t->g, "%s %s: %s", t->name, metric, error_text());
-	else
-		golden_compare(t->g, 1, 1, &value.value, &want, 1, tolerance, "%s %s", t->name,
-			metric);
 }
 
 static void compare_osds_evaluation(struct trial *t, const char *dir, const char *set, size_t k)
 {
 	const json_t *j =
-		golden_json(t->g, dir, arena_printf(scratch(t), "%s_eval_k%zu.json", set, k));
+		golden_json(t->g, dir, arena_printf(trial_arena(t), "%s_eval_k%zu.json", set, k));
 	const json_t *reverse = golden_get(j, "sde_reverse"),
 		     *forward = golden_get(j, "sde_forward");
 	const json_t *back = golden_get(j, "ode_forward");
@@ -686,40 +510,41 @@ static void compare_osds_evaluation(struct trial *t, const char *dir, const char
 
 	if (j == NULL)
 		return;
-	t->name = arena_printf(scratch(t), "%s k=%zu ode", name, k);
-	struct graph *g = graph_of(t, "ode", k);
-	play_prior(t, numbers_at(t, j, "x0", n * d));
-	play(t, "probe", numbers_at(t, j, "probes", n * k * d));
-	compare_labels(t, g, j, ode, VALUE);
-	compare_path(t, g, j, "traj", k, VALUE);
-	double *log_w = run(t, g, "log_w", n);
-	compare_weights(t, "elbo_df", log_w, n, number_at(j, "summary_official.elbo_detflow"),
-		VALUE);
-	compare_weights(t, "logz_df", log_w, n, number_at(j, "summary_official.lnz_detflow"),
-		VALUE);
-	compare_weights(t, "ess_df", log_w, n, number_at(j, "summary_official.ess"), VALUE);
+	t->name = arena_printf(trial_arena(t), "%s k=%zu ode", name, k);
+	struct graph *g = trial_graph(t, "ode", k);
+	trial_play_prior(t, numbers_at(t, j, "x0", n * d));
+	trial_play(t, "probe", numbers_at(t, j, "probes", n * k * d));
+	compare_labels(t, g, j, ode, GOLDEN_VALUE);
+	compare_path(t, g, j, "traj", k, GOLDEN_VALUE);
+	double *log_w = trial_run(t, g, "log_w", n);
+	trial_compare_metric(t, "elbo_df", log_w, n, number_at(j, "summary_official.elbo_detflow"),
+		GOLDEN_VALUE);
+	trial_compare_metric(t, "logz_df", log_w, n, number_at(j, "summary_official.lnz_detflow"),
+		GOLDEN_VALUE);
+	trial_compare_metric(t, "ess_df", log_w, n, number_at(j, "summary_official.ess"),
+		GOLDEN_VALUE);
 	compare_volumes(t, j, k);
 
-	t->name = arena_printf(scratch(t), "%s k=%zu sde_reverse", name, k);
-	g = graph_of(t, "sde", k);
-	play_prior(t, numbers_at(t, reverse, "x0", n * d));
-	play(t, "noise", numbers_at(t, reverse, "noise", n * k * d));
-	compare_labels(t, g, reverse, sde, VALUE);
-	compare_path(t, g, reverse, "traj", k, VALUE);
+	t->name = arena_printf(trial_arena(t), "%s k=%zu sde_reverse", name, k);
+	g = trial_graph(t, "sde", k);
+	trial_play_prior(t, numbers_at(t, reverse, "x0", n * d));
+	trial_play(t, "noise", numbers_at(t, reverse, "noise", n * k * d));
+	compare_labels(t, g, reverse, sde, GOLDEN_VALUE);
+	compare_path(t, g, reverse, "traj", k, GOLDEN_VALUE);
 
-	t->name = arena_printf(scratch(t), "%s k=%zu sde_forward", name, k);
-	g = graph_of(t, "sde_forward", k);
-	bind(t, "x_exact", numbers_at(t, forward, "x_target", n * d));
-	play(t, "noise", numbers_at(t, forward, "noise", n * k * d));
-	compare_labels(t, g, forward, sde, VALUE);
-	compare_path(t, g, forward, "traj", k, VALUE);
+	t->name = arena_printf(trial_arena(t), "%s k=%zu sde_forward", name, k);
+	g = trial_graph(t, "sde_forward", k);
+	trial_bind(t, "x_exact", numbers_at(t, forward, "x_target", n * d));
+	trial_play(t, "noise", numbers_at(t, forward, "noise", n * k * d));
+	compare_labels(t, g, forward, sde, GOLDEN_VALUE);
+	compare_path(t, g, forward, "traj", k, GOLDEN_VALUE);
 
-	t->name = arena_printf(scratch(t), "%s k=%zu ode_forward", name, k);
-	g = graph_of(t, "ode_forward", k);
-	bind(t, "x_exact", numbers_at(t, back, "x_target", n * d));
-	play(t, "probe", numbers_at(t, back, "probes", n * k * d));
-	compare_labels(t, g, back, ode_back, VALUE);
-	compare_path(t, g, back, "traj", k, VALUE);
+	t->name = arena_printf(trial_arena(t), "%s k=%zu ode_forward", name, k);
+	g = trial_graph(t, "ode_forward", k);
+	trial_bind(t, "x_exact", numbers_at(t, back, "x_target", n * d));
+	trial_play(t, "probe", numbers_at(t, back, "probes", n * k * d));
+	compare_labels(t, g, back, ode_back, GOLDEN_VALUE);
+	compare_path(t, g, back, "traj", k, GOLDEN_VALUE);
 	t->name = name;
 }
 
@@ -728,7 +553,7 @@ static void osds(struct golden *g, const char *dir, const char *set)
 	struct trial t = { .g = g, .name = set };
 	const char *file = arena_printf(golden_arena(g), "%s_manifest.json", set);
 
-	if (!open_trial(&t, dir, file, "osds", osds_options))
+	if (!open_trial(&t, dir, file, "osds", NULL, osds_options))
 		return;
 	t.sigma0 = number_at(t.manifest, "config.prior_std");
 	compare_schedule(&t);
@@ -746,11 +571,12 @@ static void osds(struct golden *g, const char *dir, const char *set)
 	}
 }
 
-/* --- PIS and DDS ------------------------------------------------------------------------------ */
+/* --- PIS, DDS, DIS ------------------------------------------------------------------------------ */
 
 static void compare_baseline_sampling(struct trial *t, const char *dir, const char *set)
 {
-	const json_t *j = golden_json(t->g, dir, arena_printf(scratch(t), "%s_sampling.json", set));
+	const json_t *j =
+		golden_json(t->g, dir, arena_printf(trial_arena(t), "%s_sampling.json", set));
 	size_t n = t->steps, nd = n * t->dim;
 	const struct check checks[] = { { "feature", "lgv", nd }, { "u", "u", nd },
 		{ "running", "running_cost", 1 }, { "running_step", "running_cost_per_step", n },
@@ -760,19 +586,19 @@ static void compare_baseline_sampling(struct trial *t, const char *dir, const ch
 
 	if (j == NULL)
 		return;
-	struct graph *g = graph_of(t, "loss", n);
+	struct graph *g = trial_graph(t, "loss", n);
 	if (t->sigma0 > 0)
-		play_prior(t, numbers_at(t, j, "x0", t->rows * t->dim));
-	play(t, "noise", numbers_at(t, j, "noise_after_clip", t->rows * nd));
-	compare_labels(t, g, j, checks, VALUE);
-	compare_path(t, g, j, "traj", n, VALUE);
+		trial_play_prior(t, numbers_at(t, j, "x0", t->rows * t->dim));
+	trial_play(t, "noise", numbers_at(t, j, "noise_after_clip", t->rows * nd));
+	compare_labels(t, g, j, checks, GOLDEN_VALUE);
+	compare_path(t, g, j, "traj", n, GOLDEN_VALUE);
 	compare_gradient(t, g, dir, "files_grad", number_at(j, "loss"), "sampling");
 }
 
 /* The released target-to-prior pass, defects included. */
 static void compare_baseline_forward(struct trial *t, const char *dir, const char *set)
 {
-	const char *file = arena_printf(scratch(t), "%s_forward.json", set);
+	const char *file = arena_printf(trial_arena(t), "%s_forward.json", set);
 	const struct check checks[] = { { "running", "running_cost", 1 },
 		{ "stochastic", "stochastic_cost", 1 }, { "terminal", "terminal_cost", 1 },
 		{ "log_w", "log_w", 1 }, { NULL, NULL, 0 } };
@@ -780,22 +606,35 @@ static void compare_baseline_forward(struct trial *t, const char *dir, const cha
 	const json_t *j = golden_json(t->g, dir, file);
 	if (j == NULL)
 		return;
-	struct graph *g = graph_of(t, "sde_forward_published", t->steps);
-	bind(t, "x_exact", numbers_at(t, j, "x_target", t->rows * t->dim));
-	play(t, "noise", numbers_at(t, j, "noise_after_clip", t->rows * t->steps * t->dim));
-	compare_labels(t, g, j, checks, VALUE);
-	compare_path(t, g, j, "traj", t->steps, VALUE);
+	struct graph *g = trial_graph(t, "sde_forward_published", t->steps);
+	trial_bind(t, "x_exact", numbers_at(t, j, "x_target", t->rows * t->dim));
+	trial_play(t, "noise", numbers_at(t, j, "noise_after_clip", t->rows * t->steps * t->dim));
+	compare_labels(t, g, j, checks, GOLDEN_VALUE);
+	compare_path(t, g, j, "traj", t->steps, GOLDEN_VALUE);
 }
 
-static void baseline(struct golden *g, const char *dir, const char *set, const char *method,
-	const char *const (*options)[2], const char *sigma0)
+/* How the files of a baseline are called, and what it is here. */
+struct baseline {
+	const char *set, *method, *paper;
+	const char *const (*options)[2];
+	const char *sigma0; /* path of the prior's deviation; NULL: it starts at 0 */
+};
+static const struct baseline baselines[] = {
+	{ "pis", "pis", "osds-paper", pis_options, NULL },
+	{ "dds", "dds", "osds-paper", dds_options, "config.init_std" },
+	{ "dds_N32", "dds", "osds-paper", dds_options, "config.init_std" },
+	{ "dis_osds", "dis", "osds-paper", dis_options, "config.init_std" },
+	{ "dis_vsm", "dis", "beyond-elbos", dis_options, "config.init_std" },
+};
+
+static void baseline(struct golden *g, const char *dir, const char *set, const struct baseline *b)
 {
 	struct trial t = { .g = g, .name = set };
 	const char *file = arena_printf(golden_arena(g), "%s_manifest.json", set);
 
-	if (!open_trial(&t, dir, file, method, options))
+	if (!open_trial(&t, dir, file, b->method, b->paper, b->options))
 		return;
-	t.sigma0 = sigma0 != NULL ? number_at(t.manifest, sigma0) : 0;
+	t.sigma0 = b->sigma0 != NULL ? number_at(t.manifest, b->sigma0) : 0;
 	compare_baseline_sampling(&t, dir, set);
 	compare_baseline_forward(&t, dir, set);
 	compare_optimiser(&t, dir, set, "files_grad", "files_grad", -0.5, 0);
@@ -814,8 +653,8 @@ static void optimiser_chain(struct golden *g, const json_t *j, const char *set, 
 
 	if (start == NULL || n == 0)
 		return;
-	learner_init(&l, n, scratch(&t));
-	memcpy(l.theta, as_real(&t, start, n, 1), n * sizeof(real));
+	learner_init(&l, n, trial_arena(&t));
+	memcpy(l.theta, trial_reals(&t, start, n, 1), n * sizeof(real));
 	l.settings = (struct adam){ .rate = number_at(j, "lr"),
 		.beta1 = 0.9,
 		.beta2 = 0.999,
@@ -829,8 +668,8 @@ static void optimiser_chain(struct golden *g, const json_t *j, const char *set, 
 		       *want = numbers_at(&t, step, "param", n);
 		if (grad == NULL || want == NULL)
 			return;
-		adam_step(&l.optimiser, &l.settings, l.theta, as_real(&t, grad, n, 1));
-		double *got = room(&t, n);
+		adam_step(&l.optimiser, &l.settings, l.theta, trial_reals(&t, grad, n, 1));
+		double *got = trial_room(&t, n);
 		for (size_t i = 0; i < n; i++)
 			got[i] = (double)l.theta[i];
 		golden_compare(g, n, 1, got, want, 1, fmax(1e-13, 4 * (double)REAL_EPS),
@@ -857,7 +696,7 @@ static void discrepancies(struct trial *t, const json_t *j)
 	struct scored in = { .n = n,
 		.n_exact = n,
 		.dim = d,
-		.arena = scratch(t),
+		.arena = trial_arena(t),
 		.exact = numbers_at(t, j, "gt_samples", n * d),
 		.x = numbers_at(t, j, "samples", n * d) };
 	const char *const names[2] = { "mmd_osds", "sinkhorn_osds" };
@@ -882,9 +721,9 @@ static void coverage(struct trial *t, const json_t *j)
 	struct density *d;
 	struct value value;
 
-	if (x == NULL || density_new(&d, "gmm40_2d", NULL, 0, scratch(t)) != OK)
+	if (x == NULL || density_new(&d, "gmm40_2d", NULL, 0, trial_arena(t)) != OK)
 		return;
-	struct scored in = { .n = n, .dim = 2, .x = x, .target = d, .arena = scratch(t) };
+	struct scored in = { .n = n, .dim = 2, .x = x, .target = d, .arena = trial_arena(t) };
 	if (metric_find("emc")->eval(&in, &value) != OK)
 		golden_failed(t->g, "%s emc: %s", t->name, error_text());
 	else
@@ -918,7 +757,7 @@ static void osds_metrics(struct golden *g, const char *dir, const char *set)
 	for (size_t i = 0; i < 6; i++) {
 		double *log_w = numbers_at(&t, w, i < 3 ? "log_w_reverse" : "log_w_forward", n);
 		if (log_w != NULL)
-			compare_weights(&t, names[i], log_w, n, number_at(w, keys[i]), 1e-10);
+			trial_compare_metric(&t, names[i], log_w, n, number_at(w, keys[i]), 1e-10);
 	}
 }
 
@@ -967,14 +806,13 @@ void golden_osds(struct golden *g, const char *dir)
 		for (; *sets != NULL; sets++)
 			osds(g, dir, arena_printf(a, "%s%s", *sets, parts[i]));
 	}
-	for (const char **s = golden_sets(g, dir, "_pis_manifest.json"); *s != NULL; s++)
-		baseline(g, dir, arena_printf(a, "%s_pis", *s), "pis", pis_options, NULL);
-	for (const char **s = golden_sets(g, dir, "_dds_manifest.json"); *s != NULL; s++)
-		baseline(g, dir, arena_printf(a, "%s_dds", *s), "dds", dds_options,
-			"config.init_std");
-	for (const char **s = golden_sets(g, dir, "_dds_N32_manifest.json"); *s != NULL; s++)
-		baseline(g, dir, arena_printf(a, "%s_dds_N32", *s), "dds", dds_options,
-			"config.init_std");
+	for (size_t i = 0; i < sizeof(baselines) / sizeof(baselines[0]); i++) {
+		const struct baseline *b = &baselines[i];
+		const char **sets =
+			golden_sets(g, dir, arena_printf(a, "_%s_manifest.json", b->set));
+		for (; *sets != NULL; sets++)
+			baseline(g, dir, arena_printf(a, "%s_%s", *sets, b->set), b);
+	}
 	for (const char **s = golden_sets(g, dir, "_optim_mini.json"); *s != NULL; s++)
 		optimiser_mini(g, dir, *s);
 	for (const char **s = golden_sets(g, dir, "_metrics.json"); *s != NULL; s++)
