@@ -67,7 +67,8 @@ struct moment {
 	struct var time, alpha, square, beta;
 };
 
-/* Time and beta of the k steps in the order of the generation. */
+/* Time and beta of the k steps in the order of the generation. sde_sampler keeps its times in float,
+ * which makes the last increment exactly 0. */
 static void schedule_of(const struct dds *s, size_t k, double *time, double *beta, struct arena *a)
 {
 	double *table = ARENA_NEW(a, k + 1, double);
@@ -78,8 +79,8 @@ static void schedule_of(const struct dds *s, size_t k, double *time, double *bet
 		schedule_dds(k, s->noise_scale, table);
 	for (size_t i = 0; i < k; i++) {
 		if (s->schedule == BETA_TIMES) {
-			time[i] = table[i];
-			beta[i] = fmin(sqrt(table[i + 1] - table[i]), 1);
+			time[i] = (double)(float)table[i];
+			beta[i] = fmin(sqrt((double)(float)table[i + 1] - time[i]), 1);
 		} else {
 			time[i] = controlled_time(&s->base, (double)(k - i) / (double)k, 1);
 			beta[i] = table[k - i];
