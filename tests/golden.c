@@ -16,6 +16,7 @@ static void (*const handlers[])(struct golden *g, const char *dir) = {
 	golden_metrics,
 	golden_osds,
 	golden_scds,
+	golden_scds_methods,
 };
 
 enum { JSON_MAX = 256, TEXT_MAX = 512 };

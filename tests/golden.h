@@ -19,6 +19,7 @@ void golden_targets(struct golden *g, const char *dir);
 void golden_metrics(struct golden *g, const char *dir);
 void golden_osds(struct golden *g, const char *dir);
 void golden_scds(struct golden *g, const char *dir);
+void golden_scds_methods(struct golden *g, const char *dir);
 
 /* --- files ------------------------------------------------------------------------------- */
 

@@ -1,166 +1,19 @@
 /* SCDS and its family against the PyTorch code: networks, controls, the Sinkhorn. In the double build to rounding;
  * in the float build to what float gives. Tensors of these files that nothing is compared with are
  * counted as unknown. */
-#include "golden.h"
+#include "golden_tensors.h"
+#include "golden_trial.h"
 
 #include "nn/net.h"
 #include "score/transport.h"
 
-#include <stdlib.h>
-
-#ifdef STRIDE_DOUBLE
-static const double VALUE = 1e-10;
-#else
-static const double VALUE = 2e-4;
-#endif
-
 /* CHANNELS: the width of the networks in these fixtures, but for the full-size ones. */
-enum { DIMS_MAX = 4, INPUTS_MAX = 8, NAMES_SHOWN = 120, CHANNELS = 12 };
-
-/* --- files of tensors -------------------------------------------------------------------------- */
-
-struct tensor {
-	const char *name;
-	size_t dims[DIMS_MAX], n_dims, size;
-	double *x;
-	bool used;
-};
-
-struct tensors {
-	struct golden *g;
-	const char *file;
-	struct tensor *list;
-	size_t n;
-};
-
-/* The next word of a text, cut off in place; NULL after the last one. */
-static char *next_word(char **text)
-{
-	return strtok_r(NULL, " \t\r\n", text);
-}
-
-static bool read_size(char **text, size_t *n)
-{
-	char *word = next_word(text), *end = NULL;
-
-	if (word == NULL)
-		return false;
-	*n = strtoul(word, &end, 10);
-	return *end == '\0';
-}
-
-/* What follows the word "tensor". */
-static bool read_tensor(struct golden *g, char **text, struct tensor *t)
-{
-	t->name = next_word(text);
-	t->size = 1;
-	if (t->name == NULL || !read_size(text, &t->n_dims) || t->n_dims > DIMS_MAX)
-		return false;
-	for (size_t i = 0; i < t->n_dims; i++) {
-		if (!read_size(text, &t->dims[i]))
-			return false;
-		t->size *= t->dims[i];
-	}
-	t->x = ARENA_NEW(golden_arena(g), t->size, double);
-	for (size_t i = 0; i < t->size; i++) {
-		char *word = next_word(text), *end = NULL;
-		if (word == NULL)
-			return false;
-		t->x[i] = strtod(word, &end);
-		if (*end != '\0')
-			return false;
-	}
-	return true;
-}
-
-/* False after counting a failure. */
-static bool read_tensors(struct golden *g, const char *dir, const char *file, struct tensors *out)
-{
-	enum { TENSORS_MAX = 256 };
-	char *text = golden_text(g, dir, file), *rest = NULL;
-
-	*out = (struct tensors){ .g = g, .file = file };
-	if (text == NULL)
-		return false;
-	out->list = ARENA_NEW(golden_arena(g), TENSORS_MAX, struct tensor);
-	for (char *word = strtok_r(text, " \t\r\n", &rest); word != NULL; word = next_word(&rest)) {
-		struct tensor *t = &out->list[out->n];
-		if (strcmp(word, "tensor") != 0 || out->n == TENSORS_MAX ||
-			!read_tensor(g, &rest, t)) {
-			golden_failed(g, "%s: malformed after %zu tensors", file, out->n);
-			return false;
-		}
-		out->n++;
-	}
-	return true;
-}
-
-/* The tensor of this name; NULL when there is none. */
-static struct tensor *tensor_of(const struct tensors *f, const char *name)
-{
-	for (size_t i = 0; i < f->n; i++)
-		if (strcmp(f->list[i].name, name) == 0)
-			return &f->list[i];
-	return NULL;
-}
-
-/* The numbers of the tensor of this name, which must have `size`; NULL after counting a failure. */
-static const double *numbers_of(struct tensors *f, const char *name, size_t size)
-{
-	struct tensor *t = tensor_of(f, name);
-
-	if (t == NULL) {
-		golden_failed(f->g, "%s: no tensor %s", f->file, name);
-		return NULL;
-	}
-	t->used = true;
-	if (t->size == size)
-		return t->x;
-	golden_failed(f->g, "%s: %s has %zu numbers, expected %zu", f->file, name, t->size, size);
-	return NULL;
-}
-
-/* Count what is left, and name the first few. */
-static void count_unused(const struct tensors *f)
-{
-	char names[NAMES_SHOWN] = "";
-	size_t n = 0, length = 0;
-
-	for (size_t i = 0; i < f->n; i++) {
-		if (f->list[i].used)
-			continue;
-		n++;
-		if (length < sizeof(names) - 1)
-			length += (size_t)snprintf(names + length, sizeof(names) - length, " %s",
-				f->list[i].name);
-	}
-	if (n > 0)
-		golden_unknown(f->g, n, "%s:%s (%zu tensors)", f->file, names, n);
-}
-
-/* A network's parameters in the order of the file. Layers are [out][in] there. */
-static real *load_params(const struct tensors *f, size_t expected)
-{
-	real *params = ARENA_NEW(golden_arena(f->g), expected, real);
-	size_t n = 0;
-
-	for (size_t k = 0; k < f->n; k++) {
-		const struct tensor *t = &f->list[k];
-		size_t out = t->n_dims == 2 ? t->dims[0] : 1, in = t->size / out;
-		for (size_t i = 0; i < t->size && n + i < expected; i++)
-			params[n + i] = (real)t->x[i % out * in + i / out];
-		n += t->size;
-	}
-	if (n == expected)
-		return params;
-	golden_failed(f->g, "%s: %zu parameters, expected %zu", f->file, n, expected);
-	return NULL;
-}
+enum { INPUTS_MAX = 8, CHANNELS = 12 };
 
 /* --- comparison --------------------------------------------------------------------------------- */
 
-/* A graph, what it is given, and the file that says what comes out. */
-struct trial {
+/* A graph of a part, what it is given, and the file that says what comes out. */
+struct probe {
 	struct golden *g;
 	struct tensors *file;
 	const char *name;
@@ -171,60 +24,19 @@ struct trial {
 	size_t n_inputs;
 };
 
-/* The grid mixture of these fixtures: its variance is 0.3, where the target gmm9 has the published code's
- * deviation in float, 6e-8 away. */
-static void grid_mixture(const void *context, size_t n, const real *x, double *log_rho, real *grad)
-{
-	(void)context;
-	for (size_t i = 0; i < n; i++) {
-		double total = 0, pull[2] = { 0, 0 }, least = INFINITY;
-		for (int pass = 0; pass < 2; pass++)
-			for (int k = 0; k < 9; k++) {
-				double gap[2] = { (double)x[i] - 5 * (k / 3 - 1),
-					(double)x[n + i] - 5 * (k % 3 - 1) };
-				double energy = (gap[0] * gap[0] + gap[1] * gap[1]) / 0.6;
-				if (pass == 0) {
-					least = fmin(least, energy);
-					continue;
-				}
-				double weight = exp(least - energy);
-				total += weight;
-				pull[0] -= weight * gap[0] / 0.3;
-				pull[1] -= weight * gap[1] / 0.3;
-			}
-		if (log_rho != NULL)
-			log_rho[i] = log(total / 9) - least - log(0.6 * 3.14159265358979324);
-		for (size_t k = 0; grad != NULL && k < 2; k++)
-			grad[k * n + i] = (real)(pull[k] / total);
-	}
-}
-
-/* The density that the fixtures call `kind`, in `dim` dimensions; NULL after counting a failure. */
-static const struct field *field_of(struct golden *g, const char *kind, size_t dim)
-{
-	static const struct field grid = { NULL, 2, grid_mixture, NULL };
-	struct density *d;
-
-	if (strcmp(kind, "gmm9") == 0 && dim == 2)
-		return &grid;
-	if (strcmp(kind, "funnel10") == 0 && dim == 10 &&
-		density_new(&d, "funnel", NULL, 0, golden_arena(g)) == OK)
-		return density_field(d);
-	golden_failed(g, "%s in %zu dimensions", kind, dim);
-	return NULL;
-}
-
 /* rows and dim come from the file's x. */
-static bool open_trial(struct trial *t, struct golden *g, struct tensors *file, const char *name,
+static bool open_trial(struct probe *t, struct golden *g, struct tensors *file, const char *name,
 	const char *kind)
 {
-	*t = (struct trial){ .g = g, .file = file, .name = name };
+	struct density *target;
+
+	*t = (struct probe){ .g = g, .file = file, .name = name };
 	for (size_t i = 0; i < file->n; i++)
 		if (strcmp(file->list[i].name, "x") == 0 && file->list[i].n_dims == 2) {
 			t->rows = file->list[i].dims[0];
 			t->dim = file->list[i].dims[1];
 		}
-	const struct field *field = field_of(g, kind, t->dim);
+	const struct field *field = tensors_field(g, kind, t->dim, &target);
 	if (field == NULL)
 		return false;
 	t->graph = graph_new(golden_arena(g), field, NULL);
@@ -232,9 +44,9 @@ static bool open_trial(struct trial *t, struct golden *g, struct tensors *file, 
 }
 
 /* An input of the graph with the numbers of the tensor of that name. */
-static struct var given(struct trial *t, const char *name, size_t cols)
+static struct var given(struct probe *t, const char *name, size_t cols)
 {
-	const double *x = numbers_of(t->file, name, t->rows * cols);
+	const double *x = tensors_numbers(t->file, name, t->rows * cols);
 
 	if (x == NULL) /* counted: go on with zeros */
 		x = ARENA_NEW(golden_arena(t->g), t->rows * cols, double);
@@ -244,10 +56,10 @@ static struct var given(struct trial *t, const char *name, size_t cols)
 }
 
 /* Run the graph and compare the value with the tensor of that name. */
-static void compare(struct trial *t, struct var value, const char *name)
+static void compare(struct probe *t, struct var value, const char *name)
 {
 	size_t cols = var_cols(value);
-	const double *want = numbers_of(t->file, name, t->rows * cols);
+	const double *want = tensors_numbers(t->file, name, t->rows * cols);
 	double *got = ARENA_NEW(golden_arena(t->g), t->rows * cols, double);
 	const struct capture c = { name, got, NULL, NULL };
 	const struct graph_args args = { .rows = t->rows,
@@ -261,7 +73,18 @@ static void compare(struct trial *t, struct var value, const char *name)
 		return;
 	label(value, name);
 	graph_forward(t->graph, &args);
-	golden_compare(t->g, t->rows, cols, got, want, 1, VALUE, "%s %s", t->name, name);
+	golden_compare(t->g, t->rows, cols, got, want, 1, GOLDEN_VALUE, "%s %s", t->name, name);
+}
+
+/* The network's parameters from a file; NULL after counting a failure. */
+static const real *load_params(struct tensors *f, size_t expected)
+{
+	const double *x = tensors_parameters(f, "", expected);
+	real *params = ARENA_NEW(golden_arena(f->g), expected, real);
+
+	for (size_t i = 0; x != NULL && i < expected; i++)
+		params[i] = (real)x[i];
+	return x != NULL ? params : NULL;
 }
 
 static struct var prior_score(struct var x)
@@ -271,7 +94,7 @@ static struct var prior_score(struct var x)
 
 /* sigma(tau) of the variance-preserving diffusion of these fixtures, tau the last input given: its square
  * is 10 - 9.9 tau. */
-static struct var diffusion(struct trial *t)
+static struct var diffusion(struct probe *t)
 {
 	double *sigma = ARENA_NEW(golden_arena(t->g), t->rows, double);
 
@@ -302,12 +125,12 @@ static void network(struct golden *g, const char *dir, const char *name, const c
 		{ "ctrl_clipmodel0.25_clipscore1.5", { 0.25, 1.5 } },
 		{ "ctrl_clip1e4", { 1e4, 1e4 } } };
 	struct tensors values, weights;
-	struct trial t;
+	struct probe t;
 
-	if (!read_tensors(g, dir, file, &values) || !open_trial(&t, g, &values, name, kind))
+	if (!tensors_read(g, dir, file, &values) || !open_trial(&t, g, &values, name, kind))
 		return;
 	file = arena_printf(golden_arena(g), "%s_params.txt", name);
-	if (!read_tensors(g, dir, file, &weights))
+	if (!tensors_read(g, dir, file, &weights))
 		return;
 	const struct sde_net net = scds_net(t.dim, true, CHANNELS);
 	t.params = load_params(&weights, net.n_params);
@@ -327,7 +150,7 @@ static void network(struct golden *g, const char *dir, const char *name, const c
 	for (size_t i = 0; i < sizeof(controls) / sizeof(controls[0]); i++)
 		compare(&t, control_lerp(&net, 0, &controls[i].clips, x, s, d, sigma, feature),
 			controls[i].name);
-	count_unused(&values);
+	tensors_count_unused(&values);
 }
 
 /* The published width, with parameters by a formula: number i of tensor k is
@@ -353,14 +176,15 @@ static void full_size(struct golden *g, const char *dir, const char *name, const
 {
 	const char *file = arena_printf(golden_arena(g), "%s.txt", name);
 	struct tensors values;
-	struct trial t;
+	struct probe t;
 	size_t k = 0;
 
-	if (!read_tensors(g, dir, file, &values) || !open_trial(&t, g, &values, name, kind))
+	if (!tensors_read(g, dir, file, &values) || !open_trial(&t, g, &values, name, kind))
 		return;
 	const struct sde_net net = scds_net(t.dim, true, SDE_WIDTH);
-	const double *count = numbers_of(&values, "num_params", 1);
-	const double *offset = numbers_of(&values, "phase_offset", 1), n = (double)net.n_params;
+	const double *count = tensors_numbers(&values, "num_params", 1);
+	const double *offset = tensors_numbers(&values, "phase_offset", 1),
+		     n = (double)net.n_params;
 	if (count == NULL || offset == NULL)
 		return;
 	golden_compare(g, 1, 1, &n, count, 0, 0, "%s num_params", name);
@@ -378,7 +202,8 @@ static void full_size(struct golden *g, const char *dir, const char *name, const
 		control_lerp(&net, 0, &(struct clips){ 10, 10 }, x, s, d, diffusion(&t),
 			lerp(s, prior_score(x), score(x))),
 		"ctrl");
-	count_unused(&values);
+	golden_scds_full_size(&values, name, kind, params, net.n_params);
+	tensors_count_unused(&values);
 }
 
 /* --- CDDS: the same networks without the step ----------------------------------------------------- */
@@ -387,12 +212,12 @@ static void distilled(struct golden *g, const char *dir, const char *name, const
 {
 	struct arena *a = golden_arena(g);
 	struct tensors values, student, teacher;
-	struct trial t;
+	struct probe t;
 
-	if (!read_tensors(g, dir, arena_printf(a, "%s_consistency_fn.txt", name), &values) ||
+	if (!tensors_read(g, dir, arena_printf(a, "%s_consistency_fn.txt", name), &values) ||
 		!open_trial(&t, g, &values, name, kind) ||
-		!read_tensors(g, dir, arena_printf(a, "%s_student_params.txt", name), &student) ||
-		!read_tensors(g, dir, arena_printf(a, "%s_teacher_params.txt", name), &teacher))
+		!tensors_read(g, dir, arena_printf(a, "%s_student_params.txt", name), &student) ||
+		!tensors_read(g, dir, arena_printf(a, "%s_teacher_params.txt", name), &teacher))
 		return;
 	const struct sde_net net = scds_net(t.dim, false, CHANNELS);
 	struct var x = given(&t, "x", t.dim), level = given(&t, "sigma", 1);
@@ -405,33 +230,19 @@ static void distilled(struct golden *g, const char *dir, const char *name, const
 			control_lerp(&net, 0, &(struct clips){ 10, 10 }, x, level, level,
 				diffusion(&t), lerp(level, prior_score(x), score(x))),
 			"teacher_ctrl_t_equals_sigma");
-	count_unused(&values);
-}
-
-static void each_set(struct golden *g, const char *dir, const char *part, const char *suffix,
-	void (*check)(struct golden *g, const char *dir, const char *name, const char *kind))
-{
-	static const char *const kinds[] = { "gmm9", "funnel10" };
-	struct arena *a = golden_arena(g);
-
-	for (size_t i = 0; i < 2; i++) {
-		const char *end = arena_printf(a, "%s_%s", part, kinds[i]);
-		const char **s = golden_sets(g, dir, arena_printf(a, "%s%s", end, suffix));
-		for (; *s != NULL; s++)
-			check(g, dir, arena_printf(a, "%s%s", *s, end), kinds[i]);
-	}
+	tensors_count_unused(&values);
 }
 
 /* --- the published Sinkhorn ------------------------------------------------------------------------ */
 
 static const double *part_of(struct tensors *f, const char *name, const char *part, size_t size)
 {
-	return numbers_of(f, arena_printf(golden_arena(f->g), "%s.%s", name, part), size);
+	return tensors_numbers(f, arena_printf(golden_arena(f->g), "%s.%s", name, part), size);
 }
 
 static bool has_part(struct tensors *f, const char *name, const char *part)
 {
-	return tensor_of(f, arena_printf(golden_arena(f->g), "%s.%s", name, part)) != NULL;
+	return tensors_find(f, arena_printf(golden_arena(f->g), "%s.%s", name, part)) != NULL;
 }
 
 /* The largest | sum_j P_ij - a_i | of the plan that the potentials make. */
@@ -508,7 +319,7 @@ static void transport(struct golden *g, const char *dir, const char *set)
 	struct arena *a = golden_arena(g);
 	struct tensors f;
 
-	if (!read_tensors(g, dir, arena_printf(a, "%s_sinkhorn.txt", set), &f))
+	if (!tensors_read(g, dir, arena_printf(a, "%s_sinkhorn.txt", set), &f))
 		return;
 	for (size_t i = 0; i + 1 < f.n; i++) {
 		const struct tensor *x = &f.list[i], *y = &f.list[i + 1];
@@ -517,14 +328,14 @@ static void transport(struct golden *g, const char *dir, const char *set)
 			compare_plan(&f, arena_printf(a, "%.*s", (int)length - 2, x->name),
 				x->dims[0], y->dims[0], x->dims[1]);
 	}
-	count_unused(&f);
+	tensors_count_unused(&f);
 }
 
 void golden_scds(struct golden *g, const char *dir)
 {
 	for (const char **s = golden_sets(g, dir, "_sinkhorn.txt"); *s != NULL; s++)
 		transport(g, dir, *s);
-	each_set(g, dir, "_scds", "_net.txt", network);
-	each_set(g, dir, "_full64", ".txt", full_size);
-	each_set(g, dir, "_cdds", "_consistency_fn.txt", distilled);
+	tensors_each_set(g, dir, "_scds", "_net.txt", network);
+	tensors_each_set(g, dir, "_full64", ".txt", full_size);
+	tensors_each_set(g, dir, "_cdds", "_consistency_fn.txt", distilled);
 }

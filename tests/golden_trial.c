@@ -143,6 +143,32 @@ double *trial_run_path(struct trial *t, struct graph *g, const char *label, size
 	return path;
 }
 
+double *trial_run_gradient(struct trial *t, struct graph *g, const char *label, size_t size)
+{
+	real *grad = ARENA_NEW(trial_arena(t), t->n_params, real);
+	double *out = trial_room(t, size);
+	const struct graph_args args = trial_args(t);
+
+	(void)label;
+	invariant(size == t->n_params);
+	(void)graph_gradient(g, &args, t->n_params, grad);
+	for (size_t i = 0; i < size; i++)
+		out[i] = (double)grad[i];
+	return out;
+}
+
+double *trial_run_loss(struct trial *t, struct graph *g, const char *label, size_t size)
+{
+	real *grad = ARENA_NEW(trial_arena(t), t->n_params, real);
+	double *out = trial_room(t, size);
+	const struct graph_args args = trial_args(t);
+
+	(void)label;
+	invariant(size == 1);
+	*out = graph_gradient(g, &args, t->n_params, grad);
+	return out;
+}
+
 /* --- compare ---------------------------------------------------------------------------------- */
 
 /* Move where paths start: scale the recorded prior states or samples. */
@@ -160,11 +186,11 @@ static void nudge(const struct trial *t, double factor)
 				((double *)(uintptr_t)t->inputs[i].f64)[k] *= factor;
 }
 
-void trial_compare(struct trial *t, struct graph *g,
-	double *(*run)(struct trial *t, struct graph *g, const char *label, size_t size),
-	const char *label, size_t cols, const double *want, double tolerance, const char *what)
+void trial_compare_rows(struct trial *t, struct graph *g, trial_result *run, const char *label,
+	size_t rows, size_t cols, const double *want, double floor, double tolerance,
+	const char *what)
 {
-	size_t n = t->rows * cols;
+	size_t n = rows * cols;
 	double *got = run(t, g, label, n);
 
 	if (sizeof(real) < sizeof(double)) {
@@ -177,11 +203,17 @@ void trial_compare(struct trial *t, struct graph *g,
 			moved = fmax(moved, fabs(other[i] - got[i]));
 			largest = fmax(largest, fabs(want[i]));
 		}
-		tolerance += moved / (1 + largest);
-		golden_compare(t->g, 1, n, got, want, 1, tolerance, "%s %s", t->name, what);
-		return;
+		tolerance += moved / (floor + largest);
+		rows = 1;
+		cols = n;
 	}
-	golden_compare(t->g, t->rows, cols, got, want, 1, tolerance, "%s %s", t->name, what);
+	golden_compare(t->g, rows, cols, got, want, floor, tolerance, "%s %s", t->name, what);
+}
+
+void trial_compare(struct trial *t, struct graph *g, trial_result *run, const char *label,
+	size_t cols, const double *want, double tolerance, const char *what)
+{
+	trial_compare_rows(t, g, run, label, t->rows, cols, want, 1, tolerance, what);
 }
 
 void trial_compare_metric(struct trial *t, const char *metric, const double *log_w, size_t n,

@@ -58,12 +58,21 @@ double *trial_run(struct trial *t, struct graph *g, const char *label, size_t si
 /** Paths [rows][steps + 1][dim], `size` numbers: the states before each step, and the last ones. */
 double *trial_run_path(struct trial *t, struct graph *g, const char *label, size_t size);
 
-/** Compare what whole paths lead to, as `run` computes it: [rows][cols]. In float the tolerance has a
- *  second part: how far the result moves when the start moves by two units of float's last place, as
- *  scores that change fast enlarge rounding on the way. */
-void trial_compare(struct trial *t, struct graph *g,
-	double *(*run)(struct trial *t, struct graph *g, const char *label, size_t size),
-	const char *label, size_t cols, const double *want, double tolerance, const char *what);
+/** Compare what runs of the graph lead to, as `run` computes it: [rows][cols], tolerances as in
+ *  golden_compare. In float the tolerance has a second part: how far the result moves when the start
+ *  moves by two units of float's last place, as scores that change fast enlarge rounding on the way. */
+typedef double *trial_result(struct trial *t, struct graph *g, const char *label, size_t size);
+void trial_compare_rows(struct trial *t, struct graph *g, trial_result *run, const char *label,
+	size_t rows, size_t cols, const double *want, double floor, double tolerance,
+	const char *what);
+
+/** The same of whole paths, t->rows of them, relative to 1 + |want|. */
+void trial_compare(struct trial *t, struct graph *g, trial_result *run, const char *label,
+	size_t cols, const double *want, double tolerance, const char *what);
+
+/** Results of the loss's gradient: the loss and its n_params derivatives. The label is ignored. */
+double *trial_run_loss(struct trial *t, struct graph *g, const char *label, size_t size);
+double *trial_run_gradient(struct trial *t, struct graph *g, const char *label, size_t size);
 
 /** Compare a metric of log weights. */
 void trial_compare_metric(struct trial *t, const char *metric, const double *log_w, size_t n,
