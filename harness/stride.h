@@ -166,16 +166,19 @@ void cell_curve(struct cell *c, const char *name, long iteration, double value);
 enum { CELL_REPORTS = 16 };
 void cell_report(struct cell *c, const char *name, double value);
 
-/** A method trained on this cell's target with this seed. */
+/** A method trained on this cell's target with this seed. What the asking cell runs of it counts as
+ *  the asking cell's when its graph is recorded with that cell (the method's graph() or sample()). */
 struct trained {
 	const struct method *method;
 	void *state;
 };
 
 /** The named method with these options (its presets for the target apply before them), trained: from
- *  its checkpoint in the cell store when that is there, else now, which writes one. Lives in
- *  the cell's arena. ERR_NAME, ERR_RANGE for the options, ERR_INTERRUPTED, and what its hooks return;
- *  ERR_DIVERGED when its training diverges. Call it from init(). */
+ *  its checkpoint in the results directory when that is there, else now, which writes one. Its curves
+ *  ("teacher loss"), evaluations and time are recorded with the cell's. Lives in the cell's arena.
+ *  ERR_NAME, ERR_RANGE for the options, ERR_DIVERGED when its training diverges, what its hooks
+ *  return, and the harness's own, ERR_INTERRUPTED and ERR_BUSY among them: pass every error on
+ *  (TRY). Call it from init(), at most four times. */
 int cell_trained(struct cell *c, const char *method, const struct setting *settings, size_t n,
 	struct trained *out);
 
@@ -270,7 +273,8 @@ struct method {
 
 	/** Name everything that training changes (learner_keep, checkpoint_add), in a fixed order: a
 	 *  state fresh from init with these numbers put back goes on as the one that wrote them,
-	 *  bit for bit. Required when train is there. */
+	 *  bit for bit. What sample() does not need may be passing (checkpoint_add_passing).
+	 *  Required when train is there. */
 	void (*keep)(void *state, struct checkpoint *k);
 };
 

@@ -472,7 +472,7 @@ static void keep(void *state, struct checkpoint *k)
 	struct osds *o = state;
 
 	learner_keep(&o->learner, "learner", k);
-	checkpoint_add(k, "teacher", o->teacher, o->learner.n * sizeof(real));
+	checkpoint_add_passing(k, "teacher", o->teacher, o->learner.n * sizeof(real));
 }
 
 const METHOD(PLUGIN) = {

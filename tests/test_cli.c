@@ -221,8 +221,9 @@ static void ctrl_c_keeps_what_is_done(void **state)
 	assert_true(output_has(f, "err", "stride: interrupted: 1 of 2 cells are kept"));
 	assert_int_equal(stride(f, "run %s/long.yaml --out %s/results --dry-run"), EXIT_DONE);
 	assert_true(output_has(f, "out", "done"));
-	assert_true(output_has(f, "out", "missing"));
+	assert_true(output_has(f, "out", "0 % trained"));
 	assert_true(output_has(f, "out", "1 to run: about "));
+	assert_true(output_has(f, "out", "1 of them go on from checkpoints"));
 }
 
 static void two_signals_kill(void **state)

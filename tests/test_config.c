@@ -44,6 +44,7 @@ static void a_good_file_is_read(void **state)
 	assert_int_equal(c->repeats, 1);
 	assert_int_equal(c->floor_draws, 10);
 	assert_true(isinf(c->timeout_seconds));
+	assert_true(c->checkpoint_seconds == 60);
 	assert_true(c->n_metrics > 1);
 	assert_int_equal(l.plan.n_cells, 8);
 	assert_int_equal(l.plan.targets[1].dim, 10);
@@ -73,6 +74,7 @@ static void bad_files_are_refused(void **state)
 		{ GOOD "samples: [3]\n", ERR_PARSE, ":6: ", "it takes one value" },
 		{ GOOD "repeats: 0\n", ERR_RANGE, ":6: ", "it takes 1 to" },
 		{ GOOD "timeout_seconds: 0\n", ERR_RANGE, ":6: ", "more than 0" },
+		{ GOOD "checkpoint_seconds: -1\n", ERR_RANGE, ":6: ", "0 or more" },
 		{ GOOD "timeout_seconds: soon\n", ERR_PARSE, ":6: ", "a number" },
 		{ GOOD "seeds: []\n", ERR_PARSE, ":6: ", "empty" },
 		{ GOOD "seeds: 3\n", ERR_PARSE, ":6: ", "a list" },

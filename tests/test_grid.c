@@ -500,6 +500,130 @@ static void shards_together_are_the_whole(void **state)
 	assert_true(same_results(f, "whole", "parts"));
 }
 
+/* --- trainings that several cells want --------------------------------------------------------- */
+
+enum { PUPILS = 5 };
+
+/* Its training is that of another method. */
+static int pupil_init(void *state, struct cell *c)
+{
+	static const struct setting settings[] = { { "iterations", "100" }, { "batch", "200" },
+		{ "steps", "8" } };
+	struct trained teacher;
+	(void)state;
+
+	return cell_trained(c, "pis", settings, 3, &teacher);
+}
+
+/* Every cell wants the same teacher, and the first is the teacher itself. */
+static int run_pupils(void *context)
+{
+	static const struct method pupil = { TOY("pupil"), .init = pupil_init,
+		.iterations = hundred, .train = fine_train, .sample = fine_sample };
+	const struct folder *f = context;
+	struct arena *a = arena_new();
+	struct grid_options options = { 0 };
+	struct grid_summary summary;
+	struct config c;
+	struct plan p;
+	struct store *s;
+
+	parallel_use(3);
+	TRY(config_load(&c,
+		write_file(f, "pupils.yaml",
+			"seeds: [0, 1, 2, 3, 4]\nsteps: [1, 4]\nsamples: 20\nfloor_draws: 0\n"
+			"methods: [{ name: pis, options: { iterations: 100, batch: 200, "
+			"steps: 8 } }]\ntargets: [{ name: gaussian }]\n"),
+		NULL, 0, a));
+	TRY(plan_make(&p, &c, NULL, 0, a));
+	for (size_t i = 0; i < PUPILS; i++) {
+		p.cells[i].seed = 0;
+		if (i == 0)
+			continue;
+		p.cells[i].method = &pupil;
+		p.cells[i].options.n = 0;
+		p.cells[i].training_key[0] = '\0';
+	}
+	TRY(store_open_to_write(&s, in_folder(f, "results"), 0, 0));
+	int code = grid_run(&p, s, &options, &summary, a);
+	store_close(s);
+	printf("ran %zu not_run %zu ok %zu\n", summary.ran, summary.not_run,
+		summary.states[CELL_OK]);
+	for (size_t i = 0; i < PUPILS; i++)
+		printf("%s\n", p.cells[i].key);
+	printf("teacher %s\n", p.cells[0].training_key);
+	arena_free(a);
+	return code;
+}
+
+/* Each waits its turn, or is trained for the others; nobody waits for ever. */
+static void cells_share_a_teacher(void **state)
+{
+	struct folder *f = *state;
+	char key[KEY_SIZE] = "", teacher[KEY_SIZE] = "";
+	double seconds = -1;
+
+	assert_int_equal(run_child(f, run_pupils, f), OK);
+	assert_true(output_has(f, "out", "ran 5 not_run 0 ok 5"));
+	print_message("cells waited: %s\n", output_has_quietly(f, "err", "wait  ") ? "yes" : "no");
+	char *out = read_file(in_folder(f, "out")), *at = strchr(out, '\n') + 1;
+	sscanf(strstr(out, "teacher ") + 8, "%16s", teacher);
+	for (size_t i = 0; i < PUPILS; i++, at = strchr(at, '\n') + 1) {
+		sscanf(at, "%16s", key);
+		json_t *r = load_record(f, key);
+		assert_non_null(r);
+		const json_t *training = json_object_get(r, "training");
+		const json_t *of = json_array_get(json_object_get(training, "of"), 0);
+		const json_t *cost = json_object_get(r, "cost");
+		const json_t *curves = json_object_get(training, "curves");
+		double took = json_number_value(json_object_get(cost, "train_seconds"));
+		if (i == 0) {
+			assert_string_equal(text_of(training, "key"), teacher);
+			assert_null(of);
+			seconds = took;
+		} else {
+			assert_string_equal(text_of(of, "method"), "pis");
+			assert_string_equal(text_of(of, "key"), teacher);
+			assert_non_null(json_object_get(curves, "loss"));
+			assert_non_null(json_object_get(curves, "teacher loss"));
+			/* One training for all: it took as long for each. */
+			assert_true(took >= seconds && took < seconds + 0.1);
+		}
+		assert_string_equal(
+			json_string_value(json_array_get(json_object_get(training, "code"), 0)),
+			version.code);
+		assert_int_equal(json_array_size(json_object_get(training, "code")), 1);
+		uint64_t evaluations = (uint64_t)json_integer_value(
+			json_object_get(cost, "train_network_evaluations"));
+		assert_int_equal(evaluations, 100 * 200 * 8 + (i > 0 ? 300 : 0));
+		json_decref(r);
+	}
+	free(out);
+}
+
+/* A record whose training other sources had part in is stale like one of other sources. */
+static void training_by_other_sources_is_stale(void **state)
+{
+	const struct folder *f = *state;
+	struct toy_grid g = { .f = f, .config = TOY_CONFIG "timeout_seconds: 0.1\n" };
+	char keys[N_TOYS][KEY_SIZE], name[PATH_LENGTH];
+
+	toy_keys(f, g.config, keys);
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	json_t *r = load_record(f, keys[0]);
+	json_t *codes = json_object_get(json_object_get(r, "training"), "code");
+	assert_int_equal(json_array_size(codes), 1);
+	json_array_insert_new(codes, 0, json_string("another"));
+	snprintf(name, sizeof(name), "results/cells/%s.json", keys[0]);
+	assert_int_equal(json_dump_file(r, in_folder(f, name), 0), 0);
+	json_decref(r);
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	assert_true(output_has(f, "out", "ran 0 kept 10 not_run 0 stale 1"));
+	g.options.rerun_stale = true;
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	assert_true(output_has(f, "out", "ran 1 kept 9 not_run 0 stale 0"));
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
@@ -507,6 +631,8 @@ int main(void)
 		IN_FOLDER(what_goes_wrong_is_a_state),
 		IN_FOLDER(what_is_there_is_kept),
 		IN_FOLDER(stale_cells_are_told_and_made_anew_when_asked),
+		IN_FOLDER(training_by_other_sources_is_stale),
+		IN_FOLDER(cells_share_a_teacher),
 		IN_FOLDER(records_hold_what_was_measured),
 		IN_FOLDER(interruption_is_quick_and_keeps_what_is_done),
 		IN_FOLDER(a_deaf_method_does_not_hold_up_the_end),

@@ -153,6 +153,7 @@ static void test_descriptions(void **unused)
 		check_that(m, m->init != NULL && m->sample != NULL, "a required hook is missing");
 		check_that(m, (m->train != NULL) == (m->iterations != NULL),
 			"train and iterations go together");
+		check_that(m, m->train == NULL || m->keep != NULL, "train without keep");
 		check_passes(m);
 	}
 }
@@ -374,6 +375,94 @@ static void test_training(void **unused)
 	}
 }
 
+static struct checkpoint *pieces(struct trial *t, bool complete)
+{
+	struct checkpoint *k = checkpoint_new(complete, t->cell.arena);
+
+	t->method->keep(t->state, k);
+	return k;
+}
+
+static void state_digest(struct trial *t, char digest[KEY_SIZE])
+{
+	checkpoint_digest(pieces(t, false), digest);
+}
+
+/* From one state to another, by a file. */
+static void carry(struct trial *from, struct trial *to, bool complete)
+{
+	FILE *f = tmpfile();
+
+	assert_non_null(f);
+	checkpoint_write(pieces(from, complete), f);
+	rewind(f);
+	check_that(from->method, checkpoint_read(pieces(to, complete), f) == OK, "%s",
+		error_text());
+	fclose(f);
+}
+
+static void train_some(struct trial *t, long from, long to)
+{
+	for (long it = from; it < to; it++)
+		check_that(t->method, t->method->train(t->state, &t->cell, it) == OK, "train: %s",
+			error_text());
+}
+
+static void check_same_draws(struct trial *a, struct trial *b, const struct setup *s)
+{
+	for (const struct pass *p = a->method->passes; p->name != NULL; p++) {
+		size_t steps[4], n = steps_of(a, p, steps);
+		for (size_t k = 0; k < n; k++)
+			check_that(a->method,
+				same_draws(a, draw(a, p, steps[k], 0), draw(b, p, steps[k], 0)),
+				"%s, pass \"%s\": draws differ", s->target, p->name);
+	}
+}
+
+/* Training that stops after CUT iterations, and goes on in a fresh state from what keep() names, ends
+ * in the same bits; what it keeps of a complete training is enough to sample. keep() names something
+ * that every iteration changes. */
+static void check_keep(const struct method *m, const struct setup *s)
+{
+	enum { CUT = 2, ALL = 5 };
+	struct trial *t[4];
+	char fresh[KEY_SIZE], cut[KEY_SIZE], end[KEY_SIZE], whole[KEY_SIZE];
+
+	for (size_t i = 0; i < 4; i++)
+		t[i] = prepare(m, s, 6, 0);
+	state_digest(t[0], fresh);
+	train_some(t[0], 0, ALL);
+	state_digest(t[0], whole);
+	train_some(t[1], 0, CUT);
+	state_digest(t[1], cut);
+	carry(t[1], t[2], false);
+	train_some(t[2], CUT, ALL);
+	state_digest(t[2], end);
+	carry(t[0], t[3], true);
+	check_that(m, strcmp(fresh, cut) != 0 && strcmp(cut, end) != 0,
+		"keep names nothing that training changes");
+	check_that(m, strcmp(whole, end) == 0, "%s: what training changed differs", s->target);
+	check_same_draws(t[0], t[2], s);
+	check_same_draws(t[0], t[3], s);
+	for (size_t i = 0; i < 4; i++)
+		trial_free(t[i]);
+}
+
+static void test_checkpoints(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; methods[i] != NULL; i++)
+		for (size_t j = 0; j < sizeof(setups) / sizeof(setups[0]); j++) {
+			struct trial *t = methods[i]->keep != NULL
+						  ? prepare(methods[i], &setups[j], 6, 0)
+						  : NULL;
+			if (t == NULL)
+				continue;
+			trial_free(t);
+			check_keep(methods[i], &setups[j]);
+		}
+}
+
 /* What check_steps refuses comes with a message. check_finite runs what it allows. */
 static void test_impossible_steps(void **unused)
 {
@@ -477,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_seeds_and_threads),
 		cmocka_unit_test(test_training),
+		cmocka_unit_test(test_checkpoints),
 		cmocka_unit_test(test_impossible_steps),
 		cmocka_unit_test(test_unknown_graph),
 		cmocka_unit_test(test_exact_weights),

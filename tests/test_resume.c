@@ -26,6 +26,7 @@ static size_t count_files(const struct folder *f, const char *name, const char *
 
 #define GRID                                                                         \
 	"configs/smoke.yaml --jobs 2 --no-report --set samples=100 --set seeds=0,1 " \
+	"--set checkpoint_seconds=0 "                                                \
 	"--only :funnel --only :gmm40_2d --only :gmm9 --only :many_well_5 --only :ionosphere"
 
 static void killed_runs_resume_to_the_same_records(void **state)
@@ -56,7 +57,69 @@ static void killed_runs_resume_to_the_same_records(void **state)
 	assert_int_equal(stride(f, "run " GRID " --out %s/killed"), EXIT_DONE);
 	assert_int_equal(count_files(f, "killed/cells", ".partial"), 0);
 	assert_int_equal(count_files(f, "killed/floors", ".partial"), 0);
+	assert_int_equal(count_files(f, "killed/checkpoints", ".partial"), 0);
 	assert_true(same_results(f, "undisturbed", "killed"));
+}
+
+#define TRAINING                                                                        \
+	"configs/smoke.yaml --jobs 2 --no-report --set samples=100 --only osds:funnel " \
+	"--set osds.iterations=200 --set checkpoint_seconds=0.01 "
+
+/* kill -9 in the middle of a training, until three runs have had a part in it. */
+static void a_killed_training_goes_on(void **state)
+{
+	const struct folder *f = *state;
+	int parts = 0;
+
+	assert_int_equal(stride(f, "run " TRAINING "--out %s/undisturbed"), EXIT_DONE);
+	while (parts < 3 && count_files(f, "killed/cells", ".json") == 0) {
+		char before[PATH_LENGTH] = "";
+		pid_t child = start_stride(f, "run " TRAINING "--out %s/killed");
+		/* Two checkpoints of this run: each is another file. */
+		for (int seen = 0; seen < 3 && count_files(f, "killed/cells", ".json") == 0;) {
+			char now[PATH_LENGTH] = "", command[PATH_LENGTH];
+			snprintf(command, sizeof(command), "ls -i %s 2>/dev/null | grep 'ckpt$'",
+				in_folder(f, "killed/checkpoints"));
+			FILE *p = popen(command, "r");
+			if (fgets(now, sizeof(now), p) != NULL && strcmp(now, before) != 0) {
+				seen++;
+				strcpy(before, now);
+			}
+			pclose(p);
+		}
+		kill(child, SIGKILL);
+		wait_child(child);
+		parts++;
+	}
+	assert_int_equal(parts, 3);
+	assert_int_equal(stride(f, "run " TRAINING "--out %s/killed"), EXIT_DONE);
+	assert_true(output_has(f, "out", "1 went on from a checkpoint"));
+	assert_true(same_results(f, "undisturbed", "killed"));
+}
+
+/* Ctrl-C loses nothing, however rarely checkpoints are written. */
+static void an_interrupted_training_goes_on(void **state)
+{
+	const struct folder *f = *state;
+
+	assert_int_equal(stride(f, "run " TRAINING "--out %s/undisturbed"), EXIT_DONE);
+	write_file(f, "err", "");
+	pid_t child =
+		start_stride(f, "run " TRAINING "--set checkpoint_seconds=1000 --out %s/stopped");
+	while (!output_has_quietly(f, "err", "start osds"))
+		usleep(1000);
+	usleep(50000);
+	kill(child, SIGINT);
+	assert_int_equal(wait_child(child), EXIT_INTERRUPTED);
+	assert_int_equal(count_files(f, "stopped/checkpoints", ".ckpt"), 1);
+	assert_int_equal(stride(f, "run " TRAINING "--out %s/stopped"), EXIT_DONE);
+	assert_true(output_has(f, "out", "1 went on from a checkpoint"));
+	assert_true(same_results(f, "undisturbed", "stopped"));
+
+	/* Other samples: the training is there. */
+	assert_int_equal(stride(f, "run " TRAINING "--set samples=120 --out %s/stopped"),
+		EXIT_DONE);
+	assert_true(output_has(f, "out", "0 went on from a checkpoint, 1 had been trained"));
 }
 
 int main(void)
@@ -64,6 +127,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(killed_runs_resume_to_the_same_records,
 			folder_setup, folder_teardown),
+		cmocka_unit_test_setup_teardown(a_killed_training_goes_on, folder_setup,
+			folder_teardown),
+		cmocka_unit_test_setup_teardown(an_interrupted_training_goes_on, folder_setup,
+			folder_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

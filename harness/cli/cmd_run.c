@@ -96,7 +96,8 @@ static int dry_run(const struct plan *p, const char *dir, const struct grid_opti
 				progress_duration(left.seconds, words, sizeof(words));
 		}
 		printf("%-18s %-10s %-16s %6llu  %-12s %s%s\n", c->key, c->method->name,
-			c->target->target->name, (unsigned long long)c->seed, shown_state(e, trained, a),
+			c->target->target->name, (unsigned long long)c->seed,
+			shown_state(e, trained, a),
 			run && (t.kind == ESTIMATE_ROUGH || t.kind == ESTIMATE_PROBED) ? "~ " : "",
 			words);
 	}

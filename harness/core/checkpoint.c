@@ -1,7 +1,6 @@
 #include "core/checkpoint.h"
 #include "core/error.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 struct piece {
@@ -11,16 +10,17 @@ struct piece {
 };
 
 struct checkpoint {
+	bool complete;
 	struct arena *arena;
 	size_t n, capacity;
 	struct piece *pieces;
 };
 
-struct checkpoint *checkpoint_new(struct arena *a)
+struct checkpoint *checkpoint_new(bool complete, struct arena *a)
 {
 	struct checkpoint *k = ARENA_NEW(a, 1, struct checkpoint);
 
-	k->arena = a;
+	*k = (struct checkpoint){ .complete = complete, .arena = a };
 	return k;
 }
 
@@ -37,6 +37,12 @@ void checkpoint_add(struct checkpoint *k, const char *name, void *data, size_t b
 		k->capacity = more;
 	}
 	k->pieces[k->n++] = (struct piece){ arena_strdup(k->arena, name), data, bytes };
+}
+
+void checkpoint_add_passing(struct checkpoint *k, const char *name, void *data, size_t bytes)
+{
+	if (!k->complete)
+		checkpoint_add(k, name, data, bytes);
 }
 
 void checkpoint_digest(const struct checkpoint *k, char digest[KEY_SIZE])

@@ -4,6 +4,7 @@
 #include "core/arena.h"
 #include "core/hash.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /**
@@ -12,11 +13,15 @@
  */
 struct checkpoint;
 
-/** An empty one, in the arena. */
-struct checkpoint *checkpoint_new(struct arena *a);
+/** An empty one, in the arena. complete: of a training that is over, without what is added as
+ *  passing. */
+struct checkpoint *checkpoint_new(bool complete, struct arena *a);
 
 /** bytes of memory at data, under a name of its own, which is copied. */
 void checkpoint_add(struct checkpoint *k, const char *name, void *data, size_t bytes);
+
+/** The same for what only further training needs: an optimiser's moments. */
+void checkpoint_add_passing(struct checkpoint *k, const char *name, void *data, size_t bytes);
 
 /** Digest of the pieces' names, sizes and contents as they are now. */
 void checkpoint_digest(const struct checkpoint *k, char digest[KEY_SIZE]);

@@ -138,26 +138,25 @@ double learner_step(struct learner *l, struct graph *g, struct graph_args *args,
 	return loss;
 }
 
-/* A piece "NAME.PART". */
-static void keep_part(struct checkpoint *k, const char *name, const char *part, void *data,
-	size_t bytes)
+static const char *joined(const char *name, const char *part, char text[64])
 {
-	char whole[64];
-
-	invariant(snprintf(whole, sizeof(whole), "%s.%s", name, part) < (int)sizeof(whole));
-	checkpoint_add(k, whole, data, bytes);
+	invariant(snprintf(text, 64, "%s.%s", name, part) < 64);
+	return text;
 }
 
 void learner_keep(struct learner *l, const char *name, struct checkpoint *k)
 {
 	size_t bytes = l->n * sizeof(real);
 
-	keep_part(k, name, "theta", l->theta, bytes);
-	keep_part(k, name, "m", l->optimiser.m, bytes);
-	keep_part(k, name, "v", l->optimiser.v, bytes);
-	keep_part(k, name, "steps", &l->optimiser.count, sizeof(l->optimiser.count));
+	char text[64];
+
+	checkpoint_add(k, joined(name, "theta", text), l->theta, bytes);
+	checkpoint_add_passing(k, joined(name, "m", text), l->optimiser.m, bytes);
+	checkpoint_add_passing(k, joined(name, "v", text), l->optimiser.v, bytes);
+	checkpoint_add_passing(k, joined(name, "steps", text), &l->optimiser.count,
+		sizeof(l->optimiser.count));
 	if (l->average != NULL)
-		keep_part(k, name, "average", l->average, bytes);
+		checkpoint_add(k, joined(name, "average", text), l->average, bytes);
 }
 
 void ema_update(size_t n, double decay, real *average, const real *theta)

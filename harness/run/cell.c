@@ -353,7 +353,7 @@ static int evaluate(struct work *w)
 		o->score_seconds += o->results[i].score_seconds;
 		hopeless += o->results[i].nonfinite == d.n;
 		tick(w->ticker, training_part + (1 - training_part) * (double)(i + 1) /
-						(double)o->n_results);
+							(double)o->n_results);
 	}
 	o->state = CELL_OK;
 	if (hopeless == o->n_results) {

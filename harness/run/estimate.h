@@ -12,7 +12,7 @@ enum estimate_kind {
 
 struct estimate {
 	enum estimate_kind kind;
-	double seconds; /* on one thread, or as the earlier cells ran; NaN: unknown */
+	double seconds;       /* on one thread, or as the earlier cells ran; NaN: unknown */
 	double train_seconds; /* of these; none of them when a checkpoint has it all */
 };
 

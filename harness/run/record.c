@@ -185,11 +185,11 @@ static json_t *metric_versions(const struct config *c)
 static json_t *cost(const struct outcome *o, const struct circumstances *when)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "train_seconds",
-		number(training_seconds(&o->training, false)), "sample_seconds", number(o->sample_seconds),
-		"score_seconds", number(o->score_seconds), "cpu_seconds", number(when->cpu_seconds),
-		"peak_rss_mb", number(info_peak_rss_mb()), "train_network_evaluations",
-		count(o->trained.network), "train_target_evaluations", count(o->trained.target),
-		"concurrent", when->concurrent);
+		number(training_seconds(&o->training, false)), "sample_seconds",
+		number(o->sample_seconds), "score_seconds", number(o->score_seconds), "cpu_seconds",
+		number(when->cpu_seconds), "peak_rss_mb", number(info_peak_rss_mb()),
+		"train_network_evaluations", count(o->trained.network), "train_target_evaluations",
+		count(o->trained.target), "concurrent", when->concurrent);
 }
 
 /* The members that cells and floors share. */
@@ -210,9 +210,9 @@ json_t *record_cell(const struct plan *p, const struct plan_cell *c, const struc
 		"method", c->method->name, "method_title", c->method->title, "method_version",
 		c->method->version, "seed", count(c->seed), "options", settings(&c->options),
 		"state", cell_state_name(o->state), "message", text_or_null(o->message), "training",
-		training(&o->training), "results",
-		results(p, o), "cost", cost(o, when), "code", version.code, "metric_versions",
-		metric_versions(p->config), "provenance", record_provenance());
+		training(&o->training), "results", results(p, o), "cost", cost(o, when), "code",
+		version.code, "metric_versions", metric_versions(p->config), "provenance",
+		record_provenance());
 
 	invariant(record != NULL && rest != NULL);
 	json_object_update(record, rest);

@@ -89,7 +89,8 @@ static bool trained_by_others(const json_t *record, const char *code)
 	size_t i;
 
 	json_array_foreach(json_object_get(json_object_get(record, "training"), "code"), i, one)
-		others = others || !json_is_string(one) || strcmp(json_string_value(one), code) != 0;
+		others =
+			others || !json_is_string(one) || strcmp(json_string_value(one), code) != 0;
 	return others;
 }
 

@@ -27,8 +27,8 @@ struct store_entry {
 	char key[KEY_SIZE];
 	enum cell_state state;
 	const char *method, *target, *message;
-	const char *code;  /* hash of the sources that made the record */
-	bool other_code;   /* other sources than those had part in its training */
+	const char *code; /* hash of the sources that made the record */
+	bool other_code;  /* other sources than those had part in its training */
 	long iterations;
 	double train_seconds, other_seconds; /* wall clock; other is sampling and scoring */
 };

@@ -142,7 +142,7 @@ struct history {
 
 static struct checkpoint *pieces_of_head(struct head *h, struct arena *a)
 {
-	struct checkpoint *k = checkpoint_new(a);
+	struct checkpoint *k = checkpoint_new(false, a);
 
 	checkpoint_add(k, "training 1", h, sizeof(*h));
 	return k;
@@ -158,7 +158,7 @@ static struct history history_new(const struct head *h, struct arena *a)
 static struct checkpoint *pieces_of_history(const struct head *h, const struct history *s,
 	struct arena *a)
 {
-	struct checkpoint *k = checkpoint_new(a);
+	struct checkpoint *k = checkpoint_new(false, a);
 	const size_t start = offsetof(struct curve, n); /* what precedes is pointers */
 
 	checkpoint_add(k, "codes", s->codes, h->n_codes * KEY_SIZE);
@@ -250,9 +250,10 @@ static void add_code(struct training *t, const char *code, struct arena *a)
 	t->n_codes++;
 }
 
-static struct checkpoint *pieces_of_state(const struct course *s, struct arena *a)
+/* After this many iterations. */
+static struct checkpoint *pieces_of_state(const struct course *s, long done, struct arena *a)
 {
-	struct checkpoint *k = checkpoint_new(a);
+	struct checkpoint *k = checkpoint_new(done == s->t->iterations, a);
 
 	s->method->keep(s->state, k);
 	return k;
@@ -294,7 +295,7 @@ static int write_checkpoint(const struct course *s, struct arena *a)
 	TRY(store_create(shared->store, name_of(s->t->key, a), &f));
 	checkpoint_write(pieces_of_head(&head, a), f.stream);
 	checkpoint_write(pieces_of_history(&head, &history, a), f.stream);
-	checkpoint_write(pieces_of_state(s, a), f.stream);
+	checkpoint_write(pieces_of_state(s, s->t->done, a), f.stream);
 	return store_commit(&f);
 }
 
@@ -402,7 +403,7 @@ static int read_checkpoint(struct course *s, FILE *f, struct arena *a)
 		return fail(ERR_PARSE, "the checkpoint is of another training");
 	if (!same_teachers(t, &head, &history))
 		return fail(ERR_PARSE, "the checkpoint was trained with another teacher");
-	TRY(checkpoint_read(pieces_of_state(s, a), f));
+	TRY(checkpoint_read(pieces_of_state(s, head.done, a), f));
 	take_history(s, &head, &history);
 	return OK;
 }
@@ -441,7 +442,7 @@ static int train(struct course *s)
 	TRY(iterate(s));
 	if (s->kept) {
 		struct arena *a = arena_new();
-		checkpoint_digest(pieces_of_state(s, a), s->t->digest);
+		checkpoint_digest(pieces_of_state(s, s->t->done, a), s->t->digest);
 		arena_free(a);
 	}
 	return OK;

@@ -40,10 +40,11 @@ double training_seconds(const struct training *t, bool whole);
 struct trainings;
 
 struct trainings_options {
-	double every;   /* seconds between checkpoints */
-	bool force;     /* use no checkpoint that another run wrote */
-	bool own_code;  /* use none in which other sources had part */
-	void (*note)(void *context, const char *text); /* told what a user should know; may be NULL */
+	double every;  /* seconds between checkpoints */
+	bool force;    /* use no checkpoint that another run wrote */
+	bool own_code; /* use none in which other sources had part */
+	void (*note)(void *context,
+		const char *text); /* told what a user should know; may be NULL */
 	void *context;
 };
 
