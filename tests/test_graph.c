@@ -116,6 +116,19 @@ static struct var op_gelu_erf(struct var z)
 {
 	return gelu_erf(z);
 }
+static struct var op_softplus(struct var z)
+{
+	return softplus(z);
+}
+static struct var op_exponential(struct var z)
+{
+	return exponential(scale(0.5, z));
+}
+/* Away from the pole, of which differences know nothing. */
+static struct var op_reciprocal(struct var z)
+{
+	return reciprocal(add(mul(z, z), constant(z.g, 1.5)));
+}
 static struct var op_linear(struct var z)
 {
 	return linear(z, 0, second, param(z.g, 0, second_bias));
@@ -176,6 +189,9 @@ static const struct op_case {
 	{ "clip", op_clip, false, false, true },
 	{ "gelu tanh", op_gelu_tanh, false, false, false },
 	{ "gelu erf", op_gelu_erf, false, false, false },
+	{ "softplus", op_softplus, false, false, false },
+	{ "exponential", op_exponential, false, false, false },
+	{ "reciprocal", op_reciprocal, false, false, false },
 	{ "linear", op_linear, false, false, false },
 	{ "linear, row bias", op_linear_row_bias, false, false, false },
 	{ "sum", op_sum, false, false, false },
@@ -349,6 +365,52 @@ static void test_tangents(void **state)
 	}
 }
 
+/* Against values of 20 digits; far out as well, where the formulas that one would write down first
+ * overflow or lose all digits. */
+static void test_map_values(void **state)
+{
+	static const struct {
+		double x, softplus, exponential;
+	} known[] = {
+		{ 0, 0.69314718055994530942, 1 },
+		{ 1, 1.3132616875182228340, 2.7182818284590452354 },
+		{ -1.5, 0.20141327798275240960, 0.22313016014842982893 },
+		{ -25, 1.3887943864867586635e-11, 1.3887943864964020595e-11 },
+		{ 30, 30.000000000000093576, 1.0686474581524462147e13 },
+		{ -80, 1.8048513878454151722e-35, 1.8048513878454151722e-35 },
+	};
+	enum { N = sizeof(known) / sizeof(known[0]) };
+	struct arena *a = arena_new();
+	struct graph *g = graph_new(a, NULL, NULL);
+	struct var x = input(g, "x", 1);
+	double in[N], out[3][N];
+
+	(void)state;
+	label(softplus(x), "softplus");
+	label(exponential(x), "exponential");
+	label(reciprocal(exponential(x)), "reciprocal");
+	for (size_t i = 0; i < N; i++)
+		in[i] = known[i].x;
+	const struct binding b = { "x", NULL, in };
+	const struct capture c[] = { { "softplus", out[0], NULL, NULL },
+		{ "exponential", out[1], NULL, NULL }, { "reciprocal", out[2], NULL, NULL } };
+	const struct graph_args args = { .rows = N,
+		.inputs = &b,
+		.n_inputs = 1,
+		.captures = c,
+		.n_captures = 3 };
+	graph_forward(g, &args);
+	/* Rounded once or twice, by half a unit in the last place; the functions in double err by less
+	 * than two. */
+	for (size_t i = 0; i < N; i++) {
+		double e = known[i].exponential, error = 3 * (double)REAL_EPS;
+		assert_true(fabs(out[0][i] / known[i].softplus - 1) <= error);
+		assert_true(fabs(out[1][i] / e - 1) <= error);
+		assert_true(fabs(out[2][i] * e - 1) <= error);
+	}
+	arena_free(a);
+}
+
 /* stop() hides what is behind it from both modes. */
 static void test_stop(void **state)
 {
@@ -456,6 +518,67 @@ static void test_scan_gradient(void **state)
 		alive += expected != 0;
 	}
 	assert_true(alive > 100);
+	arena_free(a);
+}
+
+/* A learned schedule: step values that depend on parameters, through every kind of map, among
+ * themselves and with the row's. */
+static void test_learned_schedule(void **state)
+{
+	enum { N_STEPS = 9, SIZE = N_STEPS + 1 + DIM };
+	const struct slice shares = { 0, 1, N_STEPS }, size = { N_STEPS, 1, 1 };
+	const struct slice from = { N_STEPS + 1, 1, DIM };
+	double lower[N_STEPS * N_STEPS];
+	real theta[SIZE], grad[SIZE], unused[SIZE];
+	struct arena *a = arena_new();
+	struct graph *g = graph_new(a, &toy, NULL);
+	double h = step_size();
+
+	(void)state;
+	for (size_t s = 0; s < N_STEPS; s++)
+		for (size_t j = 0; j < N_STEPS; j++)
+			lower[s * N_STEPS + j] = j <= s;
+	struct var start = add(param(g, 0, from), label(normal(g, RNG_PRIOR, DIM), "prior"));
+	scan_begin(g, N_STEPS);
+	struct var part = softplus(param(g, 0, shares));
+	struct var beta =
+		mul(dot(by_step(g, N_STEPS, N_STEPS, lower), part), reciprocal(sum(part)));
+	struct var sigma = exponential(param(g, 0, size));
+	struct var x = scan_state(start), push = mul(beta, score(x));
+	struct var next = add(x, mul(sigma, add(push, scale(0.3, x))));
+	struct var total = scan_total(mul(reciprocal(sigma), dot(push, x)));
+	label(beta, "beta");
+	scan_next(x, next);
+	scan_end(g);
+	graph_loss(add(total, log_density(scan_last(x))));
+	for (size_t j = 0; j < SIZE; j++)
+		theta[j] = (real)(0.4 * high_entropy(j, 5));
+	theta[size.offset] = (real)-2.2;
+	double betas[ROWS * N_STEPS];
+	const struct capture c = { "beta", betas, NULL, NULL };
+	struct graph_args args = { .rows = ROWS,
+		.seed = 3,
+		.params = { theta },
+		.captures = &c,
+		.n_captures = 1 };
+	graph_forward(g, &args);
+	assert_true(fabs(betas[N_STEPS - 1] - 1) <= 4 * (double)REAL_EPS);
+	args.n_captures = 0;
+	graph_gradient(g, &args, SIZE, grad);
+	for (size_t j = 0; j < SIZE; j++) {
+		real keep = theta[j];
+		theta[j] = (real)((double)keep + h);
+		double hi = (double)theta[j], up = graph_gradient(g, &args, SIZE, unused);
+		theta[j] = (real)((double)keep - h);
+		double width = hi - (double)theta[j];
+		double down = graph_gradient(g, &args, SIZE, unused);
+		theta[j] = keep;
+		double expected = (up - down) / width;
+		assert_true(expected != 0);
+		if (!(fabs(expected - (double)grad[j]) <= tolerance(fabs(up) + fabs(expected))))
+			fail_msg("learned schedule: gradient %zu is %.12g, differences give %.12g",
+				j, (double)grad[j], expected);
+	}
 	arena_free(a);
 }
 
@@ -657,8 +780,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gradients),
 		cmocka_unit_test(test_tangents),
+		cmocka_unit_test(test_map_values),
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_scan_gradient),
+		cmocka_unit_test(test_learned_schedule),
 		cmocka_unit_test(test_captures),
 		cmocka_unit_test(test_tapes),
 		cmocka_unit_test(test_total_of_what_came_before),

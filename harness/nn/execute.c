@@ -264,6 +264,9 @@ static void forward_node(const struct spot *s, int id)
 				? s->values + at->aux_at
 				: NULL);
 		break;
+	case OP_MAP:
+		kernel_map(n->map, n->order, n->cols, view(s, n->in[0]), out);
+		break;
 	case OP_SUM: {
 		real one = 1;
 		kernel_dot(graph_node(s->run->g, n->in[0])->cols, view(s, n->in[0]),
@@ -440,6 +443,11 @@ static void backward_node(const struct spot *s, int id)
 				stride_of(n->cols), true };
 			kernel_mul_back(n->cols, &grad, slope, sink_of(s, id, 0, a));
 		}
+		break;
+	case OP_MAP:
+		if (useful(s, a))
+			kernel_map_back(n->map, n->order + 1, n->cols, &grad, view(s, a),
+				sink_of(s, id, 0, a));
 		break;
 	case OP_SUM:
 		if (useful(s, a)) {

@@ -96,6 +96,11 @@ struct var clip_at(struct var a, const double *bound);
  *  erf: x Phi(x), the default of PyTorch. */
 struct var gelu_tanh(struct var a);
 struct var gelu_erf(struct var a);
+/** log(1 + e^x), e^x and 1/x, in double and then rounded: for what learned schedules are made of,
+ *  where values are few. */
+struct var softplus(struct var a);
+struct var exponential(struct var a);
+struct var reciprocal(struct var a);
 /** x W + bias: the slice W [cols of x][cols of result] of set `set`. bias has W's columns; pass a
  * var with g == NULL for none. */
 struct var linear(struct var x, int set, struct slice w, struct var bias);

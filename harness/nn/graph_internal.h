@@ -33,6 +33,7 @@ enum op {
 	OP_CLIP,
 	OP_INSIDE, /* 1 where clip does nothing, else 0 */
 	OP_GELU,
+	OP_MAP,
 	OP_SUM,
 	OP_DOT,
 	OP_LOG_DENSITY,
@@ -44,6 +45,7 @@ enum op {
 enum depends { ON_STEP, ON_ROW };
 enum region { BEFORE, BODY, AFTER };
 enum gelu_kind { GELU_TANH, GELU_ERF };
+enum map_kind { MAP_SOFTPLUS, MAP_EXP, MAP_RECIPROCAL };
 
 enum { TERMS_MAX = 8, NONE = -1 };
 
@@ -66,8 +68,9 @@ struct node {
 	double offset;
 	const double *bound; /* OP_CLIP, OP_INSIDE, OP_TRUNCATED */
 	double first, last;  /* OP_FOURIER: frequencies */
-	int order;           /* OP_GELU, OP_FOURIER: derivative of this order */
+	int order;           /* OP_GELU, OP_MAP, OP_FOURIER: derivative of this order */
 	enum gelu_kind gelu;
+	enum map_kind map;
 	uint32_t purpose; /* random leaves */
 	int set;          /* parameter set */
 	struct slice slice;
@@ -222,6 +225,11 @@ void kernel_clip_back(size_t cols, const struct tile *grad, struct tile a, doubl
 	struct sink to);
 /** out: derivative of this order of the GELU; next (or NULL): of one order more. order 0 or 1. */
 void kernel_gelu(enum gelu_kind kind, int order, size_t n, const real *x, real *out, real *next);
+/** out: the map's derivative of this order at a; order 0 to 2. */
+void kernel_map(enum map_kind kind, int order, size_t cols, struct tile a, real *out);
+/** to (+)= grad * the derivative of this order at a. */
+void kernel_map_back(enum map_kind kind, int order, size_t cols, const struct tile *grad,
+	struct tile a, struct sink to);
 void kernel_dot(size_t cols, struct tile a, struct tile b, real *out);
 void kernel_dot_f64(size_t cols, struct tile a, struct tile b, double *out);
 /** y = x W + bias for a chunk: x [in][chunk], w [in][out], y [out][chunk]. bias may be NULL. */

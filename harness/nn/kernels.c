@@ -316,6 +316,48 @@ void kernel_gelu(enum gelu_kind kind, int order, size_t n, const real *x, real *
 		gelu_lanes(GELU_TANH, order, n, x, out, next);
 }
 
+/* --- other functions of one number --------------------------------------------------------------- */
+
+static double map_value(enum map_kind kind, int order, double x)
+{
+	double e = exp(-fabs(x)), larger = 1 / (1 + e);
+
+	switch (kind) {
+	case MAP_SOFTPLUS:
+		if (order == 0)
+			return fmax(x, 0) + log1p(e);
+		return order == 1 ? (x < 0 ? e * larger : larger) : e * larger * larger;
+	case MAP_EXP:
+		return exp(x);
+	case MAP_RECIPROCAL:
+		return order == 0 ? 1 / x : (order == 1 ? -1 / (x * x) : 2 / (x * x * x));
+	}
+	return (double)NAN;
+}
+
+void kernel_map(enum map_kind kind, int order, size_t cols, struct tile a, real *out)
+{
+	for (size_t k = 0; k < cols; k++) {
+		real buffer[GRAPH_CHUNK];
+		const real *x = lanes(&a, k, buffer);
+		for (size_t i = 0; i < GRAPH_CHUNK; i++)
+			out[k * GRAPH_CHUNK + i] = (real)map_value(kind, order, (double)x[i]);
+	}
+}
+
+void kernel_map_back(enum map_kind kind, int order, size_t cols, const struct tile *grad,
+	struct tile a, struct sink to)
+{
+	for (size_t k = 0; k < cols; k++) {
+		real v[GRAPH_CHUNK], buffer[GRAPH_CHUNK];
+		const real *g = grad->p + k * grad->stride;
+		const real *x = lanes(&a, k, buffer);
+		for (size_t i = 0; i < GRAPH_CHUNK; i++)
+			v[i] = g[i] * (real)map_value(kind, order, (double)x[i]);
+		deposit(&to, k, v);
+	}
+}
+
 /* --- sums ------------------------------------------------------------------------------------- */
 
 void kernel_dot(size_t cols, struct tile a, struct tile b, real *out)

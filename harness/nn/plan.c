@@ -162,6 +162,7 @@ static void require_for_backward(const struct draft *d, int id, size_t *kept)
 			require(d, a, kept);
 		break;
 	case OP_CLIP:
+	case OP_MAP:
 	case OP_SCORE:
 		require(d, a, kept);
 		break;

@@ -370,6 +370,31 @@ struct var gelu_erf(struct var a)
 	return gelu(a, GELU_ERF, 0);
 }
 
+static struct var map(struct var a, enum map_kind kind, int order)
+{
+	struct node n = unary(OP_MAP, a, var_cols(a));
+
+	invariant(order <= 1);
+	n.map = kind;
+	n.order = order;
+	return append(a.g, n);
+}
+
+struct var softplus(struct var a)
+{
+	return map(a, MAP_SOFTPLUS, 0);
+}
+
+struct var exponential(struct var a)
+{
+	return map(a, MAP_EXP, 0);
+}
+
+struct var reciprocal(struct var a)
+{
+	return map(a, MAP_RECIPROCAL, 0);
+}
+
 struct var linear(struct var x, int set, struct slice w, struct var bias)
 {
 	struct node n = unary(OP_LINEAR, x, w.cols);
@@ -522,6 +547,8 @@ static struct var tangent_of(const struct tangents *t, struct node n)
 		return mul(inside(a, n.bound), ta);
 	case OP_GELU:
 		return mul(gelu(a, n.gelu, n.order + 1), ta);
+	case OP_MAP:
+		return mul(map(a, n.map, n.order + 1), ta);
 	case OP_SUM:
 		return sum(ta);
 	case OP_DOT:

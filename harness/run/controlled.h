@@ -22,9 +22,11 @@ enum control_network { NETWORK_OSDS, NETWORK_SCDS };
 enum control_loss { LOSS_KL, LOSS_LV };
 
 /** A control given instead of the network's: of x at each of the k steps of the scan that is being
- *  recorded. For tests with a control that is known. */
+ *  recorded. For tests with a control that is known. A method whose steps have two controls asks for
+ *  control_at: time [k] is that of each step's x, 0 at the prior and 1 at the target. */
 struct oracle {
 	struct var (*control)(const void *context, struct var x, size_t k);
+	struct var (*control_at)(const void *context, struct var x, const double *time, size_t k);
 	const void *context;
 };
 
