@@ -3,6 +3,7 @@
 
 #include "report/compare.h"
 #include "report/contour.h"
+#include "report/leaderboard.h"
 #include "report/log_z.h"
 #include "report/model.h"
 #include "report/report.h"
@@ -106,6 +107,12 @@ static const char *result(const char *pass, size_t steps, size_t repeat, const c
 		"\"nonfinite\": 0, \"network_evaluations\": %zu, \"target_evaluations\": %zu, "
 		"\"sample_seconds\": 0.25, \"score_seconds\": 1}",
 		pass, pass, steps, repeat, metrics_text, 100 * steps, 100 * steps);
+}
+
+/* A result with what the method reports of it: "\"NAME\": VALUE, ...". */
+static const char *reporting(const char *one, const char *reports)
+{
+	return arena_printf(texts, "%.*s, \"reports\": {%s}}", (int)strlen(one) - 1, one, reports);
 }
 
 /* A metric's value; se < 0: not known. */
@@ -1156,6 +1163,69 @@ static void test_nowhere_to_write(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
 
+/* What methods report: means over seeds and repeats, of the methods that do; in every rendering. */
+static void test_reports_are_a_table(void **state)
+{
+	static const double rate[] = { 0.25, 0.5 };
+	const struct folder *f = *state;
+	struct records r;
+	struct model m;
+	char *text = NULL;
+	size_t size;
+
+	for (long seed = 0; seed < 2; seed++) {
+		const char *metrics_text = value("dist", 1, -1), *both = "";
+		for (size_t repeat = 0; repeat < 2; repeat++) {
+			const char *one = reporting(result("", 0, repeat, metrics_text),
+				arena_printf(texts, "\"rounds\": %zu, \"acceptance\": %g",
+					10 * repeat, rate[seed]));
+			both = repeat ? join(both, one) : one;
+		}
+		put_cell(f, &(struct spec){ .key = seed ? "r1" : "r0",
+				    .method = "r",
+				    .title = "Rho",
+				    .seed = seed,
+				    .results = both });
+		put_simple(f, "silent", seed, "dist", 2, -1);
+	}
+	put_cell(f, &(struct spec){ .key = "n0",
+			    .method = "n",
+			    .title = "Nu",
+			    .results = reporting(result("", 0, 0, value("dist", 3, -1)),
+				    "\"acceptance\": \"nan\", \"split R-hat\": 1.5") });
+	assert_int_equal(records_read(f->path, &r, texts), OK);
+	model_make(&m, &r, known, texts);
+	const struct board *b = &m.boards[0];
+	assert_int_equal(b->n_reports, 3);
+	assert_string_equal(b->reports[0], "acceptance");
+	assert_string_equal(b->reports[1], "rounds");
+	assert_string_equal(b->reports[2], "split R-hat");
+	struct table t = diagnostics_table(b, texts);
+	assert_int_equal(t.n_rows, 2); /* not the silent one */
+	for (size_t i = 0; i < t.n_rows; i++) {
+		const struct table_cell *cells = &t.cells[i * t.n_cols];
+		bool rho = !strcmp(cells[0].text, "Rho");
+		const struct table_cell *last = cells + t.n_cols - 3;
+		if (rho) {
+			assert_string_equal(last[0].text, "0.375");
+			assert_string_equal(last[1].text, "5");
+			assert_null(last[2].text);
+		} else {
+			assert_null(last[0].text);
+			assert_null(last[1].text);
+			assert_string_equal(last[2].text, "1.50");
+		}
+	}
+	FILE *out = open_memstream(&text, &size);
+	leaderboard_markdown(b, out, texts);
+	long_csv(&r, out, texts);
+	fclose(out);
+	assert_non_null(strstr(text, "diagnostics; means over seeds"));
+	assert_non_null(strstr(text, "split R-hat"));
+	assert_non_null(strstr(text, ",rounds,0,10,"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1168,6 +1238,7 @@ int main(void)
 		TEST(test_bounds_above_log_z),
 		TEST(test_no_bound_without_log_z),
 		TEST(test_failures_are_counted),
+		TEST(test_reports_are_a_table),
 		TEST(test_no_best_of_equals),
 		TEST(test_variants_and_superseded),
 		TEST(test_designs_are_apart),

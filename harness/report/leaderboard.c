@@ -160,6 +160,18 @@ static void floor_row(struct table *t, const struct board *b, const struct pick 
 	}
 }
 
+/* A fresh row of the table for this row of the board; *before is the one above it. */
+static struct table_cell *next_row(struct table *t, const struct board *b,
+	const struct row **before, const struct row *row, struct arena *a)
+{
+	struct table_cell *cells = table_row(t);
+
+	t->rule[t->n_rows - 1] = rule_between(b, *before, row);
+	*before = row;
+	row_cells(cells, row, a);
+	return cells;
+}
+
 /* Which rows a table shows of the selected ones that have any of its columns. */
 enum rows {
 	ROWS_SCORED,
@@ -196,14 +208,10 @@ static struct table pick_table(const struct board *b, const struct pick *p, enum
 		t.head[HEAD_COLS + k] = text_cell(column_head(&b->columns[p->column[k]], a));
 	for (size_t i = 0; i < b->n_rows; i++) {
 		const struct row *row = &b->rows[i];
-		struct table_cell *cells;
 
 		if (!shows(b, i, p, rows))
 			continue;
-		cells = table_row(&t);
-		t.rule[t.n_rows - 1] = rule_between(b, before, row);
-		before = row;
-		row_cells(cells, row, a);
+		struct table_cell *cells = next_row(&t, b, &before, row, a);
 		for (size_t k = 0; k < p->n; k++)
 			cells[HEAD_COLS + k] = estimate_cell(&row->values[p->column[k]], row, a);
 	}
@@ -385,14 +393,10 @@ struct table cost_table(const struct board *b, struct arena *a)
 		const double x[N] = { row->network_evaluations, row->target_evaluations,
 			row->sample_seconds, row->train_seconds, row->train_network_evaluations,
 			row->train_target_evaluations };
-		struct table_cell *cells;
 
 		if (!row->selected || !row->ok)
 			continue;
-		cells = table_row(&t);
-		t.rule[t.n_rows - 1] = rule_between(b, before, row);
-		before = row;
-		row_cells(cells, row, a);
+		struct table_cell *cells = next_row(&t, b, &before, row, a);
 		for (size_t k = 0; k < N; k++) {
 			cells[HEAD_COLS + k] = quantity_cell(x[k], a);
 			if (row->concurrent && (k == 2 || k == 3))
@@ -400,6 +404,47 @@ struct table cost_table(const struct board *b, struct arena *a)
 		}
 	}
 	return t;
+}
+
+static bool any_report(const struct board *b, const struct row *row)
+{
+	bool any = false;
+
+	for (size_t k = 0; k < b->n_reports; k++)
+		any |= !isnan(row->reports[k]);
+	return any;
+}
+
+struct table diagnostics_table(const struct board *b, struct arena *a)
+{
+	struct table t = table_new(HEAD_COLS + b->n_reports, b->n_rows, a);
+	const struct row *before = NULL;
+
+	head_cells(&t);
+	for (size_t k = 0; k < b->n_reports; k++)
+		t.head[HEAD_COLS + k] = text_cell(b->reports[k]);
+	t.caption = arena_printf(a, "%s: diagnostics; means over seeds", b->title);
+	t.label = arena_printf(a, "tab:%s-diagnostics", b->slug);
+	for (size_t i = 0; i < b->n_rows; i++) {
+		const struct row *row = &b->rows[i];
+
+		if (!row->selected || !row->ok || !any_report(b, row))
+			continue;
+		struct table_cell *cells = next_row(&t, b, &before, row, a);
+		for (size_t k = 0; k < b->n_reports; k++)
+			cells[HEAD_COLS + k] = quantity_cell(row->reports[k], a);
+	}
+	return t;
+}
+
+/* The board's tables in their order; those without rows are not shown. */
+enum { BOARD_TABLES = GROUP_COUNT + 2 };
+
+static struct table board_table(const struct board *b, int i, struct arena *a)
+{
+	if (i < GROUP_COUNT)
+		return leaderboard_table(b, (enum column_group)i, a);
+	return i == GROUP_COUNT ? diagnostics_table(b, a) : cost_table(b, a);
 }
 
 /* --- words around the tables ----------------------------------------------------------------- */
@@ -517,9 +562,8 @@ void leaderboard_markdown(const struct board *b, FILE *out, struct arena *a)
 
 	text_write(log_z_text(&b->log_z, a), FORMAT_MARKDOWN, out);
 	fputs("\n\n", out);
-	for (int g = 0; g <= GROUP_COUNT; g++) {
-		struct table t = g < GROUP_COUNT ? leaderboard_table(b, (enum column_group)g, a)
-						 : cost_table(b, a);
+	for (int i = 0; i < BOARD_TABLES; i++) {
+		struct table t = board_table(b, i, a);
 
 		if (!t.n_rows)
 			continue;
@@ -544,9 +588,8 @@ void leaderboard_latex(const struct board *b, FILE *out, struct arena *a)
 	      "log Z, no bound;\n% $\\dagger$: failed seeds; $\\ddagger$: timed beside other "
 	      "cells; bold: best or tied with it.\n",
 		out);
-	for (int g = 0; g <= GROUP_COUNT; g++) {
-		struct table t = g < GROUP_COUNT ? leaderboard_table(b, (enum column_group)g, a)
-						 : cost_table(b, a);
+	for (int i = 0; i < BOARD_TABLES; i++) {
+		struct table t = board_table(b, i, a);
 
 		if (t.n_rows)
 			table_write(&t, FORMAT_LATEX, out);
@@ -678,6 +721,9 @@ void long_csv(const struct records *r, FILE *out, struct arena *a)
 				if (!isnan(costs[m].value))
 					long_row(c, options, s, costs[m].name, 0, costs[m].value,
 						(double)NAN, out);
+			for (size_t m = 0; m < s->n_reports; m++)
+				long_row(c, options, s, s->reports[m].name, 0, s->reports[m].value,
+					(double)NAN, out);
 		}
 	}
 }

@@ -19,6 +19,9 @@ struct table overview_table(const struct model *m, struct arena *a);
 /** Evaluations and seconds of every selected row. */
 struct table cost_table(const struct board *b, struct arena *a);
 
+/** What methods report of their draws, every selected row that has any. n_rows = 0: none does. */
+struct table diagnostics_table(const struct board *b, struct arena *a);
+
 /** The few columns that fit a terminal. */
 struct table summary_table(const struct board *b, struct arena *a);
 

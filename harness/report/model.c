@@ -144,6 +144,29 @@ static void make_columns(struct board *b, const struct metric *const *known, str
 	qsort(b->columns, b->n_columns, sizeof(*b->columns), by_column);
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void list_reports(struct board *b, struct arena *a)
+{
+	size_t room = 0, n = 0;
+
+	for (size_t i = 0; i < b->n_cells; i++)
+		for (size_t k = 0; k < b->cells[i]->n_results; k++)
+			room += b->cells[i]->results[k].n_reports;
+	b->reports = ARENA_NEW(a, room, const char *);
+	for (size_t i = 0; i < b->n_cells; i++)
+		for (size_t k = 0; k < b->cells[i]->n_results; k++)
+			for (size_t j = 0; j < b->cells[i]->results[k].n_reports; j++)
+				b->reports[n++] = b->cells[i]->results[k].reports[j].name;
+	qsort(b->reports, n, sizeof(*b->reports), by_text);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || strcmp(b->reports[i], b->reports[b->n_reports - 1]))
+			b->reports[b->n_reports++] = b->reports[i];
+}
+
 const struct column *board_headline(const struct board *b)
 {
 	for (size_t c = 0; c < b->n_columns; c++)
@@ -499,6 +522,22 @@ static void row_costs(struct row *row, const struct board *b)
 	row->train_target_evaluations = average_of(&train_target);
 }
 
+static double report_mean(const struct row *row, const struct board *b, const char *name)
+{
+	struct average m = { 0 };
+
+	for (size_t i = 0; i < b->n_cells; i++) {
+		const struct record *c = b->cells[i];
+
+		for (size_t k = 0; in_series(row->series, c) && cell_ok(c) && k < c->n_results; k++)
+			for (size_t j = 0;
+				in_row(row, &c->results[k]) && j < c->results[k].n_reports; j++)
+				if (!strcmp(c->results[k].reports[j].name, name))
+					average_add(&m, c->results[k].reports[j].value);
+	}
+	return average_of(&m);
+}
+
 static void row_seeds(struct row *row, const struct board *b)
 {
 	for (size_t i = 0; i < b->n_cells; i++) {
@@ -602,6 +641,9 @@ static void make_rows(struct board *b, const struct model *m, struct arena *a)
 
 		row_seeds(row, b);
 		row_costs(row, b);
+		row->reports = ARENA_NEW(a, b->n_reports, double);
+		for (size_t k = 0; k < b->n_reports; k++)
+			row->reports[k] = report_mean(row, b, b->reports[k]);
 		row->values = ARENA_NEW(a, b->n_columns, struct estimate);
 		for (size_t c = 0; c < b->n_columns; c++) {
 			estimate(&row->values[c], b, row, &b->columns[c], a);
@@ -677,6 +719,7 @@ static void make_board(struct model *m, const struct record *first, size_t n,
 	count_points(b);
 	find_board_floor(b, m->records);
 	make_columns(b, known, a);
+	list_reports(b, a);
 	make_rows(b, m, a);
 }
 

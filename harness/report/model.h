@@ -56,6 +56,7 @@ struct row {
 	/* Means over seeds; NaN: not recorded. Evaluations are for one sample. */
 	double network_evaluations, target_evaluations, sample_seconds;
 	double train_seconds, train_network_evaluations, train_target_evaluations;
+	double *reports; /* [reports of the board], likewise */
 	bool concurrent; /* some of it was timed beside other cells */
 	bool selected;   /* shown in tables: every step count goes to the CSV and the figures */
 	const struct record *shown; /* the cell of the smallest ok seed; NULL: none */
@@ -70,6 +71,8 @@ struct board {
 	size_t n_columns, n_rows;
 	struct column *columns;
 	struct row *rows;
+	size_t n_reports; /* what methods report of their draws, by name */
+	const char **reports;
 	size_t n_cells;
 	const struct record *const *cells;
 };

@@ -414,11 +414,9 @@ static void write_board(const struct page *p, const struct board *b, const struc
 	for (size_t i = 0; i < figures->n; i++)
 		if (figures->list[i].board == b)
 			figure(p, &figures->list[i]);
-	{
-		struct table t = cost_table(b, p->arena);
-
-		table(p, &t);
-	}
+	const struct table others[] = { diagnostics_table(b, p->arena), cost_table(b, p->arena) };
+	for (size_t i = 0; i < 2; i++)
+		table(p, &others[i]);
 	fputs(p->html ? "<p>" : "", p->out);
 	put(p, "The tables as ");
 	link_to(p, "Markdown", arena_printf(p->arena, "leaderboard-%s.md", b->slug));

@@ -208,6 +208,21 @@ static int get_values(const struct reader *r, const json_t *o, const json_t *ver
 	return OK;
 }
 
+static int get_reports(const struct reader *r, const json_t *o, struct record_result *out)
+{
+	const json_t *reports;
+	const char **keys;
+
+	TRY(get_part(r, o, "reports", JSON_OBJECT, &reports));
+	keys = keys_of(r, reports, &out->n_reports);
+	out->reports = ARENA_NEW(r->arena, out->n_reports, struct record_report);
+	for (size_t i = 0; i < out->n_reports; i++) {
+		out->reports[i].name = keys[i];
+		TRY(get_number(r, reports, keys[i], &out->reports[i].value));
+	}
+	return OK;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	const size_t *x = a, *y = b;
@@ -263,6 +278,7 @@ static int get_results(const struct reader *r, const json_t *o, struct record *o
 		TRY(get_count(r, e, "repeat", &s->repeat));
 		TRY(get_count(r, e, "n", &s->n));
 		TRY(get_values(r, e, versions, s));
+		TRY(get_reports(r, e, s));
 		TRY(get_number(r, e, "nonfinite", &s->nonfinite));
 		TRY(get_number(r, e, "network_evaluations", &s->network_evaluations));
 		TRY(get_number(r, e, "target_evaluations", &s->target_evaluations));

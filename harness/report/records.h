@@ -27,6 +27,12 @@ struct record_failure {
 	const char *metric, *message;
 };
 
+/** A number that a method reports of a draw. */
+struct record_report {
+	const char *name;
+	double value;
+};
+
 /** One draw of samples with its scores. */
 struct record_result {
 	const char *pass, *pass_title;
@@ -35,6 +41,8 @@ struct record_result {
 	size_t n_values, n_failures;
 	struct record_value *values;
 	struct record_failure *failures;
+	size_t n_reports;
+	struct record_report *reports; /* by name */
 	double nonfinite;
 	double network_evaluations, target_evaluations; /* for all n samples */
 	double sample_seconds, score_seconds;

@@ -141,7 +141,7 @@ static const char *weights_name(enum weights w)
 
 static json_t *result(const struct result *r, size_t n)
 {
-	json_t *values = json_object(), *failures = json_object();
+	json_t *values = json_object(), *failures = json_object(), *reports = json_object();
 
 	for (size_t i = 0; i < r->n_scores; i++) {
 		const struct score *s = &r->scores[i];
@@ -153,11 +153,13 @@ static json_t *result(const struct result *r, size_t n)
 			json_pack("{s:o, s:o}", "value", number(s->value.value), "se",
 				isnan(s->value.se) ? json_null() : number(s->value.se)));
 	}
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	for (size_t i = 0; i < r->reports.n; i++)
+		json_object_set_new(reports, r->reports.of[i].name, number(r->reports.of[i].value));
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"pass", r->pass->name, "pass_title", r->pass->title, "weights",
 		weights_name(r->pass->weights), "steps", count(r->steps), "repeat",
 		count(r->repeat), "n", count(n), "metrics", values, "failed_metrics", failures,
-		"nonfinite", count(r->nonfinite), "network_evaluations",
+		"reports", reports, "nonfinite", count(r->nonfinite), "network_evaluations",
 		count(r->evaluations.network), "target_evaluations", count(r->evaluations.target),
 		"sample_seconds", number(r->sample_seconds), "score_seconds",
 		number(r->score_seconds));

@@ -377,7 +377,9 @@ static void take_history(struct course *s, const struct head *h, const struct hi
 	struct curve **link = &s->cell->curves;
 
 	t->done = t->resumed = s->saved_at = h->done;
-	s->started -= h->seconds;
+	t->counts = h->counts;
+	t->seconds = h->seconds;
+	s->started = clock_seconds() - h->seconds;
 	add_counts(&s->cell->counts, &h->counts);
 	for (size_t i = 0; i < h->n_codes; i++)
 		add_code(t, history->codes[i], a);
@@ -388,6 +390,7 @@ static void take_history(struct course *s, const struct head *h, const struct hi
 		(*link)->next = NULL;
 		link = &(*link)->next;
 	}
+	t->curves = s->cell->curves;
 }
 
 static int read_checkpoint(struct course *s, FILE *f, struct arena *a)
@@ -438,7 +441,6 @@ static int train(struct course *s)
 {
 	if (s->kept)
 		TRY(resume(s));
-	measure(s);
 	TRY(iterate(s));
 	if (s->kept) {
 		struct arena *a = arena_new();
