@@ -216,10 +216,15 @@ struct draws {
 	const double *x_exact; /* [n][dim] */
 	double *log_w_forward; /* [n] */
 	bool no_forward;
-	/* The weights are of particles that share ancestors: one run gives no standard error. */
+	/* The weights are of particles that share ancestors: they give no standard error. */
 	bool dependent;
 	/* Evidence lower bound that is not the mean of log_w (SMC); NaN otherwise. */
 	double elbo;
+	/* An estimate of log Z that is made without log_w, where that is NULL (parallel tempering);
+	 * NaN otherwise. */
+	double log_z;
+	/* The standard error of log_z, or of log mean w where `dependent` is set; NaN: not known. */
+	double log_z_se;
 };
 
 /** Published option values: applied in the order of their table, before the user's own. settings is
@@ -287,6 +292,7 @@ enum needs {
 	NEEDS_SAMPLES = 32, /* the samples themselves (not the weights alone) */
 	NEEDS_DETFLOW = 64, /* weights of kind WEIGHTS_DETFLOW: the metric is for those alone.
 			       A metric with NEEDS_WEIGHTS and not this is skipped for them. */
+	NEEDS_EVIDENCE = 128, /* log weights, or the draw's own estimate of log Z */
 };
 
 /** What a metric sees. */
@@ -299,6 +305,7 @@ struct scored {
 	const double *log_w_forward; /* [n] or NULL */
 	bool dependent;              /* see struct draws */
 	double elbo;                 /* see struct draws */
+	double log_z_own, log_z_se;  /* likewise, log_z and log_z_se there */
 	const struct density *target;
 	struct log_z log_z;
 	uint64_t seed;       /* for subsets and projections: purpose RNG_METRIC */

@@ -5,7 +5,9 @@
  *     logz_fwd = -log mean (1 / w)    under the target;  E >= log Z
  *     delta_logz = logz_rev - log Z   signed: its absolute value has a floor above 0
  *
- * with standard errors by the delta method. *_df: the same of the published weight of a
+ * with standard errors by the delta method; of particles that share ancestors with the one that the
+ * method knows, if any. A method without weights that estimates log Z otherwise (parallel tempering)
+ * has that estimate scored in place of logz_rev. *_df: the same of the published weight of a
  * deterministic flow, which is biased. Non-finite: log w = -inf is weight 0; NaN or +inf make the
  * estimate NaN.
  */
@@ -20,35 +22,39 @@ static bool usable(const double *log_w, size_t n)
 	return true;
 }
 
-/* Particles that share ancestors say nothing of the error of their mean. */
-static void log_mean_w(const struct scored *in, const double *log_w, int sign, struct value *out)
+static void log_mean_w(const double *log_w, size_t n, int sign, struct value *out)
 {
-	const size_t n = in->n;
-
 	*out = (struct value){ .value = (double)NAN, .se = (double)NAN };
 	if (!usable(log_w, n))
 		return;
 	struct weight_stats s;
 	stats_weights(log_w, n, sign, &s);
-	*out = (struct value){ .value = sign * s.log_mean,
-		.se = in->dependent ? (double)NAN : s.log_mean_se };
+	*out = (struct value){ .value = sign * s.log_mean, .se = s.log_mean_se };
 }
 
 static int logz_rev(const struct scored *in, struct value *out)
 {
-	log_mean_w(in, in->log_w, 1, out);
+	if (in->log_w == NULL) {
+		*out = (struct value){ .value = in->log_z_own, .se = in->log_z_se };
+		return OK;
+	}
+	log_mean_w(in->log_w, in->n, 1, out);
+	if (in->dependent) /* ancestors in common: the weights say nothing of their mean's error */
+		out->se = in->log_z_se;
 	return OK;
 }
 
 static int logz_fwd(const struct scored *in, struct value *out)
 {
-	log_mean_w(in, in->log_w_forward, -1, out);
+	log_mean_w(in->log_w_forward, in->n, -1, out);
+	if (in->dependent)
+		out->se = (double)NAN;
 	return OK;
 }
 
 static int delta_logz(const struct scored *in, struct value *out)
 {
-	log_mean_w(in, in->log_w, 1, out);
+	TRY(logz_rev(in, out));
 	out->value -= in->log_z.value;
 	out->se = hypot(out->se, in->log_z.se);
 	return OK;
@@ -61,7 +67,7 @@ const METRIC(logz_rev) = {
 	.paper = "Blessing et al. 2024, Beyond ELBOs",
 	.version = 1,
 	.better = BETTER_NONE,
-	.needs = NEEDS_WEIGHTS,
+	.needs = NEEDS_EVIDENCE,
 	.eval = logz_rev,
 };
 
@@ -94,7 +100,7 @@ const METRIC(delta_logz) = {
 	.paper = "Blessing et al. 2024, Beyond ELBOs; signed here",
 	.version = 1,
 	.better = BETTER_ZERO,
-	.needs = NEEDS_WEIGHTS | NEEDS_LOG_Z,
+	.needs = NEEDS_EVIDENCE | NEEDS_LOG_Z,
 	.eval = delta_logz,
 };
 

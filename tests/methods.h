@@ -111,7 +111,9 @@ static inline struct draws *draws_new(const struct trial *t, size_t n, bool weig
 
 	*d = (struct draws){ .n = n,
 		.x = ARENA_NEW(a, n * t->cell.dim, double),
-		.elbo = (double)NAN };
+		.elbo = (double)NAN,
+		.log_z = (double)NAN,
+		.log_z_se = (double)NAN };
 	for (size_t j = 0; j < n * t->cell.dim; j++)
 		d->x[j] = (double)NAN;
 	if (weighted)

@@ -123,6 +123,8 @@ static struct scored weights_only(const double *log_w, size_t n)
 		.log_w = log_w,
 		.log_w_forward = log_w,
 		.elbo = not_a_number,
+		.log_z_own = not_a_number,
+		.log_z_se = not_a_number,
 		.arena = arena };
 }
 
@@ -714,6 +716,8 @@ static void contract_input(struct scored *in)
 		.log_w = log_w,
 		.log_w_forward = forward,
 		.elbo = not_a_number,
+		.log_z_own = 0.5,
+		.log_z_se = 0.125,
 		.target = d,
 		.log_z = { LOG_Z_EXACT, 0.25, 0, "" },
 		.seed = 5,
@@ -730,8 +734,10 @@ static struct scored declared(const struct metric *m, struct scored in)
 		in.exact = NULL;
 		in.n_exact = 0;
 	}
-	if (!(m->needs & NEEDS_WEIGHTS))
+	if (!(m->needs & (NEEDS_WEIGHTS | NEEDS_EVIDENCE)))
 		in.log_w = NULL;
+	if (!(m->needs & NEEDS_EVIDENCE))
+		in.log_z_own = in.log_z_se = not_a_number;
 	if (!(m->needs & NEEDS_FORWARD))
 		in.log_w_forward = NULL;
 	if (!(m->needs & NEEDS_LOG_Z))
@@ -831,12 +837,36 @@ static void test_contract_non_finite(void **state)
 	}
 }
 
+/* Log Z of particles that share ancestors has the error that the method knows, or none; without weights
+ * the method's own estimate is scored. */
+static void test_log_z_of_the_method(void **state)
+{
+	const double log_w[] = { -1, 0.5, 0, 2 };
+	struct scored in = weights_only(log_w, 4);
+
+	(void)state;
+	in.log_z = (struct log_z){ LOG_Z_ESTIMATE, 0.25, 0.04, "" };
+	struct value alone = value_of("logz_rev", &in);
+	in.dependent = true;
+	struct value related = value_of("logz_rev", &in);
+	assert_true(isfinite(alone.se) && isnan(related.se) && alone.value == related.value);
+	in.log_z_se = 0.03;
+	assert_true(value_of("logz_rev", &in).se == 0.03);
+	assert_near(value_of("delta_logz", &in).se, 0.05, 1e-15, "delta_logz");
+	in.log_w = NULL;
+	in.log_z_own = -3;
+	assert_true(value_of("logz_rev", &in).value == -3);
+	assert_true(value_of("delta_logz", &in).value == -3.25);
+	assert_near(value_of("delta_logz", &in).se, 0.05, 1e-15, "delta_logz");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_evidence_as_published, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_non_finite_weights, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bounds_and_errors, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_log_z_of_the_method, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sinkhorn_as_published, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_transport_at_small_eps, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mmd_as_published, set_up, tear_down),

@@ -278,7 +278,8 @@ static void show_metric(const struct metric *m)
 	} needs[] = { { NEEDS_EXACT, "exact samples" }, { NEEDS_WEIGHTS, "log weights" },
 		{ NEEDS_FORWARD, "target-to-prior log weights" }, { NEEDS_LOG_Z, "a known log Z" },
 		{ NEEDS_MODES, "modes" }, { NEEDS_SAMPLES, "samples" },
-		{ NEEDS_DETFLOW, "deterministic-flow weights" } };
+		{ NEEDS_DETFLOW, "deterministic-flow weights" },
+		{ NEEDS_EVIDENCE, "log weights or the method's own log Z" } };
 	static const char *const better[] = { [BETTER_LOWER] = "lower is better",
 		[BETTER_HIGHER] = "higher is better",
 		[BETTER_ZERO] = "nearest to 0 is better",

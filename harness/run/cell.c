@@ -31,6 +31,8 @@ static void prepare_scored(struct scored *in, const struct density *d, const str
 		.n_exact = exact != NULL ? n : 0,
 		.exact = exact,
 		.elbo = (double)NAN,
+		.log_z_own = (double)NAN,
+		.log_z_se = (double)NAN,
 		.target = d,
 		.log_z = *log_z,
 		.arena = scratch };
@@ -50,6 +52,7 @@ static bool has_modes(const struct density *d)
 
 static bool applies(const struct metric *m, enum weights weights, const struct scored *in)
 {
+	const unsigned weighing = NEEDS_WEIGHTS | NEEDS_FORWARD | NEEDS_DETFLOW | NEEDS_EVIDENCE;
 	bool detflow = weights == WEIGHTS_DETFLOW;
 
 	if ((m->needs & NEEDS_EXACT) && in->exact == NULL)
@@ -58,8 +61,9 @@ static bool applies(const struct metric *m, enum weights weights, const struct s
 		return false;
 	if ((m->needs & NEEDS_FORWARD) && in->log_w_forward == NULL)
 		return false;
-	if ((m->needs & (NEEDS_WEIGHTS | NEEDS_FORWARD | NEEDS_DETFLOW)) &&
-		detflow != ((m->needs & NEEDS_DETFLOW) != 0))
+	if ((m->needs & NEEDS_EVIDENCE) && in->log_w == NULL && isnan(in->log_z_own))
+		return false;
+	if ((m->needs & weighing) && detflow != ((m->needs & NEEDS_DETFLOW) != 0))
 		return false;
 	if ((m->needs & NEEDS_LOG_Z) && !has_finite_log_z(&in->log_z))
 		return false;
@@ -259,7 +263,11 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 	bool exact = weighted && w->planned->target->exact;
 	struct counts before = w->cell.counts;
 
-	*d = (struct draws){ .n = n, .x = w->x, .elbo = (double)NAN };
+	*d = (struct draws){ .n = n,
+		.x = w->x,
+		.elbo = (double)NAN,
+		.log_z = (double)NAN,
+		.log_z_se = (double)NAN };
 	for (size_t i = 0; i < n * dim; i++)
 		w->x[i] = (double)NAN;
 	for (size_t i = 0; i < n; i++)
@@ -302,6 +310,8 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	in.log_w_forward = d->no_forward ? NULL : d->log_w_forward;
 	in.elbo = d->elbo;
 	in.dependent = d->dependent;
+	in.log_z_own = d->log_z;
+	in.log_z_se = d->log_z_se;
 	in.seed = w->cell.seed;
 	r->scores = ARENA_NEW(w->arena, c->n_metrics, struct score);
 	for (size_t i = 0; i < c->n_metrics; i++) {
