@@ -285,7 +285,6 @@ static void test_leapfrog_reversible(void **unused)
 	size_t n = c.path.dim * MC_BLOCK;
 	double scale[10];
 	real step[MC_BLOCK];
-	struct hmc h = { .leapfrog = 20, .scale = scale };
 
 	(void)unused;
 	for (size_t k = 0; k < 10; k++)
@@ -298,13 +297,13 @@ static void test_leapfrog_reversible(void **unused)
 	memcpy(p, c.scratch.momentum, n * sizeof(real));
 
 	fill_steps(step, 0.03);
-	hmc_leapfrog(&c.path, 0.7, &h, step, c.s.x, c.s.grad, c.scratch.momentum);
+	hmc_leapfrog(&c.path, 0.7, 20, scale, step, c.s.x, c.s.grad, c.scratch.momentum);
 	double moved = 0;
 	for (size_t j = 0; j < n; j++)
 		moved = fmax(moved, fabs((double)(c.s.x[j] - x[j])));
 	assert_true(moved > 0.3);
 	fill_steps(step, -0.03);
-	hmc_leapfrog(&c.path, 0.7, &h, step, c.s.x, c.s.grad, c.scratch.momentum);
+	hmc_leapfrog(&c.path, 0.7, 20, scale, step, c.s.x, c.s.grad, c.scratch.momentum);
 	/* 40 steps of rounding, magnified by the flow's stretching (below 100 for times below 1)
 	 * and by values up to 5. */
 	double tolerance = 40 * 100 * 5 * (double)REAL_EPS;
@@ -320,7 +319,7 @@ static double energy_error(struct scene *c, double size)
 {
 	double beta = 0.6, before[MC_BLOCK], sum = 0;
 	real step[MC_BLOCK];
-	struct hmc h = { .leapfrog = (size_t)lround(1 / size) };
+	size_t steps = (size_t)lround(1 / size);
 	size_t n = c->path.dim * MC_BLOCK;
 
 	draw_law(c, (struct law){ 0.2, 1 }, 0);
@@ -331,7 +330,7 @@ static double energy_error(struct scene *c, double size)
 	}
 	for (size_t j = 0; j < n; j++)
 		before[j % MC_BLOCK] -= pow((double)c->scratch.momentum[j], 2) / 2;
-	hmc_leapfrog(&c->path, beta, &h, step, c->s.x, c->s.grad, c->scratch.momentum);
+	hmc_leapfrog(&c->path, beta, steps, NULL, step, c->s.x, c->s.grad, c->scratch.momentum);
 	tempered_eval(&c->path, &c->s, &c->scratch);
 	for (size_t j = 0; j < n; j++)
 		before[j % MC_BLOCK] += pow((double)c->scratch.momentum[j], 2) / 2;
@@ -377,16 +376,16 @@ static void test_hmc_invariant_gaussian(void **unused)
 	for (int scaled = 0; scaled < 2; scaled++)
 		for (double beta = 0.3; beta <= 1; beta += 0.7) {
 			struct law law = tempered_law(beta, 2.5);
-			struct hmc h = { 1.5 * law.sd, 0, 3, NULL };
+			struct mc_kernel h = { MC_HMC, 1.5 * law.sd, 0, 3, NULL };
 			struct moment_sums m = { 0 };
 			double accepted = 0;
 			if (scaled)
-				h = (struct hmc){ 1.2 * law.sd, 0.2, 3, scale };
+				h = (struct mc_kernel){ MC_HMC, 1.2 * law.sd, 0.2, 3, scale };
 			for (uint32_t b = 0; b < BLOCKS; b++) {
 				draw_law(&c, law, b * MC_BLOCK);
 				for (uint32_t t = 0; t < MOVES; t++) {
 					struct mc_chance chance = { 17, 0, t, b * MC_BLOCK };
-					hmc_move(&c.path, beta, &h, chance, &c.s, &c.scratch,
+					mc_move(&c.path, beta, &h, chance, &c.s, &c.scratch,
 						accept);
 					for (size_t i = 0; i < MC_BLOCK; i++)
 						accepted += accept[i] / (BLOCKS * MOVES * MC_BLOCK);
@@ -412,7 +411,7 @@ static void test_hmc_invariant_funnel(void **unused)
 {
 	enum { BLOCKS = 200, MOVES = 3 };
 	struct scene c = scene_new("funnel", NULL, 0, 1);
-	struct hmc h = { 0.4, 0.2, 5, NULL };
+	struct mc_kernel h = { MC_HMC, 0.4, 0.2, 5, NULL };
 	struct moment_sums first = { 0 }, rest = { 0 };
 	double x[10], accept[MC_BLOCK], accepted = 0;
 
@@ -428,7 +427,7 @@ static void test_hmc_invariant_funnel(void **unused)
 		tempered_eval(&c.path, &c.s, &c.scratch);
 		for (uint32_t t = 0; t < MOVES; t++) {
 			struct mc_chance chance = { 23, 0, t, b * MC_BLOCK };
-			hmc_move(&c.path, 1, &h, chance, &c.s, &c.scratch, accept);
+			mc_move(&c.path, 1, &h, chance, &c.s, &c.scratch, accept);
 			for (size_t i = 0; i < MC_BLOCK; i++)
 				accepted += accept[i] / (BLOCKS * MOVES * MC_BLOCK);
 		}
@@ -453,13 +452,13 @@ static void test_hmc_invariant_funnel(void **unused)
 static void test_hmc_keeps_values(void **unused)
 {
 	struct scene c = gaussian_scene(2.5);
-	struct hmc h = { 0.9, 0.2, 3, NULL };
+	struct mc_kernel h = { MC_HMC, 0.9, 0.2, 3, NULL };
 	double accept[MC_BLOCK], log_rho[MC_BLOCK], log_prior[MC_BLOCK];
 
 	(void)unused;
 	draw_law(&c, (struct law){ 0, 1 }, 0);
 	for (uint32_t t = 0; t < 4; t++)
-		hmc_move(&c.path, 0.5, &h, (struct mc_chance){ 1, 0, t, 0 }, &c.s, &c.scratch,
+		mc_move(&c.path, 0.5, &h, (struct mc_chance){ 1, 0, t, 0 }, &c.s, &c.scratch,
 			accept);
 	memcpy(log_rho, c.s.log_rho, sizeof(log_rho));
 	memcpy(log_prior, c.s.log_prior, sizeof(log_prior));
@@ -627,12 +626,12 @@ static void short_run(size_t threads, double *x, double *log_z)
 	parallel_use(threads);
 	struct scene c = scene_new("funnel", NULL, 0, 1);
 	struct particles *p = cloud(&c, N, 12);
-	struct hmc h = { 0.1, 0.2, 4, NULL };
+	struct mc_kernel h = { MC_HMC, 0.1, 0.2, 4, NULL };
 	for (uint32_t k = 1; k <= 5; k++) {
 		assert_int_equal(particles_reweight(p, k / 5.), OK);
 		if (particles_ess(p) < 0.9)
 			particles_resample(p, RESAMPLE_MULTINOMIAL, 12, 0, k);
-		particles_hmc(p, &h, 12, 0, k);
+		particles_move(p, &h, 12, 0, k);
 	}
 	particles_positions(p, x);
 	*log_z = p->log_z;

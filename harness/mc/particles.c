@@ -20,6 +20,8 @@ struct particles *particles_new(struct arena *a, const struct density *target, s
 		.log_w = ARENA_NEW(a, n, double),
 		.v = ARENA_NEW(a, n, double),
 		.ancestor = ARENA_NEW(a, n, size_t),
+		.eve = ARENA_NEW(a, n, size_t),
+		.spare_eve = ARENA_NEW(a, n, size_t),
 		.scratch = ARENA_NEW(a, threads, struct mc_scratch),
 	};
 	p->work = ARENA_NEW(a, p->blocks * MC_BLOCK, double);
@@ -54,7 +56,7 @@ static void start_block(void *context, size_t b)
 	struct states *s = &p->block[b];
 	real sigma0 = (real)p->path.sigma0;
 
-	rng_normal(job->r, 0, b * MC_BLOCK, MC_BLOCK, p->path.dim, s->x);
+	rng_normal(job->r, 0, p->first_row + b * MC_BLOCK, MC_BLOCK, p->path.dim, s->x);
 	for (size_t j = 0; j < p->path.dim * MC_BLOCK; j++)
 		s->x[j] *= sigma0;
 	tempered_eval(&p->path, s, &p->scratch[parallel_slot()]);
@@ -65,6 +67,10 @@ void particles_start(struct particles *p, uint64_t seed, uint32_t epoch)
 	struct start job = { p, { seed, RNG_SAMPLE, epoch } };
 
 	p->beta = p->log_z = p->elbo = 0;
+	p->resamplings = 0;
+	p->multinomial = true;
+	for (size_t i = 0; i < p->n; i++)
+		p->eve[i] = i;
 	equal_weights(p);
 	parallel_for(p->blocks, start_block, &job);
 	p->evaluations += p->n;
@@ -72,20 +78,20 @@ void particles_start(struct particles *p, uint64_t seed, uint32_t epoch)
 
 /* --- weight --- */
 
-/* v[i] = log rho - log p0, which does not depend on beta. */
-static void refresh_v(struct particles *p)
+const double *particles_v(struct particles *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct states *s = &p->block[i / MC_BLOCK];
 		p->v[i] = s->log_rho[i % MC_BLOCK] - s->log_prior[i % MC_BLOCK];
 	}
+	return p->v;
 }
 
 double particles_next_beta(struct particles *p, double target)
 {
 	double left = 1 - p->beta, delta;
 
-	refresh_v(p);
+	particles_v(p);
 	delta = weights_next_delta(p->n, p->log_w, p->v, left, target);
 	return delta >= left ? 1 : p->beta + delta;
 }
@@ -94,7 +100,7 @@ int particles_reweight(struct particles *p, double beta)
 {
 	double delta = beta - p->beta, mean = 0, sum;
 
-	refresh_v(p);
+	particles_v(p);
 	for (size_t i = 0; i < p->n; i++) {
 		if (!(p->log_w[i] > -HUGE_VAL))
 			continue; /* a weight of zero stays zero, and adds nothing to the mean */
@@ -152,39 +158,83 @@ void particles_resample(struct particles *p, enum resampling scheme, uint64_t se
 	parallel_for(p->blocks, gather_block, p);
 	p->block = p->spare;
 	p->spare = old;
+	for (size_t i = 0; i < p->n; i++)
+		p->spare_eve[i] = p->eve[p->ancestor[i]];
+	memcpy(p->eve, p->spare_eve, p->n * sizeof(*p->eve));
+	p->resamplings++;
+	p->multinomial = p->multinomial && scheme == RESAMPLE_MULTINOMIAL;
 	equal_weights(p);
 }
 
 /* --- move --- */
 
 struct move {
-	struct particles *p;
-	const struct hmc *hmc;
+	struct particles *const *p;
+	const struct mc_kernel *kernel;
 	struct mc_chance chance;
 };
 
-static void move_block(void *context, size_t b)
+/* A block of a cloud: pieces are numbered cloud by cloud. */
+static void move_block(void *context, size_t piece)
 {
 	const struct move *job = context;
-	struct particles *p = job->p;
+	const size_t cloud = piece / job->p[0]->blocks, b = piece % job->p[0]->blocks;
+	struct particles *p = job->p[cloud];
 	struct mc_chance c = job->chance;
 
-	c.first_row = b * MC_BLOCK;
-	hmc_move(&p->path, p->beta, job->hmc, c, &p->block[b], &p->scratch[parallel_slot()],
-		p->work + b * MC_BLOCK);
+	c.first_row = p->first_row + b * MC_BLOCK;
+	mc_move(&p->path, p->beta, &job->kernel[cloud], c, &p->block[b],
+		&p->scratch[parallel_slot()], p->work + b * MC_BLOCK);
 }
 
-double particles_hmc(struct particles *p, const struct hmc *h, uint64_t seed, uint32_t epoch,
+void particles_move_all(size_t clouds, struct particles *const *p, const struct mc_kernel *k,
+	uint64_t seed, uint32_t epoch, uint32_t step, double *accept)
+{
+	struct move job = { p, k, { .seed = seed, .epoch = epoch, .step = step } };
+
+	parallel_for(clouds * p[0]->blocks, move_block, &job);
+	for (size_t c = 0; c < clouds; c++) {
+		double sum = 0;
+		for (size_t i = 0; i < p[c]->n; i++)
+			sum += p[c]->work[i];
+		accept[c] = sum / (double)p[c]->n;
+		p[c]->evaluations += p[c]->n * mc_evaluations(&k[c]);
+	}
+}
+
+double particles_move(struct particles *p, const struct mc_kernel *k, uint64_t seed, uint32_t epoch,
 	uint32_t step)
 {
-	struct move job = { p, h, { .seed = seed, .epoch = epoch, .step = step } };
-	double sum = 0;
+	double accept;
 
-	parallel_for(p->blocks, move_block, &job);
-	p->evaluations += p->n * h->leapfrog;
-	for (size_t i = 0; i < p->n; i++)
-		sum += p->work[i];
-	return sum / (double)p->n;
+	particles_move_all(1, &p, k, seed, epoch, step, &accept);
+	return accept;
+}
+
+static void exchange(size_t n, size_t stride, real *a, real *b)
+{
+	for (size_t k = 0; k < n; k++) {
+		real kept = a[k * stride];
+		a[k * stride] = b[k * stride];
+		b[k * stride] = kept;
+	}
+}
+
+void particles_exchange(struct particles *p, struct particles *q, const bool *take)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct states *a = &p->block[i / MC_BLOCK], *b = &q->block[i / MC_BLOCK];
+		size_t j = i % MC_BLOCK;
+		double rho = a->log_rho[j], prior = a->log_prior[j];
+		if (!take[i])
+			continue;
+		exchange(p->path.dim, MC_BLOCK, a->x + j, b->x + j);
+		exchange(p->path.dim, MC_BLOCK, a->grad + j, b->grad + j);
+		a->log_rho[j] = b->log_rho[j];
+		a->log_prior[j] = b->log_prior[j];
+		b->log_rho[j] = rho;
+		b->log_prior[j] = prior;
+	}
 }
 
 /* --- read --- */
@@ -208,6 +258,25 @@ void particles_scale(struct particles *p, double *sd)
 			square += w[i] * pow(position(p, i, k) - mean, 2);
 		sd[k] = fmax(sqrt(square), 1e-6 * p->path.sigma0);
 	}
+}
+
+uint64_t particles_rows(const struct particles *p)
+{
+	return p->blocks * MC_BLOCK;
+}
+
+double particles_log_z_se(const struct particles *p)
+{
+	double n = (double)p->n, *weight = p->work, squares = 0;
+
+	memset(weight, 0, p->n * sizeof(*weight));
+	for (size_t i = 0; i < p->n; i++)
+		weight[p->eve[i]] += exp(p->log_w[i]);
+	for (size_t i = 0; i < p->n; i++)
+		squares += weight[i] * weight[i];
+	double variance = 1 - pow(n / (n - 1), (double)p->resamplings + 1) * (1 - squares);
+	bool known = p->resamplings == 0 || (p->multinomial && squares < 0.1);
+	return known && variance >= 0 ? sqrt(variance) : (double)NAN;
 }
 
 void particles_log_weights(const struct particles *p, double *log_w)

@@ -6,6 +6,7 @@
 #include "mc/resample.h"
 #include "mc/tempered.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,10 @@ struct particles {
 	double elbo;          /* sum of sum_i W_i log G_i; at most log_z in every run */
 	double *log_w;        /* [n] normalised log weights, -log n after resampling */
 	uint64_t evaluations; /* of the target, in points */
+	uint64_t
+		first_row; /* of its random numbers, 0 from particles_new; clouds that live together
+			       need rows of their own, particles_rows(p) each */
+	size_t resamplings; /* since the start */
 	/* Private: */
 	struct tempered path;
 	size_t blocks;
@@ -35,6 +40,8 @@ struct particles {
 	double *v;                    /* [n] log rho - log p0 */
 	double *work;                 /* [n] */
 	size_t *ancestor;             /* [n] */
+	size_t *eve, *spare_eve; /* [n] the particle at the start that each one descends from */
+	bool multinomial;        /* every resampling so far */
 };
 
 /** n particles for this target and prior scale, in the arena. Not drawn yet. */
@@ -61,9 +68,34 @@ double particles_ess(const struct particles *p);
 void particles_resample(struct particles *p, enum resampling scheme, uint64_t seed, uint32_t epoch,
 	uint32_t step);
 
-/** One HMC transition at the present beta. Returns the mean acceptance probability. */
-double particles_hmc(struct particles *p, const struct hmc *h, uint64_t seed, uint32_t epoch,
+/** One transition of every particle at the present beta. Returns the mean acceptance probability. */
+double particles_move(struct particles *p, const struct mc_kernel *k, uint64_t seed, uint32_t epoch,
 	uint32_t step);
+
+/** The same for several clouds of one size at once, each with its kernel: accept [clouds] are the
+ *  mean acceptance probabilities. */
+void particles_move_all(size_t clouds, struct particles *const *p, const struct mc_kernel *k,
+	uint64_t seed, uint32_t epoch, uint32_t step, double *accept);
+
+/** log rho - log p0 of every particle [n], as it is now; valid until the cloud changes. */
+const double *particles_v(struct particles *p);
+
+/** Particle i of one cloud changes places with particle i of the other where take[i]; weights stay. */
+void particles_exchange(struct particles *p, struct particles *q, const bool *take);
+
+/** Rows of random numbers that a cloud takes. */
+uint64_t particles_rows(const struct particles *p);
+
+/**
+ * Standard error of log_z from this one run: the square root of the relative variance of exp(log_z)
+ * by the genealogy, with S_e the weight of all that descends from particle e of the start,
+ *     1 - (n / (n - 1))^(resamplings + 1) (1 - sum_e S_e^2)
+ * (Lee and Whiteley 2018, eq. 8 with the weights since the last resampling as its function). It is
+ * unbiased for multinomial resampling; without resampling it is the delta method for a mean of
+ * weights. NaN when another scheme has resampled, when it is negative, and when those that are left
+ * descend from fewer than ten particles in effect (1 / sum S_e^2), for it cannot exceed 1.
+ */
+double particles_log_z_se(const struct particles *p);
 
 /** Weighted standard deviation of each coordinate, sd [dim], as a scale for moves: at least 1e-6
  *  sigma0, so that copies of one particle can still part. */

@@ -95,27 +95,45 @@ static void drift(size_t dim, const double *scale, const real *step, const real 
 	}
 }
 
-void hmc_leapfrog(const struct tempered *t, double beta, const struct hmc *h, const real *step,
-	real *x, real *grad, real *momentum)
+void hmc_leapfrog(const struct tempered *t, double beta, size_t steps, const double *scale,
+	const real *step, real *x, real *grad, real *momentum)
 {
-	kick(t, beta, h->scale, step, 0.5, x, grad, momentum);
-	for (size_t l = 1; l <= h->leapfrog; l++) {
-		drift(t->dim, h->scale, step, momentum, x);
+	kick(t, beta, scale, step, 0.5, x, grad, momentum);
+	for (size_t l = 1; l <= steps; l++) {
+		drift(t->dim, scale, step, momentum, x);
 		density_eval_real(t->target, MC_BLOCK, x, NULL, grad);
-		kick(t, beta, h->scale, step, l < h->leapfrog ? 1 : 0.5, x, grad, momentum);
+		kick(t, beta, scale, step, l < steps ? 1 : 0.5, x, grad, momentum);
 	}
 }
 
-static void step_sizes(const struct hmc *h, struct mc_chance c, real *step)
+static size_t leapfrog_steps(const struct mc_kernel *k)
+{
+	return k->kind == MC_HMC ? k->leapfrog : k->kind == MC_WALK ? 0 : 1;
+}
+
+size_t mc_evaluations(const struct mc_kernel *k)
+{
+	return k->kind == MC_WALK ? 1 : leapfrog_steps(k);
+}
+
+double mc_acceptance(enum mc_kind kind)
+{
+	static const double target
+		[MC_COUNT] = { [MC_HMC] = 0.725, [MC_MALA] = 0.57, [MC_WALK] = 0.23, [MC_ULA] = 1 };
+
+	return target[kind];
+}
+
+static void step_sizes(const struct mc_kernel *k, struct mc_chance c, real *step)
 {
 	struct rng r = { c.seed, RNG_ACCEPT, c.epoch };
 
 	for (size_t i = 0; i < MC_BLOCK; i++) {
 		double spread =
-			h->jitter > 0
-				? h->jitter * (2 * rng_uniform(r, c.step, c.first_row + i, 1) - 1)
+			k->jitter > 0
+				? k->jitter * (2 * rng_uniform(r, c.step, c.first_row + i, 1) - 1)
 				: 0;
-		step[i] = (real)(h->step * (1 + spread));
+		step[i] = (real)(k->step * (1 + spread));
 	}
 }
 
@@ -135,24 +153,36 @@ static void adopt(size_t dim, const bool *take, const struct states *proposal, s
 		}
 }
 
-void hmc_move(const struct tempered *t, double beta, const struct hmc *h, struct mc_chance c,
+void mc_move(const struct tempered *t, double beta, const struct mc_kernel *k, struct mc_chance c,
 	struct states *s, struct mc_scratch *scratch, double *accept)
 {
 	struct rng momenta = { c.seed, RNG_MOMENTUM, c.epoch };
 	struct rng decisions = { c.seed, RNG_ACCEPT, c.epoch };
-	struct states *new = &scratch->proposal;
+	bool unadjusted = k->kind == MC_ULA;
+	struct states *new = unadjusted ? s : &scratch->proposal;
 	double before[MC_BLOCK], after[MC_BLOCK];
 	real step[MC_BLOCK];
 	bool take[MC_BLOCK];
 
 	rng_normal(momenta, c.step, c.first_row, MC_BLOCK, t->dim, scratch->momentum);
 	squared_norms(t->dim, scratch->momentum, before);
-	step_sizes(h, c, step);
-	memcpy(new->x, s->x, t->dim * MC_BLOCK * sizeof(real));
-	memcpy(new->grad, s->grad, t->dim * MC_BLOCK * sizeof(real));
-	hmc_leapfrog(t, beta, h, step, new->x, new->grad, scratch->momentum);
+	step_sizes(k, c, step);
+	if (!unadjusted) {
+		memcpy(new->x, s->x, t->dim * MC_BLOCK * sizeof(real));
+		memcpy(new->grad, s->grad, t->dim * MC_BLOCK * sizeof(real));
+	}
+	if (k->kind == MC_WALK)
+		drift(t->dim, k->scale, step, scratch->momentum, new->x);
+	else
+		hmc_leapfrog(t, beta, leapfrog_steps(k), k->scale, step, new->x, new->grad,
+			scratch->momentum);
+	if (unadjusted) {
+		for (size_t i = 0; i < MC_BLOCK; i++)
+			accept[i] = 1;
+		return;
+	}
 	values(t, new, scratch->wide);
-	squared_norms(t->dim, scratch->momentum, after);
+	squared_norms(t->dim, scratch->momentum, after); /* of the walk: as before */
 	for (size_t i = 0; i < MC_BLOCK; i++) {
 		double growth = tempered_log_density(beta, new->log_rho[i], new->log_prior[i]) -
 				tempered_log_density(beta, s->log_rho[i], s->log_prior[i]) -
