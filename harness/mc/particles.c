@@ -47,6 +47,7 @@ static void equal_weights(struct particles *p)
 struct start {
 	struct particles *p;
 	struct rng r;
+	uint32_t step;
 };
 
 static void start_block(void *context, size_t b)
@@ -56,24 +57,29 @@ static void start_block(void *context, size_t b)
 	struct states *s = &p->block[b];
 	real sigma0 = (real)p->path.sigma0;
 
-	rng_normal(job->r, 0, p->first_row + b * MC_BLOCK, MC_BLOCK, p->path.dim, s->x);
+	rng_normal(job->r, job->step, p->first_row + b * MC_BLOCK, MC_BLOCK, p->path.dim, s->x);
 	for (size_t j = 0; j < p->path.dim * MC_BLOCK; j++)
 		s->x[j] *= sigma0;
 	tempered_eval(&p->path, s, &p->scratch[parallel_slot()]);
 }
 
+void particles_redraw(struct particles *p, uint64_t seed, uint32_t epoch, uint32_t step)
+{
+	struct start job = { p, { seed, RNG_SAMPLE, epoch }, step };
+
+	parallel_for(p->blocks, start_block, &job);
+	p->evaluations += p->n;
+}
+
 void particles_start(struct particles *p, uint64_t seed, uint32_t epoch)
 {
-	struct start job = { p, { seed, RNG_SAMPLE, epoch } };
-
 	p->beta = p->log_z = p->elbo = 0;
 	p->resamplings = 0;
 	p->multinomial = true;
 	for (size_t i = 0; i < p->n; i++)
 		p->eve[i] = i;
 	equal_weights(p);
-	parallel_for(p->blocks, start_block, &job);
-	p->evaluations += p->n;
+	particles_redraw(p, seed, epoch, 0);
 }
 
 /* --- weight --- */
@@ -285,9 +291,14 @@ void particles_log_weights(const struct particles *p, double *log_w)
 		log_w[i] = p->log_z + log((double)p->n) + p->log_w[i];
 }
 
+void particles_position(const struct particles *p, size_t i, double *x)
+{
+	for (size_t k = 0; k < p->path.dim; k++)
+		x[k] = position(p, i, k);
+}
+
 void particles_positions(const struct particles *p, double *x)
 {
 	for (size_t i = 0; i < p->n; i++)
-		for (size_t k = 0; k < p->path.dim; k++)
-			x[i * p->path.dim + k] = position(p, i, k);
+		particles_position(p, i, x + i * p->path.dim);
 }

@@ -51,6 +51,10 @@ struct particles *particles_new(struct arena *a, const struct density *target, s
 /** Draw from the prior: RNG_SAMPLE of this seed and epoch. Back to beta = 0. */
 void particles_start(struct particles *p, uint64_t seed, uint32_t epoch);
 
+/** Every particle becomes a draw of the prior, whatever the temperature and the weights: the best move
+ *  at beta = 0. RNG_SAMPLE of this seed, epoch and step; particles_start takes step 0. */
+void particles_redraw(struct particles *p, uint64_t seed, uint32_t epoch, uint32_t step);
+
 /** The next beta at which the conditional effective sample size (mc/weights.h) is the fraction
  *  target of n; 1 when that is not reached before. The present beta when no step is short enough.
  */
@@ -103,6 +107,9 @@ void particles_scale(struct particles *p, double *sd);
 
 /** Log weights on the scale of the evidence, log_z + log(n W_i): their mean is exp(log_z). */
 void particles_log_weights(const struct particles *p, double *log_w);
+
+/** Position x [dim] of particle i. */
+void particles_position(const struct particles *p, size_t i, double *x);
 
 /** Positions x [n][dim]. */
 void particles_positions(const struct particles *p, double *x);
