@@ -31,12 +31,11 @@ struct cmcd {
 	double sigma0, sigma_min, sigma_max, score_clip;
 	bool controlled[2];                  /* has the kernel a control? FORWARDS, BACKWARDS */
 	struct slice annealing, coefficient; /* b, c */
-	struct arena *arena;
 };
 
 #define O(field) offsetof(struct cmcd, field)
 static const struct option options[] = {
-	CONTROLLED_TRAINING(struct cmcd, "40000", "1024", "128"),
+	CONTROLLED_TRAINING(struct cmcd),
 	{ "loss", OPTION_CHOICE, O(base.loss), "kl", 0, 0, "",
 		"mean cost along paths that carry the gradient, or variance of the cost along "
 		"paths that do not",
@@ -246,7 +245,6 @@ static int prepare(struct cmcd *s, struct cell *c, bool forwards, bool backwards
 		return fail(ERR_UNSUP,
 			"loss = kl differentiates the score, and the target has no Hessian-vector "
 			"products; loss = lv does without");
-	s->arena = c->arena;
 	s->controlled[FORWARDS] = forwards;
 	s->controlled[BACKWARDS] = backwards;
 	if (forwards || backwards) {
@@ -256,7 +254,7 @@ static int prepare(struct cmcd *s, struct cell *c, bool forwards, bool backwards
 	s->annealing = (struct slice){ n, 1, steps };
 	s->coefficient = (struct slice){ n + steps, 1, 1 };
 	s->base.rate_decay = 1;
-	controlled_learner(&s->base, n + steps + 1, s->base.iterations, c);
+	controlled_learner(&s->base, n + steps + 1, c);
 	if (n > 0)
 		control_net_init(&s->base.net, c->seed, s->base.learner.theta);
 	for (size_t i = 0; i < steps; i++)
@@ -283,19 +281,12 @@ static int init_ula(void *state, struct cell *c)
 	return prepare(state, c, false, false);
 }
 
-static void keep(void *state, struct checkpoint *k)
-{
-	struct cmcd *s = state;
-
-	learner_keep(&s->base.learner, "learner", k, s->arena);
-}
-
 /* What the three have in common. */
 #define BRIDGE                                                                                 \
 	.version = 1, .state_size = sizeof(struct cmcd), .options = options, .passes = passes, \
 	.iterations = controlled_iterations, .train = controlled_train,                        \
 	.sample = controlled_sample, .graph = controlled_graph, .params = controlled_params,   \
-	.keep = keep
+	.keep = controlled_keep
 
 const METHOD(cmcd) = {
 	.name = "cmcd",
