@@ -58,15 +58,6 @@ static const struct pass passes[] = {
 	{ NULL, NULL, 0, false },
 };
 
-/* Eq. 2. */
-static void mix(const struct cdds *s, double level, double *skip, double *out)
-{
-	double total = level * level + s->deviation * s->deviation;
-
-	*skip = s->deviation * s->deviation / total;
-	*out = level * s->deviation / sqrt(total);
-}
-
 /* Eq. 1. */
 static struct var consistent(const struct cdds *s, struct var x, struct var level, struct var skip,
 	struct var out)
@@ -77,12 +68,6 @@ static struct var consistent(const struct cdds *s, struct var x, struct var leve
 static double level_of(const struct cdds *s, size_t i)
 {
 	return 1 - (double)s->place[i] / (double)s->base.steps;
-}
-
-/* The i-th of n numbers spaced evenly over 0 .. last, rounded to an integer, halves to the even one. */
-static size_t spaced(size_t i, size_t n, size_t last)
-{
-	return (size_t)nearbyint((double)i * (double)last / (double)(n - 1));
 }
 
 /* --- training --------------------------------------------------------------------------------- */
@@ -118,7 +103,7 @@ static void set_level(const struct cdds *s, int which, size_t row, size_t i)
 {
 	double level = level_of(s, i), skip, out;
 
-	mix(s, level, &skip, &out);
+	schedule_consistency(level, s->deviation, &skip, &out); /* eq. 2 */
 	s->level[which][row] = (real)level;
 	s->skip[which][row] = (real)skip;
 	s->out[which][row] = (real)out;
@@ -188,11 +173,11 @@ static struct graph *record_sample(const struct cdds *s, struct cell *c, size_t 
 		v[j] = ARENA_NEW(a, k, double);
 	for (size_t i = 0; i < k; i++) {
 		size_t last = (size_t)s->levels - 1;
-		double level = 1 - level_of(s, spaced(k - i, k + 1, last));
-		double next = 1 - level_of(s, spaced(k - i - 1, k + 1, last));
+		double level = 1 - level_of(s, schedule_spaced(k - i, k + 1, last));
+		double next = 1 - level_of(s, schedule_spaced(k - i - 1, k + 1, last));
 		double pull = -0.5 * (reversal_b(t, 0) + reversal_b(t, next)) * next;
 		v[0][i] = level;
-		mix(s, level, &v[1][i], &v[2][i]);
+		schedule_consistency(level, s->deviation, &v[1][i], &v[2][i]); /* eq. 2 */
 		v[3][i] = exp(pull);
 		v[4][i] = t->sigma0 * sqrt(-expm1(2 * pull));
 	}
@@ -281,7 +266,8 @@ static int init(void *state, struct cell *c)
 
 	s->place = ARENA_NEW(c->arena, (size_t)s->levels, uint32_t);
 	for (size_t i = 0; i < (size_t)s->levels; i++)
-		s->place[i] = (uint32_t)spaced(i, (size_t)s->levels, (size_t)s->base.steps);
+		s->place[i] =
+			(uint32_t)schedule_spaced(i, (size_t)s->levels, (size_t)s->base.steps);
 	s->paths = ARENA_NEW(c->arena, (size_t)s->levels, struct graph *);
 	s->distillation = record_distillation(s, c, c->arena);
 	for (int j = 0; j < 2; j++) {

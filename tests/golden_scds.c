@@ -150,26 +150,29 @@ static void network(struct golden *g, const char *dir, const char *name, const c
 	for (size_t i = 0; i < sizeof(controls) / sizeof(controls[0]); i++)
 		compare(&t, control_lerp(&net, 0, &controls[i].clips, x, s, d, sigma, feature),
 			controls[i].name);
+	golden_scds_process(&values, name, kind);
 	tensors_count_unused(&values);
 }
 
 /* The published width, with parameters by a formula: number i of tensor k is
- * s sin(0.37 i + 1.3 k + offset), s = 1 for phases and 0.12 otherwise; the network's own order. */
-static void fill_layers(const struct slice *layers, size_t n, double size, double offset, size_t *k,
-	real *params)
+ * s sin(0.37 i + 1.3 k + offset), s = 1 for phases and 0.12 otherwise; in the order of the files. */
+static real *params_by_formula(struct golden *g, const struct sde_net *net, double offset)
 {
-	for (size_t j = 0; j < n; j++, (*k)++) {
-		size_t in = layers[j].rows, out = layers[j].cols;
-		for (size_t i = 0; i < in * out; i++)
-			params[layers[j].offset + i % in * out + i / in] =
-				(real)(size * sin(0.37 * (double)i + 1.3 * (double)*k + offset));
-	}
-}
+	const size_t phases[3] = { net->base.time.phase.offset, net->base.step.phase.offset,
+		net->score_scale.phase.offset };
+	real *params = ARENA_NEW(golden_arena(g), net->n_params, real);
+	struct slice layers[LAYERS_MAX];
+	size_t n = tensors_layers(net, layers);
 
-static void fill_embedding(const struct time_embed *e, double offset, size_t *k, real *params)
-{
-	fill_layers(&e->phase, 1, 1, offset, k, params);
-	fill_layers(e->dense, 2 * e->layers, 0.12, offset, k, params);
+	for (size_t k = 0; k < n; k++) {
+		size_t at = layers[k].offset, in = layers[k].rows, out = layers[k].cols;
+		bool phase = at == phases[0] || at == phases[1] || at == phases[2];
+		for (size_t i = 0; i < in * out; i++)
+			params[at + i % in * out + i / in] =
+				(real)((phase ? 1 : 0.12) *
+					sin(0.37 * (double)i + 1.3 * (double)k + offset));
+	}
+	return params;
 }
 
 static void full_size(struct golden *g, const char *dir, const char *name, const char *kind)
@@ -177,7 +180,6 @@ static void full_size(struct golden *g, const char *dir, const char *name, const
 	const char *file = arena_printf(golden_arena(g), "%s.txt", name);
 	struct tensors values;
 	struct probe t;
-	size_t k = 0;
 
 	if (!tensors_read(g, dir, file, &values) || !open_trial(&t, g, &values, name, kind))
 		return;
@@ -188,12 +190,7 @@ static void full_size(struct golden *g, const char *dir, const char *name, const
 	if (count == NULL || offset == NULL)
 		return;
 	golden_compare(g, 1, 1, &n, count, 0, 0, "%s num_params", name);
-	real *params = ARENA_NEW(golden_arena(g), net.n_params, real);
-	fill_layers(net.base.input, 2, 0.12, *offset, &k, params);
-	fill_embedding(&net.base.time, *offset, &k, params);
-	fill_embedding(&net.base.step, *offset, &k, params);
-	fill_layers(net.base.dense, 6, 0.12, *offset, &k, params);
-	fill_embedding(&net.score_scale, *offset, &k, params);
+	real *params = params_by_formula(g, &net, *offset);
 	t.params = params;
 	struct var x = given(&t, "x", t.dim), d = given(&t, "d", 1), s = given(&t, "t", 1);
 	compare(&t, fourier_mlp(&net.base, 0, x, s, d), "base_model_out");
@@ -230,6 +227,7 @@ static void distilled(struct golden *g, const char *dir, const char *name, const
 			control_lerp(&net, 0, &(struct clips){ 10, 10 }, x, level, level,
 				diffusion(&t), lerp(level, prior_score(x), score(x))),
 			"teacher_ctrl_t_equals_sigma");
+	golden_cdds_function(&values, dir, name, kind);
 	tensors_count_unused(&values);
 }
 

@@ -143,6 +143,28 @@ double *tensors_parameters(struct tensors *f, const char *prefix, size_t expecte
 	return NULL;
 }
 
+static size_t add_embedding(const struct time_embed *e, struct slice *layers, size_t n)
+{
+	layers[n++] = e->phase;
+	for (size_t i = 0; i < 2 * e->layers; i++)
+		layers[n++] = e->dense[i];
+	return n;
+}
+
+size_t tensors_layers(const struct sde_net *net, struct slice *layers)
+{
+	size_t n = 0;
+
+	layers[n++] = net->base.input[0];
+	layers[n++] = net->base.input[1];
+	n = add_embedding(&net->base.time, layers, n);
+	if (net->base.step_conditioned)
+		n = add_embedding(&net->base.step, layers, n);
+	for (size_t i = 0; i < sizeof(net->base.dense) / sizeof(net->base.dense[0]); i++)
+		layers[n++] = net->base.dense[i];
+	return add_embedding(&net->score_scale, layers, n);
+}
+
 double *tensors_by_row(struct tensors *f, const char *name, size_t steps, size_t rows, size_t cols)
 {
 	const double *x = tensors_numbers(f, name, steps * rows * cols);

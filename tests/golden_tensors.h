@@ -3,6 +3,8 @@
 
 #include "golden.h"
 
+#include "nn/net.h"
+
 /** Files of the PyTorch code's fixtures: a sequence of `tensor NAME NDIM D0 D1 ...`, each followed by its
  *  numbers, row-major. Tensors that nothing is compared with are counted as unknown. */
 enum { TENSOR_DIMS_MAX = 4 };
@@ -54,8 +56,15 @@ const struct field *tensors_field(struct golden *g, const char *kind, size_t dim
 void tensors_each_set(struct golden *g, const char *dir, const char *part, const char *suffix,
 	void (*check)(struct golden *g, const char *dir, const char *name, const char *kind));
 
-/** Losses of the method of published width, with the network's n parameters. golden_scds_methods.c */
-void golden_scds_full_size(struct tensors *f, const char *name, const char *kind,
-	const real *params, size_t n);
+/** A network's layers in the order of the files; returns their number, LAYERS_MAX at most. */
+enum { LAYERS_MAX = 32 };
+size_t tensors_layers(const struct sde_net *net, struct slice *layers);
+
+/** The rest of a file, golden_scds_methods.c: the process that is reversed; losses of the method of
+ *  published width with these n parameters; the student of CDDS. */
+void golden_scds_process(struct tensors *f, const char *name, const char *kind);
+void golden_scds_full_size(struct tensors *f, const char *name, const char *kind, real *params,
+	size_t n);
+void golden_cdds_function(struct tensors *f, const char *dir, const char *name, const char *kind);
 
 #endif

@@ -27,6 +27,7 @@ struct trial {
 	size_t n_inputs;
 	struct tape tapes[8];
 	size_t n_tapes;
+	const void *context; /* for a result of the fixture's own */
 };
 
 /** Scratch: released when the handler returns. Zeroed numbers; numbers as the engine has them, times

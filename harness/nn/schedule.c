@@ -40,6 +40,19 @@ double schedule_clip(long n)
 	return n >= 400 ? 25 : n >= 200 ? 5 : 1;
 }
 
+size_t schedule_spaced(size_t i, size_t n, size_t last)
+{
+	return (size_t)nearbyint((double)i * (double)last / (double)(n - 1));
+}
+
+void schedule_consistency(double level, double sd, double *skip, double *out)
+{
+	double total = level * level + sd * sd;
+
+	*skip = sd * sd / total;
+	*out = level * sd / sqrt(total);
+}
+
 void schedule_dds(size_t steps, double noise_scale, double *beta)
 {
 	const double full = 0.999999; /* the cumulative sum is clipped here */

@@ -25,4 +25,12 @@ void schedule_dds_times(size_t steps, double end, double *times);
 /** The factor on its clips at optimiser step n = 0, 1, ...: 5 from step 200 on, 25 from step 400 on. */
 double schedule_clip(long n);
 
+/** The i-th of n > 1 numbers spaced evenly over 0 .. last, rounded to an integer, halves to the even
+ *  one: CDDS's levels on a grid. methods-scds, section 5. */
+size_t schedule_spaced(size_t i, size_t n, size_t last);
+
+/** What CDDS's student at a level 0 .. 1 takes of the state and of the network: sd^2/(level^2 + sd^2)
+ *  and level sd/sqrt(level^2 + sd^2). methods-scds, section 5. */
+void schedule_consistency(double level, double sd, double *skip, double *out);
+
 #endif
