@@ -24,7 +24,7 @@ static void show_method(const struct method *m)
 	static const char *const weights[] = { [WEIGHTS_NONE] = "samples only",
 		[WEIGHTS_EXACT] = "log weights, exact",
 		[WEIGHTS_DETFLOW] = "log weights of the published deterministic flow: no bound",
-		[WEIGHTS_BIASED] = "log weights, exact in the limit of many steps" };
+		[WEIGHTS_BIASED] = "log weights, exact in a limit or under a condition" };
 
 	printf("method %s: %s\npaper %s\nversion %d\n", m->name, m->title, m->paper, m->version);
 	printf("passes\n");
