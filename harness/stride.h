@@ -198,7 +198,7 @@ enum weights {
 	WEIGHTS_NONE,  /* samples only */
 	WEIGHTS_EXACT, /* E[w] = Z in discrete time */
 	WEIGHTS_DETFLOW, /* the published deterministic-flow weight: not a bound (spec: methods/README.md) */
-	WEIGHTS_BIASED, /* exact only as the steps go to infinity */
+	WEIGHTS_BIASED, /* exact only in a limit, or under a condition that the method states */
 };
 
 /** A way to sample: a row of the tables. */
@@ -264,7 +264,8 @@ struct method {
 	int (*check_steps)(const void *state, size_t steps);
 
 	/** Draw d->n samples with this many steps (0 when the pass has no step axis). `repeat` numbers
-	 *  independent repetitions: it must enter the counters (the epoch). Required. */
+	 *  independent repetitions: it must enter the counters (the epoch). ERR_UNSUP: this pass
+	 *  cannot be had of this target, and a grid leaves it out. Required. */
 	int (*sample)(void *state, struct cell *c, const struct pass *pass, size_t steps,
 		uint32_t repeat, struct draws *d);
 

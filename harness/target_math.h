@@ -60,6 +60,14 @@ static inline num num_clamp(num x, num low, num high)
 	return above > high ? high : above;
 }
 
+/** A double within +-bound, likewise. */
+static inline num num_bounded(double x, double bound)
+{
+	double above = x < -bound ? -bound : x;
+
+	return (num)(above > bound ? bound : above);
+}
+
 /** Shares of a mixture's components, for a block: w [components][TARGET_BLOCK], log densities in,
  *  the shares e^w / sum e^w out; the logarithm of that sum is top + log(total). */
 static inline void num_softmax(size_t components, size_t count, num (*w)[TARGET_BLOCK], num *top,

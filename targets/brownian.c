@@ -473,17 +473,9 @@ static inline struct scale scale_of(num z)
 }
 
 /* Gradients are clamped at what float holds; double reaches it for no |x| <= 1e6. */
-#ifdef STRIDE_TARGET_F32
-#define LARGE 1e37
-#else
-#define LARGE 1e300
-#endif
-
 static inline num bounded(double x)
 {
-	double above = x < -LARGE ? -LARGE : x;
-
-	return (num)(above > LARGE ? LARGE : above);
+	return num_bounded(x, (double)NUM_LARGE);
 }
 
 /* Q_i and Q_o: up to 2e14. */

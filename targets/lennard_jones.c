@@ -54,6 +54,24 @@ static inline void centred(size_t n, size_t count, const num *x, num out[DIM][TA
 	}
 }
 
+/* Two particles: u, s = 1/q, s^3 and -2 e'(q). */
+struct pair {
+	num u[AXES], s, cube, pull;
+};
+
+/* Those at coordinates k and l in point i of a block of n. */
+static inline struct pair pair_of(size_t n, const num *x, size_t k, size_t l, size_t i)
+{
+	struct pair p;
+
+	for (size_t a = 0; a < AXES; a++)
+		p.u[a] = x[(k + a) * n + i] - x[(l + a) * n + i];
+	p.s = inverse(p.u[0] * p.u[0] + p.u[1] * p.u[1] + p.u[2] * p.u[2]);
+	p.cube = p.s * p.s * p.s;
+	p.pull = 12 * p.s * p.cube * (p.cube - 1);
+	return p;
+}
+
 /* At most TARGET_BLOCK points of a block of n. */
 static void eval_block(const void *state, size_t n, size_t count, const num *x, double *log_rho,
 	num *grad)
@@ -71,18 +89,12 @@ static void eval_block(const void *state, size_t n, size_t count, const num *x, 
 		for (size_t l = k + AXES; l < DIM; l += AXES)
 #pragma omp simd
 			for (size_t i = 0; i < count; i++) {
-				num u0 = x[k * n + i] - x[l * n + i];
-				num u1 = x[(k + 1) * n + i] - x[(l + 1) * n + i];
-				num u2 = x[(k + 2) * n + i] - x[(l + 2) * n + i];
-				num s = inverse(u0 * u0 + u1 * u1 + u2 * u2), cube = s * s * s;
-				value[i] -= (double)(cube * (cube - 2));
-				num pull = 12 * s * cube * (cube - 1); /* -2 e' */
-				force[k][i] += pull * u0;
-				force[k + 1][i] += pull * u1;
-				force[k + 2][i] += pull * u2;
-				force[l][i] -= pull * u0;
-				force[l + 1][i] -= pull * u1;
-				force[l + 2][i] -= pull * u2;
+				struct pair p = pair_of(n, x, k, l, i);
+				value[i] -= (double)(p.cube * (p.cube - 2));
+				for (size_t a = 0; a < AXES; a++) {
+					force[k + a][i] += p.pull * p.u[a];
+					force[l + a][i] -= p.pull * p.u[a];
+				}
 			}
 	for (size_t i = 0; log_rho != NULL && i < count; i++)
 		log_rho[i] = value[i];
@@ -108,25 +120,17 @@ static void hvp_block(const void *state, size_t n, size_t count, const num *x, c
 		for (size_t l = k + AXES; l < DIM; l += AXES)
 #pragma omp simd
 			for (size_t i = 0; i < count; i++) {
-				num u0 = x[k * n + i] - x[l * n + i];
-				num u1 = x[(k + 1) * n + i] - x[(l + 1) * n + i];
-				num u2 = x[(k + 2) * n + i] - x[(l + 2) * n + i];
-				num v0 = v[k * n + i] - v[l * n + i];
-				num v1 = v[(k + 1) * n + i] - v[(l + 1) * n + i];
-				num v2 = v[(k + 2) * n + i] - v[(l + 2) * n + i];
-				num s = inverse(u0 * u0 + u1 * u1 + u2 * u2), cube = s * s * s;
-				num pull = 12 * s * cube * (cube - 1); /* -2 e' */
-				num along = s * (u0 * v0 + u1 * v1 + u2 * v2);
-				along *= s * cube * (96 - 168 * cube); /* -4 e'' u.v */
-				num h0 = pull * v0 + along * u0;
-				num h1 = pull * v1 + along * u1;
-				num h2 = pull * v2 + along * u2;
-				force[k][i] += h0;
-				force[k + 1][i] += h1;
-				force[k + 2][i] += h2;
-				force[l][i] -= h0;
-				force[l + 1][i] -= h1;
-				force[l + 2][i] -= h2;
+				struct pair p = pair_of(n, x, k, l, i);
+				num w[AXES];
+				for (size_t a = 0; a < AXES; a++)
+					w[a] = v[(k + a) * n + i] - v[(l + a) * n + i];
+				num along = p.s * (p.u[0] * w[0] + p.u[1] * w[1] + p.u[2] * w[2]);
+				along *= p.s * p.cube * (96 - 168 * p.cube); /* -4 e'' u.v */
+				for (size_t a = 0; a < AXES; a++) {
+					num h = p.pull * w[a] + along * p.u[a];
+					force[k + a][i] += h;
+					force[l + a][i] -= h;
+				}
 			}
 	for (size_t k = 0; k < DIM; k++)
 #pragma omp simd

@@ -178,9 +178,7 @@ static void expected(size_t count, const num *f, double *rate)
 
 static inline num bounded(double x)
 {
-	double above = x < -LARGE ? -LARGE : x;
-
-	return (num)(above > LARGE ? LARGE : above);
+	return num_bounded(x, LARGE);
 }
 
 static void add_likelihood(size_t count, num trees, const num *f, const double *rate,

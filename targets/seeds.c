@@ -277,25 +277,17 @@ static size_t dim(const void *state)
 
 /*
  * e^theta leaves the range of float for theta > 88 and of double for theta > 709. Its exponent is
- * therefore clamped at EXPONENT, and its products at LARGE: so log rho and the gradient stay finite
- * for |x| up to 1e6. The density is unchanged where log rho is above -1e32.
+ * therefore clamped at NUM_EXPONENT, and its products at NUM_LARGE: so log rho and the gradient stay
+ * finite for |x| up to 1e6. The density is unchanged where log rho is above -1e32.
  */
-#ifdef STRIDE_TARGET_F32
-#define EXPONENT 80.0f
-#define LARGE 1e37f
-#else
-#define EXPONENT 690.0
-#define LARGE 1e300
-#endif
-
 static inline num tau_of(num theta)
 {
-	return num_exp(num_clamp(theta, -EXPONENT, EXPONENT));
+	return num_exp(num_clamp(theta, -NUM_EXPONENT, NUM_EXPONENT));
 }
 
 static inline num bounded(num x)
 {
-	return num_clamp(x, -LARGE, LARGE);
+	return num_clamp(x, -NUM_LARGE, NUM_LARGE);
 }
 
 /* What eq. 1 and 2 have of a plate, for a block: eta, t = 1 + e^-|eta|, and c. */
@@ -380,7 +372,7 @@ static void eval_block(const void *state, size_t n, size_t count, const num *x, 
 #pragma omp simd
 	for (size_t i = 0; i < count; i++) {
 		tau[i] = tau_of(theta[i]);
-		tau_square[i] = num_clamp(tau[i] * tau_square[i], 0, LARGE);
+		tau_square[i] = num_clamp(tau[i] * tau_square[i], 0, NUM_LARGE);
 	}
 	if (log_rho != NULL)
 		prior_value(s, n, count, x, tau, tau_square, log_rho);
@@ -408,7 +400,7 @@ static void eval(const void *state, size_t n, const num *x, double *log_rho, num
 }
 
 /* The derivative of eq. 2 along v: of c_i it is -w_i times that of eta_i. Each product with tau and
- * each partial sum of them is clamped: 3 LARGE is still a number. */
+ * each partial sum of them is clamped: 3 NUM_LARGE is still a number. */
 static void hvp_block(const void *state, size_t n, size_t count, const num *x, const num *v,
 	num *hv)
 {

@@ -155,56 +155,94 @@ static inline double kolmogorov(double *sample, size_t n, const void *context, s
 	(openblas_set_num_threads(1), (void)gsl_set_error_handler_off(), \
 		cmocka_run_group_tests_name(name, tests, NULL, NULL))
 
-/* The Hessian-vector products of both instances at far points, |x| up to 1e6, are finite; and where
- * one number of x or of v is NaN, so is one of them. */
+/* Hv of both instances: at n points that both hold exactly, [dim][n]. */
+struct hvp_block {
+	size_t n;
+	double *x, *v, *hv;
+	real *x_real, *v_real, *hv_real;
+};
+
+static inline void hvp_both(const struct fixture *f, const struct hvp_block *b)
+{
+	const struct field *engine = density_field(f->d);
+
+	for (size_t j = 0; j < f->dim * b->n; j++) {
+		b->x[j] = (double)(b->x_real[j] = (real)b->x[j]);
+		b->v[j] = (double)(b->v_real[j] = (real)b->v[j]);
+	}
+	assert_int_equal(density_hvp(f->d, b->n, b->x, b->v, b->hv), OK);
+	engine->hvp(engine->context, b->n, b->x_real, b->v_real, b->hv_real);
+}
+
+static inline struct hvp_block hvp_block_new(const struct fixture *f, size_t n)
+{
+	real *reals = arena_alloc(f->a, 3 * f->dim * n, sizeof(*reals));
+
+	return (struct hvp_block){ n, block(f, n), block(f, n), block(f, n), reals,
+		reals + f->dim * n, reals + 2 * f->dim * n };
+}
+
+/* Far points, |x| up to 1e6: Hv is finite. The first coordinate, or the last, is apart from the others:
+ * it may be an exponent (+-690 and +-80 are where targets clamp those) or a variance. */
+static inline void check_hvp_far(const struct fixture *f)
+{
+	static const double corner[] = { 0, 1e6, -1e6, 700, -700, 690, -690, 90, -90, 80, -80, -3e3,
+		5, -1, 0.7, 1e-3, -1e-6 };
+	enum { CORNERS = sizeof(corner) / sizeof(corner[0]), PAIRS = CORNERS * CORNERS, ANY = 64 };
+	struct hvp_block b = hvp_block_new(f, 2 * PAIRS + ANY);
+
+	for (size_t i = 0; i < b.n; i++)
+		for (size_t k = 0; k < f->dim; k++) {
+			bool apart = i < PAIRS ? k == 0 : k + 1 == f->dim;
+			double u = rng_uniform(stream, 30, i, (uint32_t)k);
+			b.x[k * b.n + i] =
+				i < 2 * PAIRS
+					? corner[apart ? i % CORNERS : i % PAIRS / CORNERS]
+					: copysign(pow(10, 12 * u - 6),
+						  rng_uniform(stream, 31, i, (uint32_t)k) - 0.5);
+			b.v[k * b.n + i] = rng_gauss(stream, 32, i, (uint32_t)k);
+		}
+	hvp_both(f, &b);
+	for (size_t j = 0; j < f->dim * b.n; j++)
+		check_that(f, isfinite(b.hv[j]) && isfinite((double)b.hv_real[j]),
+			"Hv %zu at far point %zu (%g ... %g) is %g in double, %g in real",
+			j / b.n + 1, j % b.n, b.x[j % b.n], b.x[(f->dim - 1) * b.n + j % b.n],
+			b.hv[j], (double)b.hv_real[j]);
+}
+
+/* A NaN in one number of x or of v of a point: Hv has one at this point, and at no other. */
+static inline void check_hvp_nan(const struct fixture *f)
+{
+	enum { N = 5, BAD = 3, LOOKED_UP = 64 };
+	const size_t dim = f->dim, step = dim / LOOKED_UP + 1;
+	struct hvp_block b = hvp_block_new(f, N);
+
+	for (size_t c = 0; c < 2 * dim; c += step) {
+		for (size_t j = 0; j < dim * N; j++) {
+			b.x[j] = rng_gauss(stream, 33, j, 0);
+			b.v[j] = rng_gauss(stream, 34, j, 0);
+		}
+		(c < dim ? b.x : b.v)[c % dim * N + BAD] = (double)NAN;
+		hvp_both(f, &b);
+		for (size_t i = 0; i < N; i++) {
+			bool lost = true, lost_real = true;
+			for (size_t k = 0; k < dim; k++) {
+				lost = lost && !isnan(b.hv[k * N + i]);
+				lost_real = lost_real && !isnan((double)b.hv_real[k * N + i]);
+			}
+			check_that(f, lost == (i != BAD) && lost_real == (i != BAD),
+				"%c_%zu of point %d is NaN; NaN in Hv of point %zu: %d in double, "
+				"%d in "
+				"real",
+				c < dim ? 'x' : 'v', c % dim + 1, BAD, i, !lost, !lost_real);
+		}
+	}
+}
+
 static inline void check_hvp_range(const struct fixture *f)
 {
-	enum { FAR = 64, LOOKED_UP = 64 };
-	static const double corner[] = { 0, 1e6, -1e6, 90, -90, 700, -700, 1e-3 };
-	enum { CORNERS = sizeof(corner) / sizeof(corner[0]) };
-	const struct field *engine = density_field(f->d);
-	const size_t dim = f->dim, step = dim / LOOKED_UP + 1;
-	double *x = block(f, FAR), *v = block(f, FAR), *hv = block(f, FAR);
-	real *xr = arena_alloc(f->a, dim * FAR, sizeof(*xr));
-	real *vr = arena_alloc(f->a, dim * FAR, sizeof(*vr));
-	real *hvr = arena_alloc(f->a, dim * FAR, sizeof(*hvr));
-
-	for (size_t i = 0; i < FAR; i++)
-		for (size_t k = 0; k < dim; k++) {
-			/* The first or last coordinate and the others at corners; then all
-			 * magnitudes. */
-			double u = rng_uniform(stream, 30, i, (uint32_t)k);
-			bool apart = i % 2 == 0 ? k == 0 : k + 1 == dim;
-			double at = i < 2 * CORNERS   ? (apart ? corner[i / 2] : 1e6 * (2 * u - 1))
-				    : i < 4 * CORNERS ? corner[(i / 2 + (apart ? 1 : 0)) % CORNERS]
-						      : copysign(pow(10, 12 * u - 6), u - 0.7);
-			size_t j = k * FAR + i;
-			x[j] = (double)(xr[j] = (real)at);
-			v[j] = (double)(vr[j] = (real)rng_gauss(stream, 31, i, (uint32_t)k));
-		}
-	assert_int_equal(density_hvp(f->d, FAR, x, v, hv), OK);
-	engine->hvp(engine->context, FAR, xr, vr, hvr);
-	for (size_t j = 0; j < dim * FAR; j++)
-		check_that(f, isfinite(hv[j]) && isfinite((double)hvr[j]),
-			"Hv %zu of far point %zu is %g, real %g", j / FAR + 1, j % FAR, hv[j],
-			(double)hvr[j]);
-	for (size_t c = 0; c < 2 * dim; c += step) {
-		bool lost = false, lost_real = false;
-		for (size_t k = 0; k < dim; k++) {
-			x[k] = (double)(xr[k] = (real)rng_gauss(stream, 32, 0, (uint32_t)k));
-			v[k] = (double)(vr[k] = (real)rng_gauss(stream, 33, 0, (uint32_t)k));
-		}
-		*(c < dim ? &x[c] : &v[c - dim]) = (double)NAN;
-		*(c < dim ? &xr[c] : &vr[c - dim]) = (real)NAN;
-		assert_int_equal(density_hvp(f->d, 1, x, v, hv), OK);
-		engine->hvp(engine->context, 1, xr, vr, hvr);
-		for (size_t k = 0; k < dim; k++) {
-			lost = lost || isnan(hv[k]);
-			lost_real = lost_real || isnan((double)hvr[k]);
-		}
-		check_that(f, lost && lost_real, "no NaN in Hv where %c_%zu is NaN",
-			c < dim ? 'x' : 'v', c % dim + 1);
-	}
+	check_hvp_far(f);
+	check_hvp_nan(f);
 }
 
 /* NaN in gives NaN out, of every coordinate. */

@@ -33,7 +33,7 @@ static void bad_input_is_one_line_and_exit_2(void **state)
 		{ "run %s/grid.yaml --only exat:", "did you mean \"exact\"" },
 		{ "run %s/grid.yaml --set steps=0", "--set steps=0: " },
 		{ "run %s/grid.yaml --set gaussian.dmi=3", "\"dim\"" },
-		{ "run %s/grid.yaml --out %s/file", "not a folder; name another" },
+		{ "run %s/grid.yaml --out %s/file", "not a folder; give another with --out" },
 		{ "run %s/grid.yaml --out %s/file/results", "give another with --out" },
 		{ "run %s/method.yaml",
 			"method.yaml:2: unknown method \"osdz\"; did you mean \"osds\"?" },

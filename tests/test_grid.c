@@ -631,6 +631,25 @@ static void training_by_other_sources_is_stale(void **state)
 	assert_true(output_has(f, "out", "ran 1 kept 9 not_run 0 stale 0"));
 }
 
+/* nis has weights up to 100 dimensions. */
+static void a_pass_that_cannot_be_had_is_left_out(void **state)
+{
+	const struct folder *f = *state;
+
+	write_file(f, "grid.yaml",
+		"seeds: [0]\nsteps: [1]\nsamples: 20\nfloor_draws: 2\n"
+		"methods: [{ name: nis, options: { iterations: 1, batch: 8, width: 8 } }]\n"
+		"targets: [{ name: gaussian }]\n");
+	assert_int_equal(stride(f, "run %s/grid.yaml --out %s/most --set gaussian.dim=100"),
+		EXIT_DONE);
+	assert_int_equal(stride(f, "run %s/grid.yaml --out %s/more --set gaussian.dim=101"),
+		EXIT_DONE);
+	assert_true(output_has(f, "most/report/long.csv", ",samples,"));
+	assert_true(output_has(f, "more/report/long.csv", ",samples,"));
+	assert_true(output_has(f, "most/report/long.csv", ",weighted,"));
+	assert_false(output_has_quietly(f, "more/report/long.csv", ",weighted,"));
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
@@ -647,6 +666,7 @@ int main(void)
 		cmocka_unit_test(curves_are_thinned),
 		IN_FOLDER(results_do_not_depend_on_threads),
 		IN_FOLDER(shards_together_are_the_whole),
+		IN_FOLDER(a_pass_that_cannot_be_had_is_left_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

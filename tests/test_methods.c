@@ -8,7 +8,8 @@
 
 /* What makes a method quick, when it has such an option. */
 static const char *const quick[] = { "iterations=3", "batch=128", "steps=16", "temperatures=16",
-	"ess_target=0.5", "leapfrog=3", "teacher_iterations=3", "levels=9", "evaluations=60000" };
+	"ess_target=0.5", "leapfrog=3", "teacher_iterations=3", "levels=9", "evaluations=60000",
+	"width=32" };
 
 /* Ends well away from a multiple of any block. */
 enum { N = 150, MEMORY_RUNS = 3 };

@@ -343,13 +343,6 @@ static void test_tables(void **p)
 	arena_free(a);
 }
 
-static void test_hvp_range(void **p)
-{
-	(void)p;
-	check_hvp_range(&g.field);
-	check_hvp_range(&g.white);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,7 +352,6 @@ int main(void)
 		cmocka_unit_test(test_real),
 		cmocka_unit_test(test_far),
 		cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_hvp_range),
 	};
 
 	openblas_set_num_threads(1);

@@ -420,17 +420,6 @@ static void test_own_table(void **p)
 	rmdir(folder);
 }
 
-static void test_hvp_range(void **p)
-{
-	(void)p;
-	for (size_t i = 0; i < IDS; i++) {
-		struct fixture f;
-		fixture_open(&f, promises[i].id, NULL, 0);
-		check_hvp_range(&f);
-		arena_free(f.a);
-	}
-}
-
 /* log rho of id at c w, with this prior. */
 static void values(const char *id, const char *prior, double c, size_t n, double *log_rho)
 {
@@ -473,7 +462,6 @@ int main(void)
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_improper),
 		cmocka_unit_test(test_own_table),
-		cmocka_unit_test(test_hvp_range),
 		cmocka_unit_test(test_relatives),
 	};
 

@@ -356,19 +356,6 @@ static void test_robot_modes(void **p)
 	arena_free(f.a);
 }
 
-static void test_hvp_range(void **p)
-{
-	static const char *const names[] = { "lennard_jones13", "planar_robot", "planar_robot4" };
-
-	(void)p;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct fixture f;
-		fixture_open(&f, names[i], NULL, 0);
-		check_hvp_range(&f);
-		arena_free(f.a);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -379,7 +366,6 @@ int main(void)
 		cmocka_unit_test(test_robot),
 		cmocka_unit_test(test_robot_hand),
 		cmocka_unit_test(test_robot_modes),
-		cmocka_unit_test(test_hvp_range),
 	};
 
 	return run_target_tests("mechanics", tests);

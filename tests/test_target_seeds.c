@@ -212,16 +212,6 @@ static void test_bad_data(void **p)
 	arena_free(a);
 }
 
-static void test_hvp_range(void **p)
-{
-	struct fixture f;
-
-	(void)p;
-	fixture_open(&f, "seeds", NULL, 0);
-	check_hvp_range(&f);
-	arena_free(f.a);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,7 +219,6 @@ int main(void)
 		cmocka_unit_test(test_range),
 		cmocka_unit_test(test_proposal),
 		cmocka_unit_test(test_bad_data),
-		cmocka_unit_test(test_hvp_range),
 	};
 
 	return run_target_tests("seeds", tests);

@@ -564,21 +564,6 @@ static void test_order_of_columns(void **p)
 	arena_free(g.a);
 }
 
-static void test_range(void **p)
-{
-	static const char *const names[] = { "brownian", "lorenz" };
-
-	(void)p;
-	for (size_t i = 0; i < 2; i++) {
-		struct fixture f;
-		fixture_open(&f, names[i], NULL, 0);
-		check_hvp_range(&f);
-		if (f.t->cdf != NULL)
-			check_cdf_nan(&f);
-		arena_free(f.a);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -591,7 +576,6 @@ int main(void)
 		cmocka_unit_test(test_lorenz_proposal),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_order_of_columns),
-		cmocka_unit_test(test_range),
 	};
 
 	return run_target_tests("series", tests);

@@ -374,21 +374,6 @@ static void test_coordinates(void **p)
 		check_coordinates(families[i].name);
 }
 
-static void test_range(void **p)
-{
-	static const char *const names[] = { "double_well", "many_well_5", "many_well_50",
-		"many_well_32", "rosenbrock" };
-
-	(void)p;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct fixture f;
-		fixture_open(&f, names[i], NULL, 0);
-		check_hvp_range(&f);
-		check_cdf_nan(&f);
-		arena_free(f.a);
-	}
-}
-
 static void test_modes(void **p)
 {
 	(void)p;
@@ -403,7 +388,6 @@ int main(void)
 		cmocka_unit_test(test_log_z),
 		cmocka_unit_test(test_coordinates),
 		cmocka_unit_test(test_modes),
-		cmocka_unit_test(test_range),
 		cmocka_unit_test(test_rosenbrock_chain),
 		cmocka_unit_test(test_rosenbrock_simulation),
 		cmocka_unit_test(test_rosenbrock_distribution),

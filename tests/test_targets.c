@@ -321,25 +321,6 @@ static void check_real(struct fixture *f)
 	check_real_hvp(f, N, x, xr);
 }
 
-static void check_finite_hvp(const struct fixture *f, size_t n, double *x)
-{
-	double *v = block(f, n), *hv = block(f, n);
-	real *hv_real = arena_alloc(f->a, f->dim * n, sizeof(*hv_real));
-	const struct field *field = density_field(f->d);
-
-	if (f->t->hvp == NULL)
-		return;
-	for (size_t j = 0; j < f->dim * n; j++)
-		v[j] = rng_gauss(stream, 13, j, 0);
-	const real *xr = rounded(f, n, x), *vr = rounded(f, n, v);
-	assert_int_equal(density_hvp(f->d, n, x, v, hv), OK);
-	field->hvp(field->context, n, xr, vr, hv_real);
-	for (size_t j = 0; j < f->dim * n; j++)
-		check_that(f, isfinite(hv[j]) && isfinite((double)hv_real[j]),
-			"Hv %zu of far point %zu is %g in double, %g in real", j / n + 1, j % n,
-			hv[j], (double)hv_real[j]);
-}
-
 static void check_finite(struct fixture *f)
 {
 	enum { N = 200 };
@@ -362,7 +343,8 @@ static void check_finite(struct fixture *f)
 			check_that(f, isfinite(grad[j]), "%s: gradient %zu of far point %zu is %g",
 				pass == 0 ? "double" : "real", j / N + 1, j % N, grad[j]);
 	}
-	check_finite_hvp(f, N, x);
+	if (f->t->hvp != NULL)
+		check_hvp_far(f);
 }
 
 static bool any_nan(const double *x, size_t dim, size_t n, size_t i)
@@ -385,37 +367,25 @@ static void widen(const struct fixture *f, size_t n, const real *from, double *t
 static void check_nan_pass(const struct fixture *f, size_t k, size_t pass)
 {
 	enum { N = 5, BAD = 3 };
-	double *x = block(f, N), *v = block(f, N), *grad = block(f, N), *hv = block(f, N);
+	double *x = block(f, N), *grad = block(f, N);
 	real *out = arena_alloc(f->a, f->dim * N, sizeof(*out));
-	const struct field *field = density_field(f->d);
 	double log_rho[N];
 
 	typical_points(f, N, x);
-	for (size_t j = 0; j < f->dim * N; j++)
-		v[j] = hv[j] = 1;
 	x[k * N + BAD] = (double)NAN;
-	const real *xr = rounded(f, N, x), *vr = rounded(f, N, v);
 	if (pass == 0) {
 		density_eval(f->d, N, x, log_rho, grad);
-		if (f->t->hvp != NULL)
-			assert_int_equal(density_hvp(f->d, N, x, v, hv), OK);
 	} else {
-		density_eval_real(f->d, N, xr, log_rho, out);
+		density_eval_real(f->d, N, rounded(f, N, x), log_rho, out);
 		widen(f, N, out, grad);
-		if (f->t->hvp != NULL) {
-			field->hvp(field->context, N, xr, vr, out);
-			widen(f, N, out, hv);
-		}
 	}
 	for (size_t i = 0; i < N; i++) {
 		bool bad = i == BAD;
-		check_that(f,
-			isnan(log_rho[i]) == bad && any_nan(grad, f->dim, N, i) == bad &&
-				(any_nan(hv, f->dim, N, i) == bad || f->t->hvp == NULL),
+		check_that(f, isnan(log_rho[i]) == bad && any_nan(grad, f->dim, N, i) == bad,
 			"x_%zu of point %d is NaN; at point %zu in %s log rho is %g, NaN in the "
-			"gradient: %d, in Hv: %d",
+			"gradient: %d",
 			k + 1, BAD, i, pass == 0 ? "double" : "real", log_rho[i],
-			any_nan(grad, f->dim, N, i), any_nan(hv, f->dim, N, i));
+			any_nan(grad, f->dim, N, i));
 	}
 }
 
@@ -424,6 +394,10 @@ static void check_nan(struct fixture *f)
 	for (size_t c = 0; c < looked_at(f); c++)
 		for (size_t pass = 0; pass < 2; pass++)
 			check_nan_pass(f, coordinate(f, c), pass);
+	if (f->t->hvp != NULL)
+		check_hvp_nan(f);
+	if (f->t->cdf != NULL)
+		check_cdf_nan(f);
 }
 
 /* Any number of points, any of the outputs left out: the same numbers up to the rounding of sums

@@ -24,7 +24,7 @@ static void show_method(const struct method *m)
 	static const char *const weights[] = { [WEIGHTS_NONE] = "samples only",
 		[WEIGHTS_EXACT] = "log weights, exact",
 		[WEIGHTS_DETFLOW] = "log weights of the published deterministic flow: no bound",
-		[WEIGHTS_BIASED] = "log weights, exact in the limit of many steps" };
+		[WEIGHTS_BIASED] = "log weights, exact in a limit or under a condition" };
 
 	printf("method %s: %s\npaper %s\nversion %d\n", m->name, m->title, m->paper, m->version);
 	printf("passes\n");
@@ -131,17 +131,6 @@ static const char *moment_text(double x, const double *se, struct arena *a)
 	return se == NULL ? arena_printf(a, "%.10g", x) : number_text(x, *se, false, a);
 }
 
-/* The way whose moments stand in a record. */
-static const struct reference_way *way_of_moments(const struct reference *r)
-{
-	const struct reference_way *w = r->way;
-
-	while (w < r->way + r->n_ways - 1 &&
-		memcmp(&w->mean->value, r->mean, sizeof(*r->mean)) != 0)
-		w++;
-	return w;
-}
-
 static void show_moment(const char *text, size_t width)
 {
 	const size_t used = text_width(text);
@@ -163,7 +152,7 @@ static void show_moments(const struct density *d, const struct reference *r, boo
 	const char *how = "of coordinate, mean, standard deviation";
 	size_t width = 16;
 	if (r != NULL) {
-		const struct reference_way *w = way_of_moments(r);
+		const struct reference_way *w = reference_most_precise(r);
 		how = arena_printf(a,
 			"estimated (%s, %s): of coordinate, mean ± se, standard deviation ± se",
 			w->name, runs_text(w, a));

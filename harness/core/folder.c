@@ -25,6 +25,6 @@ int folder_make(const char *path)
 	}
 	free(part);
 	if (code == OK && (stat(path, &s) != 0 || !S_ISDIR(s.st_mode)))
-		code = fail(ERR_IO, "%s: not a folder; name another", path);
+		code = fail(ERR_IO, "%s: not a folder", path);
 	return code;
 }

@@ -135,18 +135,26 @@ struct var control(const struct control_net *net, int set, struct var x, struct 
 
 /* --- the networks of sde_sampler -------------------------------------------------------------- */
 
+/* Layers of one width: in -> width -> ... -> width -> out. */
+static void take_chain(size_t *n_params, size_t in, size_t width, size_t layers, size_t out,
+	struct slice *dense)
+{
+	size_t widths[MLP_LAYERS_MAX + 1] = { in };
+
+	invariant(layers >= 1 && layers <= MLP_LAYERS_MAX);
+	for (size_t i = 1; i < layers; i++)
+		widths[i] = width;
+	widths[layers] = out;
+	take_layers(n_params, layers + 1, widths, dense);
+}
+
 static void take_time_embed(struct time_embed *net, size_t layers, size_t width, size_t cols,
 	size_t *n_params)
 {
-	size_t widths[TIME_EMBED_LAYERS_MAX + 1] = { 2 * width };
-
-	invariant(layers >= 1 && layers <= TIME_EMBED_LAYERS_MAX);
-	for (size_t i = 1; i < layers; i++)
-		widths[i] = width;
-	widths[layers] = cols;
+	invariant(layers <= TIME_EMBED_LAYERS_MAX);
 	net->layers = layers;
 	net->phase = take(n_params, 1, width);
-	take_layers(n_params, layers + 1, widths, net->dense);
+	take_chain(n_params, 2 * width, width, layers, cols, net->dense);
 }
 
 void fourier_mlp_layout(struct fourier_mlp *net, size_t dim, bool step_conditioned, size_t width,
@@ -170,10 +178,8 @@ void sde_net_layout(struct sde_net *net, enum control_form form, size_t dim, boo
 }
 
 /* Kernels and biases of n layers: uniform within 1 / sqrt(inputs), PyTorch's default. */
-static void init_uniform(const struct slice *layers, size_t n, uint64_t seed, real *params)
+static void init_uniform(const struct slice *layers, size_t n, struct rng r, real *params)
 {
-	const struct rng r = { .seed = seed, .purpose = RNG_INIT };
-
 	for (size_t k = 0; k < 2 * n; k++) {
 		double bound = 1 / sqrt((double)layers[k & ~(size_t)1].rows);
 		size_t end = layers[k].offset + layers[k].rows * layers[k].cols;
@@ -188,7 +194,7 @@ static void init_time_embed(const struct time_embed *net, uint64_t seed, real *p
 
 	for (size_t i = net->phase.offset; i < net->phase.offset + net->phase.cols; i++)
 		params[i] = (real)rng_gauss(r, 0, i, 0);
-	init_uniform(net->dense, net->layers, seed, params);
+	init_uniform(net->dense, net->layers, r, params);
 }
 
 /* Make a network's last layer that constant. */
@@ -200,11 +206,13 @@ static void init_last(const struct slice layer[2], double value, real *params)
 
 void fourier_mlp_init(const struct fourier_mlp *net, uint64_t seed, real *params)
 {
-	init_uniform(net->input, 1, seed, params);
+	const struct rng r = { .seed = seed, .purpose = RNG_INIT };
+
+	init_uniform(net->input, 1, r, params);
 	init_time_embed(&net->time, seed, params);
 	if (net->step_conditioned)
 		init_time_embed(&net->step, seed, params);
-	init_uniform(net->dense, 3, seed, params);
+	init_uniform(net->dense, 3, r, params);
 	init_last(net->dense + 4, 0, params);
 }
 
@@ -226,11 +234,17 @@ static struct var gelu_layers(struct var h, int set, const struct slice *layers,
 	return h;
 }
 
+/* n layers with GELUs between them. */
+static struct var chain(struct var x, int set, const struct slice *layers, size_t n)
+{
+	return gelu_layers(dense(x, set, layers), set, layers + 2, n - 1);
+}
+
 struct var time_embed(const struct time_embed *net, int set, struct var tau)
 {
 	struct var features = fourier(tau, FREQUENCY_FIRST, FREQUENCY_LAST, set, net->phase);
 
-	return gelu_layers(dense(features, set, net->dense), set, net->dense + 2, net->layers - 1);
+	return chain(features, set, net->dense, net->layers);
 }
 
 struct var fourier_mlp(const struct fourier_mlp *net, int set, struct var x, struct var t,
@@ -283,4 +297,25 @@ struct var control_lerp(const struct sde_net *net, int set, const struct clips *
 	invariant(net->form == CONTROL_LERP);
 	return add(control_clipped(net, set, clips, x, t, d),
 		mul(sigma, scaled_score(net, set, clips, t, feature)));
+}
+
+/* --- a plain network -------------------------------------------------------------------------- */
+
+void mlp_layout(struct mlp *net, size_t in, size_t width, size_t layers, size_t out)
+{
+	*net = (struct mlp){ .layers = layers };
+	take_chain(&net->n_params, in, width, layers, out, net->dense);
+}
+
+void mlp_init(const struct mlp *net, uint64_t seed, uint32_t which, real *params)
+{
+	const struct rng r = { .seed = seed, .purpose = RNG_INIT, .epoch = which };
+
+	init_uniform(net->dense, net->layers, r, params);
+}
+
+struct var mlp(const struct mlp *net, int set, struct var x)
+{
+	graph_count_network(x.g);
+	return chain(x, set, net->dense, net->layers);
 }

@@ -118,4 +118,25 @@ struct var control_score(const struct sde_net *net, int set, const struct clips 
 struct var control_clipped(const struct sde_net *net, int set, const struct clips *clips,
 	struct var x, struct var t, struct var d);
 
+/* --- a plain network -------------------------------------------------------------------------- */
+
+enum { MLP_LAYERS_MAX = 8 };
+
+/** Dense layers with GELU (the erf form) between them. */
+struct mlp {
+	size_t layers;
+	struct slice dense[2 * MLP_LAYERS_MAX]; /* kernel, bias, kernel, bias, ... */
+	size_t n_params;
+};
+
+/** in -> width -> ... -> width -> out by `layers` layers, 1 to MLP_LAYERS_MAX. */
+void mlp_layout(struct mlp *net, size_t in, size_t width, size_t layers, size_t out);
+
+/** Kernels and biases uniform within 1/sqrt(inputs), PyTorch's default. Another `which`, other
+ *  numbers from the same seed: for several networks of a method. */
+void mlp_init(const struct mlp *net, uint64_t seed, uint32_t which, real *params);
+
+/** net(x). Counts a network evaluation. */
+struct var mlp(const struct mlp *net, int set, struct var x);
+
 #endif

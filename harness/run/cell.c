@@ -346,7 +346,8 @@ static int evaluate(struct work *w)
 {
 	struct outcome *o = w->out;
 	struct draws d;
-	size_t hopeless = 0;
+	size_t hopeless = 0, done = 0;
+	int code = OK;
 
 	allocate_buffers(w);
 	if (w->planned->target->exact)
@@ -357,14 +358,23 @@ static int evaluate(struct work *w)
 		kept_of(w->plan->config, KEPT_POINTS, w->plan->config->samples, w->cell.dim));
 	for (size_t i = 0; i < o->n_results; i++) {
 		TRY(go_on(w));
-		TRY(sample_once(w, &o->results[i], &d));
+		code = sample_once(w, &o->results[i], &d);
+		tick(w->ticker, training_part + (1 - training_part) * (double)(i + 1) /
+							(double)o->n_results);
+		if (code == ERR_UNSUP) /* of this target; other passes may be */
+			continue;
+		TRY(code);
 		TRY(score_all(w, &o->results[i], &d));
 		o->sample_seconds += o->results[i].sample_seconds;
 		o->score_seconds += o->results[i].score_seconds;
 		hopeless += o->results[i].nonfinite == d.n;
+		o->results[done++] = o->results[i];
 		tick(w->ticker, training_part + (1 - training_part) * (double)(i + 1) /
 							(double)o->n_results);
 	}
+	o->n_results = done;
+	if (done == 0)
+		return code;
 	o->state = CELL_OK;
 	if (hopeless == o->n_results) {
 		o->state = CELL_DIVERGED;

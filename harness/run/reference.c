@@ -47,7 +47,7 @@ bool reference_matches(const struct reference *r, const struct density *d)
 
 /* --- what all runs say ------------------------------------------------------------------------ */
 
-static const struct reference_way *most_precise(const struct reference *r)
+const struct reference_way *reference_most_precise(const struct reference *r)
 {
 	const struct reference_way *best = &r->way[0];
 
@@ -86,7 +86,7 @@ static void combine(struct reference *r, struct arena *a)
 	r->log_z = weights > 0 ? (struct log_z){ LOG_Z_ESTIMATE, sum / weights,
 		enlarged * sqrt(1 / weights), source }
 			       : (struct log_z){ LOG_Z_UNKNOWN, (double)NAN, (double)NAN, "" };
-	const struct reference_way *w = most_precise(r);
+	const struct reference_way *w = reference_most_precise(r);
 	for (size_t k = 0; k < r->dim; k++) {
 		r->mean[k] = w->mean[k].value;
 		r->mean_se[k] = w->mean[k].se;

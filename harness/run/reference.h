@@ -72,6 +72,10 @@ size_t reference_runs(const struct reference *r, const char *way, const char *wh
  *  fewer than two ways of two runs, infinite where it is not a number. */
 double reference_disagreement(const struct reference *r);
 
+/** The way whose log Z has the smallest standard error: the record's moments are its own. There is one
+ *  way at least. */
+const struct reference_way *reference_most_precise(const struct reference *r);
+
 /** Write the record, whole or not at all. ERR_IO. */
 int reference_save(const struct reference *r, const char *target, const char *path);
 
