@@ -58,4 +58,7 @@ void tensors_each_set(struct golden *g, const char *dir, const char *part, const
 void golden_scds_full_size(struct tensors *f, const char *name, const char *kind,
 	const real *params, size_t n);
 
+/** What belongs to no method: optimiser, average, time grids, prior. */
+void golden_scds_parts(struct golden *g, const char *dir);
+
 #endif
