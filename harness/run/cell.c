@@ -369,8 +369,6 @@ static int evaluate(struct work *w)
 		o->score_seconds += o->results[i].score_seconds;
 		hopeless += o->results[i].nonfinite == d.n;
 		o->results[done++] = o->results[i];
-		tick(w->ticker, training_part + (1 - training_part) * (double)(i + 1) /
-							(double)o->n_results);
 	}
 	o->n_results = done;
 	if (done == 0)
