@@ -175,7 +175,7 @@ static struct graph *record_sample(const struct cdds *s, struct cell *c, size_t 
 		size_t last = (size_t)s->levels - 1;
 		double level = 1 - level_of(s, schedule_spaced(k - i, k + 1, last));
 		double next = 1 - level_of(s, schedule_spaced(k - i - 1, k + 1, last));
-		double pull = -0.5 * (reversal_b(t, 0) + reversal_b(t, next)) * next;
+		double pull = -reversal_integral(t, next);
 		v[0][i] = level;
 		schedule_consistency(level, s->deviation, &v[1][i], &v[2][i]); /* eq. 2 */
 		v[3][i] = exp(pull);

@@ -17,6 +17,7 @@ static void (*const handlers[])(struct golden *g, const char *dir) = {
 	golden_osds,
 	golden_scds,
 	golden_scds_methods,
+	golden_scds_common,
 };
 
 enum { JSON_MAX = 256, TEXT_MAX = 512 };

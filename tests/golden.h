@@ -20,6 +20,7 @@ void golden_metrics(struct golden *g, const char *dir);
 void golden_osds(struct golden *g, const char *dir);
 void golden_scds(struct golden *g, const char *dir);
 void golden_scds_methods(struct golden *g, const char *dir);
+void golden_scds_common(struct golden *g, const char *dir);
 
 /* --- files ------------------------------------------------------------------------------- */
 

@@ -576,14 +576,14 @@ static double *run_training(struct trial *t, struct graph *sampling, const char 
 	return out;
 }
 
-/* Adam's first steps are signs of the gradient: an entry that rounding leaves at 1e-16 of the largest
- * one moves by up to the rate times 1e-16/1e-8. */
+/* Where the file is there. */
 static void compare_parameters(struct trial *t, struct graph *g, const char *dir, const char *part,
 	const char *label)
 {
 	struct tensors f;
 
-	if (!scds_file(t, dir, part, &f))
+	if (!golden_exists(t->g, dir, arena_printf(trial_arena(t), "%s_%s.txt", t->name, part)) ||
+		!scds_file(t, dir, part, &f))
 		return;
 	const double *want = tensors_parameters(&f, "", t->n_params);
 	if (want != NULL)

@@ -39,8 +39,7 @@ static void clip_gradient(const struct adam *s, size_t n, real *grad)
 	}
 }
 
-/* The learning rate of step n = 0, 1, ... */
-static double rate_at(const struct adam *s, long n)
+double adam_rate(const struct adam *s, long n)
 {
 	if (s->decay_every == 0)
 		return s->rate;
@@ -58,7 +57,7 @@ void adam_step(struct optimiser *o, const struct adam *s, real *theta, real *gra
 	const real c1 = (real)(1 - s->beta1), c2 = (real)(1 - s->beta2);
 	const real m_hat = (real)(1 / (1 - pow(s->beta1, (double)o->count)));
 	const real v_hat = (real)(1 / (1 - pow(s->beta2, (double)o->count)));
-	const real rate = (real)rate_at(s, o->count - 1), l2 = (real)s->l2,
+	const real rate = (real)adam_rate(s, o->count - 1), l2 = (real)s->l2,
 		   decay = (real)s->weight_decay;
 	real *m = o->m, *v = o->v;
 #pragma omp simd
@@ -96,18 +95,25 @@ real *learner_evaluated(const struct learner *l)
 	return l->average != NULL ? l->average : l->theta;
 }
 
+double averaging_decay(const struct averaging *s, long n)
+{
+	long e = n - s->from - 1;
+
+	return e <= 0 ? 0 : fmin(1 - pow(1 + (double)e, -s->power), s->most);
+}
+
 static void update_average(struct learner *l)
 {
 	const struct averaging *s = &l->averaging;
-	long n = l->optimiser.count, e = n - s->from - 1;
+	long n = l->optimiser.count;
+	double decay = averaging_decay(s, n);
 
 	if (s->every == 0 || n % s->every != 0)
 		return;
-	if (n <= s->from || e <= 0)
-		memcpy(l->average, l->theta, l->n * sizeof(real));
+	if (decay > 0)
+		ema_update(l->n, decay, l->average, l->theta);
 	else
-		ema_update(l->n, fmin(fmax(1 - pow(1 + (double)e, -s->power), 0), s->most),
-			l->average, l->theta);
+		memcpy(l->average, l->theta, l->n * sizeof(real));
 }
 
 static bool all_finite(size_t n, const real *x)

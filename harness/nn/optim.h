@@ -50,6 +50,12 @@ struct averaging {
 	double power, most;
 };
 
+/** The learning rate of step n = 0, 1, ... */
+double adam_rate(const struct adam *s, long n);
+
+/** What the average keeps of itself when it moves at step n = 1, 2, ...: 0, it becomes the parameters. */
+double averaging_decay(const struct averaging *s, long n);
+
 /** A trained flat vector: parameters, gradient, optimiser and its settings. */
 struct learner {
 	size_t n;

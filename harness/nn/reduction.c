@@ -39,26 +39,29 @@ static double reduce_rows(const struct reduction *r, size_t n, const double *val
 double reduce(const struct reduction *r, size_t n, const double *values, double *share,
 	size_t *dropped)
 {
+	double total = 0, whole = 0;
 	size_t lost = 0;
 
-	for (size_t i = 0; i < n; i++)
-		lost += !keeps(r, values[i]);
-	if (dropped != NULL)
-		*dropped = lost;
-	if (r->groups == 0)
+	if (r->groups == 0) {
+		for (size_t i = 0; i < n; i++)
+			lost += !keeps(r, values[i]);
+		if (dropped != NULL)
+			*dropped = lost;
 		return reduce_rows(r, n, values, 0, 1, share);
-
-	double total = 0, whole = 0;
+	}
 	for (size_t j = 0; j < r->groups; j++) {
 		bool all = true;
 		for (size_t i = j; i < n; i += r->groups)
 			all = all && keeps(r, values[i]);
 		whole += all;
+		lost += all ? 0 : n / r->groups;
 		total += all ? reduce_rows(r, n, values, j, r->groups, share) : 0;
 		for (size_t i = j; !all && share != NULL && i < n; i += r->groups)
 			share[i] = 0;
 	}
 	for (size_t i = 0; share != NULL && i < n; i++)
 		share[i] /= whole;
+	if (dropped != NULL)
+		*dropped = lost;
 	return total / whole;
 }

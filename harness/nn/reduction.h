@@ -20,7 +20,7 @@ struct reduction {
 };
 
 /** The loss of n rows, NaN when too few are kept. share [n], unless NULL, receives its derivatives with
- *  respect to them; *dropped, unless NULL, how many are not kept. */
+ *  respect to them; *dropped, unless NULL, how many have no part in it. */
 double reduce(const struct reduction *r, size_t n, const double *values, double *share,
 	size_t *dropped);
 

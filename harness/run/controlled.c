@@ -1,7 +1,7 @@
 #include "run/controlled.h"
 
-/* Quantiles of the prior beyond which network scds draws no initial state: 1e-4 / 2 on either side. */
-static const double PRIOR_CLIP = 4, PRIOR_BOUND = 3.8905918864131203;
+/* Where network osds clips the prior's normals. */
+static const double PRIOR_CLIP = 4;
 
 const char *const controlled_networks[] = { "osds", "scds", NULL };
 const char *const controlled_losses[] = { "kl", "lv", NULL };
@@ -218,7 +218,7 @@ struct var controlled_prior(const struct controlled *base, struct graph *g, bool
 	bool bound = training || bounded;
 
 	if (bound && base->network == NETWORK_SCDS)
-		return label(truncated_normal(g, purpose, dim, PRIOR_BOUND), "prior");
+		return label(truncated_normal(g, purpose, dim, CONTROLLED_BOUND), "prior");
 	struct var z = label(normal(g, purpose, dim), "prior");
 	return bound ? clip(z, PRIOR_CLIP) : z;
 }

@@ -18,6 +18,10 @@
  *   clips     noise and prior at 4 deviations           prior truncated at its quantiles of 1e-4;
  *                                                       score and network, looser after 200, 400 steps
  */
+
+/** Quantiles of the prior's normals beyond which network scds draws none: 1e-4/2 on either side. */
+#define CONTROLLED_BOUND 3.8905918864131203
+
 enum control_network { NETWORK_OSDS, NETWORK_SCDS };
 enum control_loss { LOSS_KL, LOSS_LV };
 

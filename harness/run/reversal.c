@@ -16,6 +16,11 @@ double reversal_sigma(const struct reversal *r, double t)
 	return r->sigma0 * sqrt(2 * reversal_b(r, t));
 }
 
+double reversal_integral(const struct reversal *r, double t)
+{
+	return 0.5 * (reversal_b(r, 0) + reversal_b(r, t)) * t;
+}
+
 /* The n of k steps from step `first` on. */
 static struct reversal_step part_of_scan(const struct reversal *r, struct graph *g, size_t k,
 	size_t first, size_t n, bool to_prior, bool end, struct arena *a)

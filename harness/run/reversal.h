@@ -88,6 +88,9 @@ struct reversal_step {
 double reversal_b(const struct reversal *r, double t);
 double reversal_sigma(const struct reversal *r, double t);
 
+/** The integral of b from 0 to t, b linear. */
+double reversal_integral(const struct reversal *r, double t);
+
 /** The k steps of a scan, from the prior or to it. end: the kernel of eq. 2 has the coefficients of the
  *  step's end. */
 struct reversal_step reversal_scan(const struct reversal *r, struct graph *g, size_t k,
