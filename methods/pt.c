@@ -2,17 +2,17 @@
  * Parallel tempering (Swendsen and Wang 1986; Geyer 1991): replicas x_r at temperatures
  * 1 = beta_1 > ... > beta_R = 0 of the path
  *     log pi_r = beta_r log rho + (1 - beta_r) log p0,  p0 = N(0, sigma0^2 I),  V = log rho - log p0.
- * A sweep moves every replica by a kernel that leaves its pi_r invariant (HMC or MALA; at beta = 0 a
- * fresh draw of p0), then lets neighbours s = r + 1 change places, r odd in one sweep and even in the
+ * A sweep moves every replica by a kernel that leaves its pi_r invariant (at beta = 0 a fresh
+ * draw of p0), then lets neighbours s = r + 1 change places, r odd in one sweep and even in the
  * next, with probability
  *     min(1, exp((beta_r - beta_s) (V(x_s) - V(x_r)))).                                        (1)
  * Many such ensembles run side by side from draws of p0 and never meet: they share what is tuned.
  *
- * In the burn-in, whose rounds double in length, step sizes are adapted by dual averaging; after each
- * round but the last two, and so that the last is the longest, the ladder is placed anew such that all
+ * In the burn-in step sizes are adapted by dual averaging. Its rounds double in length; after each but the
+ * last, coordinates are scaled by the ensembles' own spread, and the ladder is placed anew such that all
  * pairs reject alike (Syed et al. 2021): at equal distances of the running sum of rejection rates,
- *     Lambda(beta_r) = sum of rejection rates below r, linear in between,                       (2)
- * and coordinates are scaled by the ensembles' own spread. All is fixed after that.
+ *     Lambda(beta_r) = sum of the rejection rates of the pairs from 1 to r, linear in between.   (2)
+ * All is fixed after that.
  *
  * log Z in two ways from all sweeps after the burn-in:
  *     stepping stone (Xie et al. 2011): sum_r log E_s exp((beta_r - beta_s) V)                  (3)
@@ -24,7 +24,6 @@
  */
 #include "stride.h"
 #include "mc/chains.h"
-#include "core/stats.h"
 
 enum { ROUNDS = 6 };
 /* With fewer ensembles their spread says little of a scale, or of an error. */

@@ -241,6 +241,25 @@ static void time_sampling(struct report *r, const char *method, const char *targ
 	arena_free(a);
 }
 
+/* Sampling without a graph: untrained methods in their first pass, with their defaults. */
+static void time_untrained(struct report *r, const char *method, const char *target)
+{
+	struct arena *a = arena_new();
+	struct job j;
+	char name[64];
+
+	reset_peak();
+	job_open(&j, method, target, a);
+	j.draws = (struct draws){ .n = POINTS,
+		.x = ARENA_NEW(a, POINTS * j.cell.dim, double),
+		.log_w = ARENA_NEW(a, POINTS, double) };
+	sample_once(&j);
+	double evaluations = (double)j.cell.counts.target;
+	snprintf(name, sizeof(name), "%s/%s/%.2fM evaluations", method, target, 1e-6 * evaluations);
+	report_line(r, name, perf_median(sample_once, &j), target_flops(&j, evaluations));
+	arena_free(a);
+}
+
 /* --- the graph against a loop by hand --------------------------------------------------------- */
 
 struct duel {
@@ -384,6 +403,10 @@ static void run_all(struct report *r)
 		for (size_t t = 0; t < 3; t++)
 			for (size_t steps = 1; steps <= 128; steps += 127)
 				time_sampling(r, methods_timed[m], targets_timed[t], steps);
+	time_untrained(r, "smc", "funnel");
+	time_untrained(r, "pt", "funnel");
+	time_untrained(r, "hmc", "funnel");
+	time_untrained(r, "mala", "funnel");
 	time_metric(r, "sinkhorn_osds");
 	time_metric(r, "mmd_osds");
 }

@@ -231,6 +231,50 @@ static void test_errors_of_log_z(void **unused)
 	}
 }
 
+/* Mean of Z over its truth, of this many runs of eight particles; where is it from 1 in standard errors? */
+static double bias_of_eight(const char *pass)
+{
+	enum { N = 8, RUNS = 4000 };
+	struct trial *t = trial_start("smc", skewed.target, skewed.settings,
+		S1 "ess_target=0.5,threshold=1.1", 7);
+	double *z = ARENA_NEW(t->cell.arena, RUNS, double), variance;
+	struct draws *d = draws_new(t, N, true);
+
+	for (uint32_t r = 0; r < RUNS; r++) {
+		assert_int_equal(
+			t->method->sample(t->state, &t->cell, trial_pass(t, pass), 0, r, d), OK);
+		z[r] = exp(log_z_of(d, &variance));
+	}
+	double bias = (stats_mean(z, RUNS) - 1) / stats_se(z, RUNS);
+	trial_free(t);
+	return bias;
+}
+
+/* A ladder and steps chosen from eight particles make a bias of a tenth; frozen they make none. */
+static void test_frozen_is_unbiased(void **unused)
+{
+	(void)unused;
+	assert_true(bias_of_eight("adaptive") < -2 * sigmas);
+	assert_near(bias_of_eight("frozen"), 0, sigmas);
+}
+
+/* Weight, then resample, then move: with resampling at every temperature the weights at the end are
+ * equal; without the last resampling they would be those of the last increment. */
+static void test_resampling_follows_weighting(void **unused)
+{
+	enum { N = 100 };
+	struct trial *t = trial_start("smc", skewed.target, skewed.settings,
+		S1 "temperatures=3,threshold=1.1", 2);
+	struct draws *d = draws_new(t, N, true);
+
+	(void)unused;
+	assert_int_equal(t->method->sample(t->state, &t->cell, trial_pass(t, "fixed"), 0, 0, d),
+		OK);
+	for (size_t i = 1; i < N; i++)
+		assert_true(d->log_w[i] == d->log_w[0]);
+	trial_free(t);
+}
+
 /* On N(m, s^2) with drift (m - x) / s^2 and steps of size e, x' has the stationary variance
  * s^2 / (1 - e^2 / (4 s^2)): a bias of the first order in e^2, the step in time. */
 static void test_ula_bias(void **unused)
@@ -408,6 +452,8 @@ int main(void)
 		cmocka_unit_test(test_pt),
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_errors_of_log_z),
+		cmocka_unit_test(test_frozen_is_unbiased),
+		cmocka_unit_test(test_resampling_follows_weighting),
 		cmocka_unit_test(test_ula_bias),
 		cmocka_unit_test(test_step_size),
 		cmocka_unit_test(test_ess_of_ar1),
