@@ -367,7 +367,7 @@ static void test_no_weights_in_many_dimensions(void **state)
 
 static struct checkpoint *kept(struct trial *t)
 {
-	struct checkpoint *k = checkpoint_new(t->cell.arena);
+	struct checkpoint *k = checkpoint_new(false, t->cell.arena);
 
 	t->method->keep(t->state, k);
 	return k;
