@@ -9,14 +9,14 @@
  * distance that it is named after, but below or above it. It depends on the order of its arguments and on
  * n, and compares with itself only, at equal n. `sinkhorn` is a distance.
  */
-#include "score/transport.h"
+#include "score/truncated.h"
 #include "stride.h"
 
 static int sinkhorn_scds(const struct scored *in, struct value *out)
 {
-	const struct transport_truncation rule = { .eps = 1e-3, .tolerance = 1e-5, .cap = 100 };
+	const struct truncation rule = { .eps = 1e-3, .tolerance = 1e-5, .cap = 100 };
 	struct cloud rows, columns;
-	struct transport plan;
+	struct truncated plan;
 
 	TRY(cloud_make(&rows, in->x, in->n, in->dim, in->arena));
 	TRY(cloud_make(&columns, in->exact, in->n_exact, in->dim, in->arena));

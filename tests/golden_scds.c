@@ -5,7 +5,7 @@
 #include "golden_trial.h"
 
 #include "nn/net.h"
-#include "score/transport.h"
+#include "score/truncated.h"
 
 /* CHANNELS: the width of the networks in these fixtures, but for the full-size ones. */
 enum { INPUTS_MAX = 8, CHANNELS = 12 };
@@ -244,8 +244,7 @@ static bool has_part(struct tensors *f, const char *name, const char *part)
 }
 
 /* The largest | sum_j P_ij - a_i | of the plan that the potentials make. */
-static double row_error(const struct cloud *x, const struct cloud *y,
-	const struct transport_truncation *rule)
+static double row_error(const struct cloud *x, const struct cloud *y, const struct truncation *rule)
 {
 	double largest = 0;
 
@@ -281,12 +280,12 @@ static void compare_plan(struct tensors *f, const char *name, size_t n, size_t m
 	const double *rows = part_of(f, name, "x", n * dim);
 	const double *columns = part_of(f, name, "y", m * dim);
 	struct cloud x, y;
-	struct transport out;
+	struct truncated out;
 
 	if (!p || !eps || !cap || !stop || !rounds || !value || !u || !v || !worst || !rows ||
 		!columns)
 		return;
-	const struct transport_truncation rule = {
+	const struct truncation rule = {
 		.eps = *eps,
 		.tolerance = *stop,
 		.cap = (long)*cap,
@@ -301,7 +300,7 @@ static void compare_plan(struct tensors *f, const char *name, size_t n, size_t m
 		golden_failed(g, "%s: %s", name, error_text());
 		return;
 	}
-	double done = (double)out.iterations, error = row_error(&x, &y, &rule);
+	double done = (double)out.rounds, error = row_error(&x, &y, &rule);
 	golden_compare(g, 1, 1, &done, rounds, 0, 0, "%s iterations", name);
 	/* Exponents of size 1e4, rounded to 1e-12, a hundred times over. */
 	golden_compare(g, 1, 1, &out.value, value, 0, 1e-10, "%s distance", name);

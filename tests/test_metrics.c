@@ -4,6 +4,7 @@
 #include "core/stats.h"
 #include "score/kernel.h"
 #include "score/transport.h"
+#include "score/truncated.h"
 #include "stride.h"
 
 #include <gsl/gsl_cdf.h>
@@ -354,7 +355,7 @@ static double distance(const double *x, const double *y, size_t dim)
  * which the rounds carry on; the fixtures' own tolerance is 1e-8. */
 static void test_truncated_as_published(void **state)
 {
-	const struct transport_truncation rule = { .eps = 1e-3, .tolerance = 1e-5, .cap = 100 };
+	const struct truncation rule = { .eps = 1e-3, .tolerance = 1e-5, .cap = 100 };
 	struct csv *expected = read_expected(GOLDEN "shared_expected_clouds.csv");
 	size_t found = 0;
 
@@ -362,7 +363,7 @@ static void test_truncated_as_published(void **state)
 	for (size_t i = 0; i < expected->rows; i++) {
 		struct scored in;
 		struct cloud x, y;
-		struct transport out;
+		struct truncated out;
 		const char *name = field(expected, i, "case");
 		if (!read_clouds(expected, i, &in) || in.n != in.n_exact)
 			continue;
@@ -372,7 +373,7 @@ static void test_truncated_as_published(void **state)
 		assert_int_equal(cloud_make(&x, in.exact, in.n_exact, in.dim, arena), OK);
 		assert_int_equal(cloud_make(&y, in.x, in.n, in.dim, arena), OK);
 		assert_int_equal(transport_truncated(&y, &x, &rule, arena, &out), OK);
-		assert_true((double)out.iterations == number(expected, i, "sde_sinkhorn_iters"));
+		assert_true((double)out.rounds == number(expected, i, "sde_sinkhorn_iters"));
 		assert_near(out.error, number(expected, i, "sde_sinkhorn_rowerr"), 1e-9, name);
 		assert_int_equal(transport_truncated(&x, &y, &rule, arena, &out), OK);
 		assert_same(out.value, number(expected, i, "sde_sinkhorn_swapped_np64"), 1e-9,
@@ -392,9 +393,9 @@ static void test_truncated_by_definition(void **state)
 		double *x = gaussian(50, N, DIM, gaps[c], 1), *y = gaussian(51, M, DIM, 0, 0.2);
 		double *f = arena_zalloc(arena, N, sizeof(double)), g[M], t[M], value = 0;
 		const double eps = 2e-3;
-		const struct transport_truncation rule = { .eps = eps, .cap = 30 };
+		const struct truncation rule = { .eps = eps, .cap = 30 };
 		struct cloud cx, cy;
-		struct transport out;
+		struct truncated out;
 
 		assert_int_equal(cloud_make(&cx, x, N, DIM, arena), OK);
 		assert_int_equal(cloud_make(&cy, y, M, DIM, arena), OK);
@@ -420,7 +421,7 @@ static void test_truncated_by_definition(void **state)
 				value += cost * exp((f[i] + g[j] - cost) / eps);
 			}
 		assert_int_equal(transport_truncated(&cx, &cy, &rule, arena, &out), OK);
-		assert_int_equal(out.iterations, 30);
+		assert_int_equal(out.rounds, 30);
 		/* As above: exponents of size 2e4. */
 		assert_same(out.value, value, 1e-9, "truncated");
 	}

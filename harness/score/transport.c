@@ -14,7 +14,6 @@
 #include "score/transport.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "core/stats.h"
 #include "core/vmath.h"
 
 #include <lapacke.h>
@@ -29,12 +28,6 @@ enum {
 /* Entries of K below e^KERNEL_LOG are 0: with u v < SCALE_MAX^2 what is lost of a marginal is below
  * 1e-90, and nothing becomes subnormal, which would be slow. */
 static const double KERNEL_LOG = -400, SCALE_MAX = 1e40;
-
-/* In the truncated iteration, where a round moves potentials by thousands of eps: what is below
- * e^NEGLIGIBLE of a row's largest term is left out, a strip of columns at a time, and column sums so
- * small that this could be seen (what is lost is below 2^28 e^-100 < 1e-34) are made anew. */
-enum { STRIP = 32 };
-static const double NEGLIGIBLE = -100, SMALL_SUM = 1e-22;
 
 struct problem {
 	const struct cloud *x, *y;
@@ -175,12 +168,11 @@ static void add(double *to, const double *a, const double *b, size_t n)
 		to[i] = a[i] + b[i];
 }
 
-/* A pass over the blocks of rows, each of which leaves its part of the column sums. */
-static void pass_rows(struct problem *p, void (*block)(void *context, size_t i), void *context)
+static void pass_rows(struct problem *p, void (*block)(void *context, size_t i))
 {
 	size_t m = p->y->n;
 
-	parallel_for(cloud_blocks(p->x->n), block, context);
+	parallel_for(cloud_blocks(p->x->n), block, p);
 	memcpy(p->col, p->part, m * sizeof(double));
 	for (size_t b = 1; b < cloud_blocks(p->x->n); b++)
 		add(p->col, p->col, p->part + b * m, m);
@@ -212,7 +204,7 @@ static bool in_range(const double *scale, size_t n)
 static void rows_anew(struct problem *p)
 {
 	fill(p->u, p->x->n, 1);
-	pass_rows(p, rows_block, p);
+	pass_rows(p, rows_block);
 }
 
 /* An iteration in the log domain; v is not looked at. */
@@ -231,7 +223,7 @@ static void iterate(struct problem *p)
 		iterate_anew(p);
 		return;
 	}
-	pass_rows(p, scale_block, p);
+	pass_rows(p, scale_block);
 	if (!in_range(p->u, p->x->n)) {
 		absorb(p->beta, p->v, p->y->n);
 		rows_anew(p);
@@ -543,239 +535,6 @@ void transport_within(const struct cloud *x, const struct transport_rule *rule, 
 	arena_release(a, mark);
 }
 
-/* Are there points, and is the largest kernel one that can be kept? */
-static int check_size(size_t n, size_t m, size_t entries)
-{
-	if (n == 0 || m == 0)
-		return fail(ERR_RANGE, "there are no samples");
-	if (entries > TRANSPORT_MAX)
-		return fail(ERR_RANGE, "%zu x %zu samples are too many to keep; 16384 fit", n, m);
-	return OK;
-}
-
-/* --- truncated ------------------------------------------------------------------------------- */
-
-static size_t strip_end(size_t strip, size_t m)
-{
-	return (strip + 1) * STRIP < m ? (strip + 1) * STRIP : m;
-}
-
-/* The potentials by eps are p.alpha and p.beta, with the weights in them; p.k is C / eps. */
-struct truncated {
-	struct problem p;
-	const double *a, *b; /* weights */
-	bool manhattan;
-	size_t strips;
-	double *scratch; /* a thread: [m] terms, [strips] tops */
-};
-
-static void manhattan_distances(const struct cloud *x, size_t i, const struct cloud *y, double *out)
-{
-	memset(out, 0, y->n * sizeof(*out));
-	for (size_t k = 0; k < y->dim; k++) {
-		const double xk = x->columns[k * x->n + i], *yk = y->columns + k * y->n;
-#pragma omp simd
-		for (size_t j = 0; j < y->n; j++)
-			out[j] += fabs(xk - yk[j]);
-	}
-}
-
-static void costs_block(void *context, size_t block)
-{
-	struct truncated *t = context;
-	struct problem *p = &t->p;
-	size_t m = p->y->n;
-
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++) {
-		double *k = p->k + i * m;
-		if (t->manhattan)
-			manhattan_distances(p->x, i, p->y, k);
-		else
-			cloud_distances(p->x, i, p->y, 0, m, k);
-#pragma omp simd
-		for (size_t j = 0; j < m; j++)
-			k[j] = p->per_eps * (t->manhattan ? k[j] : sqrt(k[j]));
-	}
-}
-
-/* The largest beta_j - k_j of each strip, and of all. */
-static double strip_tops(const double *k, const double *beta, size_t m, double *tops)
-{
-	double top = -(double)INFINITY;
-
-	for (size_t s = 0; s * STRIP < m; s++) {
-		double max = -(double)INFINITY;
-#pragma omp simd reduction(max : max)
-		for (size_t j = s * STRIP; j < strip_end(s, m); j++) {
-			double t = beta[j] - k[j];
-			max = t > max ? t : max;
-		}
-		tops[s] = max;
-		top = max > top ? max : top;
-	}
-	return top;
-}
-
-/* alpha from beta, and the column sums' parts. */
-static void truncated_block(void *context, size_t block)
-{
-	struct truncated *t = context;
-	struct problem *p = &t->p;
-	size_t m = p->y->n;
-	double *part = p->part + block * m;
-	double *terms = t->scratch + parallel_slot() * (m + t->strips), *tops = terms + m;
-
-	memset(part, 0, m * sizeof(*part));
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++) {
-		const double *k = p->k + i * m;
-		double top = strip_tops(k, p->beta, m, tops), sum = 0;
-		for (size_t s = 0; s < t->strips; s++) {
-			if (tops[s] - top < NEGLIGIBLE)
-				continue;
-#pragma omp simd reduction(+ : sum)
-			for (size_t j = s * STRIP; j < strip_end(s, m); j++) {
-				terms[j] = vm_exp(p->beta[j] - k[j] - top);
-				sum += terms[j];
-			}
-		}
-		double scale = t->a[i] / sum;
-		for (size_t s = 0; s < t->strips; s++) {
-			if (tops[s] - top < NEGLIGIBLE)
-				continue;
-#pragma omp simd
-			for (size_t j = s * STRIP; j < strip_end(s, m); j++)
-				part[j] += scale * terms[j];
-		}
-		p->alpha[i] = log(scale) - top;
-	}
-}
-
-/* beta of a strip from the column sums where these say it all, otherwise from alpha. */
-static void strip_columns(void *context, size_t strip)
-{
-	struct truncated *t = context;
-	struct problem *p = &t->p;
-	size_t m = p->y->n, from = strip * STRIP, count = strip_end(strip, m) - from;
-	double top[STRIP], sum[STRIP];
-	bool small = false;
-
-	for (size_t j = 0; j < count; j++)
-		small |= !(p->col[from + j] > SMALL_SUM);
-	if (!small) {
-		for (size_t j = from; j < from + count; j++)
-			p->beta[j] += log(t->b[j] / p->col[j]);
-		return;
-	}
-	fill(top, STRIP, -(double)INFINITY);
-	fill(sum, STRIP, 0);
-	for (size_t i = 0; i < p->x->n; i++) {
-		const double *k = p->k + i * m + from;
-#pragma omp simd
-		for (size_t j = 0; j < count; j++) {
-			double e = p->alpha[i] - k[j];
-			top[j] = e > top[j] ? e : top[j];
-		}
-	}
-	for (size_t i = 0; i < p->x->n; i++) {
-		const double *k = p->k + i * m + from;
-#pragma omp simd
-		for (size_t j = 0; j < count; j++)
-			sum[j] += vm_exp(p->alpha[i] - k[j] - top[j]);
-	}
-	for (size_t j = 0; j < count; j++)
-		p->beta[from + j] = log(t->b[from + j] / sum[j]) - top[j];
-}
-
-/* Row sums of P and of P times C / eps. */
-static void plan_block(void *context, size_t block)
-{
-	struct problem *p = &((struct truncated *)context)->p;
-	size_t m = p->y->n;
-
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++) {
-		const double *k = p->k + i * m;
-		double mass = 0, cost = 0;
-#pragma omp simd reduction(+ : mass, cost)
-		for (size_t j = 0; j < m; j++) {
-			double e = vm_exp(p->alpha[i] + p->beta[j] - k[j]);
-			mass += e;
-			cost += e * k[j];
-		}
-		p->row[i] = mass;
-		p->u[i] = cost;
-	}
-}
-
-/* The largest change since `before`, which becomes the present. */
-static double largest_change(const double *now, double *before, size_t n)
-{
-	double largest = 0;
-
-	for (size_t i = 0; i < n; i++)
-		largest = fmax(largest, fabs(now[i] - before[i]));
-	memcpy(before, now, n * sizeof(*before));
-	return largest;
-}
-
-static const double *weights_or_equal(const double *weights, size_t n, struct arena *a)
-{
-	double *equal;
-
-	if (weights)
-		return weights;
-	equal = arena_alloc(a, n, sizeof(*equal));
-	fill(equal, n, 1 / (double)n);
-	return equal;
-}
-
-static void put_scaled(double *out, double factor, const double *x, size_t n)
-{
-	for (size_t i = 0; out && i < n; i++)
-		out[i] = factor * x[i];
-}
-
-int transport_truncated(const struct cloud *x, const struct cloud *y,
-	const struct transport_truncation *rule, struct arena *a, struct transport *out)
-{
-	struct arena_mark mark = arena_mark(a);
-	const struct transport_rule at = { .eps = rule->eps };
-	size_t n = x->n, m = y->n;
-
-	TRY(check_size(n, m, n * m));
-	struct truncated t = {
-		.p = problem_new(x, y, &at, n * m, a),
-		.a = weights_or_equal(rule->a, n, a),
-		.b = weights_or_equal(rule->b, m, a),
-		.manhattan = rule->manhattan,
-		.strips = (m + STRIP - 1) / STRIP,
-	};
-	struct problem *p = &t.p;
-	double *alpha = ARENA_NEW(a, n, double), *beta = arena_alloc(a, m, sizeof(double));
-	t.scratch = arena_alloc(a, parallel_threads() * (m + t.strips), sizeof(double));
-	parallel_for(cloud_blocks(n), costs_block, &t);
-	for (size_t j = 0; j < m; j++)
-		p->beta[j] = beta[j] = log(t.b[j]);
-	*out = (struct transport){ 0 };
-	while (!out->converged && out->iterations < rule->cap) {
-		pass_rows(p, truncated_block, &t);
-		parallel_for(t.strips, strip_columns, &t);
-		double df = largest_change(p->alpha, alpha, n);
-		double dg = largest_change(p->beta, beta, m);
-		out->converged = rule->eps * fmax(df, dg) < rule->tolerance;
-		out->iterations++;
-	}
-	parallel_for(cloud_blocks(n), plan_block, &t);
-	out->value = rule->eps * stats_sum(p->u, n);
-	for (size_t i = 0; i < n; i++)
-		out->error += fabs(p->row[i] - t.a[i]);
-	put_scaled(rule->f, rule->eps, p->alpha, n);
-	put_scaled(rule->g, rule->eps, p->beta, m);
-	arena_release(a, mark);
-	if (!isfinite(out->value))
-		return fail(ERR_NUMERIC, "the transport cost is not finite");
-	return OK;
-}
-
 int transport_divergence(const struct cloud *x, const struct cloud *y,
 	const struct transport_rule *rule, bool converge, struct arena *a, double *out)
 {
@@ -783,8 +542,11 @@ int transport_divergence(const struct cloud *x, const struct cloud *y,
 
 	size_t most = x->n > y->n ? x->n : y->n;
 
-	TRY(check_size(x->n, y->n, most * most / 2));
-	TRY(check_size(x->n, y->n, x->n * y->n));
+	if (x->n == 0 || y->n == 0)
+		return fail(ERR_RANGE, "there are no samples");
+	if (x->n * y->n > TRANSPORT_MAX || most * most / 2 > TRANSPORT_MAX)
+		return fail(ERR_RANGE, "%zu x %zu samples are too many to keep; 16384 fit", x->n,
+			y->n);
 	transport_between(x, y, rule, a, &xy);
 	transport_within(x, rule, a, &xx);
 	transport_within(y, rule, a, &yy);

@@ -42,26 +42,6 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 void transport_within(const struct cloud *x, const struct transport_rule *rule, struct arena *a,
 	struct transport *out);
 
-/**
- * A number of rounds of Sinkhorn's iteration in the log domain, for the cost |x - y| (not squared) or
- * sum_k |x_k - y_k|. With P_ij = exp((f_i + g_j - C_ij) / eps), weights a, b, and g = eps log b at
- * first, each round makes P's row sums a by f, then its column sums b by g. It ends before the cap when
- * no potential moves by as much as `tolerance`. The value is the primal cost <P, C> of the plan so far,
- * without entropy: the marginal b is exact, a is not, and `error` is its L1 error.
- */
-struct transport_truncation {
-	double eps, tolerance; /* absolute, in units of the cost */
-	long cap;
-	bool manhattan;      /* sum_k |x_k - y_k| */
-	const double *a, *b; /* [n], [m], positive, of sum 1; NULL: equal */
-	double *f, *g;       /* [n], [m] out; NULL: not wanted */
-};
-
-/** ERR_RANGE when the costs would have more than TRANSPORT_MAX entries; ERR_NUMERIC when the value is
- *  not finite. Scratch: 8 n m bytes. */
-int transport_truncated(const struct cloud *x, const struct cloud *y,
-	const struct transport_truncation *rule, struct arena *a, struct transport *out);
-
 /** The Sinkhorn divergence OT(x, y) - (OT(x, x) + OT(y, y)) / 2, all three at the same rule.
  *  ERR_RANGE when the kernel of two of the clouds would have more than TRANSPORT_MAX entries;
  *  ERR_NUMERIC when a value is not finite, and, if `converge`, when one has not converged. */

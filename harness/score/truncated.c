@@ -1,0 +1,459 @@
+/*
+ * At an eps far below the distances between points a round moves potentials by thousands of eps, and
+ * nearly all terms exp((g_j - C_ij) / eps) of a row vanish beside the largest. So the points are sorted
+ * into groups that lie together. Of a group with largest potential p, centre c and radius r, no term is
+ * above p - (|x - c| - r) / eps in the exponent: groups that this puts below the largest term by
+ * NEGLIGIBLE are left out.
+ *
+ * One pass serves both halves of a round: as soon as the sum of row i has given f_i, the row's terms
+ * times exp(f_i / eps) are added to the column sums, which correct g. Where a column sum is so small that
+ * left-out terms could be seen in it, g is made anew from f by the column alone.
+ */
+#include "score/truncated.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "core/stats.h"
+#include "core/vmath.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	GROUP = 32,         /* points at most */
+	PIECES = 64,        /* of the rows, at most: fixed, so that sums are too */
+	DEEP = 8,           /* of more dimensions costs are kept, */
+	KEPT_MAX = 1 << 26, /* when there are no more than these */
+};
+
+/* What is lost of a column sum is below m e^-100, 1e-34 of a sum of 1e-22 for 2^32 columns ... */
+static const double NEGLIGIBLE = -100, SMALL_SUM = 1e-22;
+
+/* A cloud in groups. */
+struct side {
+	struct cloud points, centres; /* points in the order of the groups */
+	size_t *order;                /* place in the given cloud */
+	size_t *from;                 /* [groups + 1] */
+	double *radius, *top;         /* of each group; its largest potential by eps */
+	double *weight, *potential;   /* by eps */
+	double *before;               /* potentials of the round before */
+	bool manhattan;
+	double per_eps;
+};
+
+/* --- groups ---------------------------------------------------------------------------------- */
+
+struct placed {
+	double key;
+	size_t place;
+};
+
+static int by_key(const void *a, const void *b)
+{
+	const struct placed *x = a, *y = b;
+
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	return (x->place > y->place) - (x->place < y->place);
+}
+
+/* The coordinate in which these points spread most. */
+static size_t widest(const struct cloud *x, const size_t *order, size_t n)
+{
+	double most = -1;
+	size_t at = 0;
+
+	for (size_t k = 0; k < x->dim; k++) {
+		double low = (double)INFINITY, high = -(double)INFINITY;
+		for (size_t i = 0; i < n; i++) {
+			low = fmin(low, x->x[order[i] * x->dim + k]);
+			high = fmax(high, x->x[order[i] * x->dim + k]);
+		}
+		if (high - low > most) {
+			most = high - low;
+			at = k;
+		}
+	}
+	return at;
+}
+
+/* Halve at the median until groups are small enough: a multiple of GROUP goes to the left. */
+static void split(const struct cloud *x, size_t *order, size_t n, struct placed *scratch)
+{
+	while (n > GROUP) {
+		size_t k = widest(x, order, n), half = (n / 2 + GROUP - 1) / GROUP * GROUP;
+		for (size_t i = 0; i < n; i++)
+			scratch[i] = (struct placed){ x->x[order[i] * x->dim + k], order[i] };
+		qsort(scratch, n, sizeof(*scratch), by_key);
+		for (size_t i = 0; i < n; i++)
+			order[i] = scratch[i].place;
+		split(x, order, half, scratch);
+		order += half;
+		n -= half;
+	}
+}
+
+static double cost_of(bool manhattan, const double *x, const double *y, size_t dim)
+{
+	double sum = 0;
+
+	for (size_t k = 0; k < dim; k++)
+		sum += manhattan ? fabs(x[k] - y[k]) : (x[k] - y[k]) * (x[k] - y[k]);
+	return manhattan ? sum : sqrt(sum);
+}
+
+/* Centres and radii. Rounding in a radius is far below NEGLIGIBLE eps. */
+static void surround(struct side *s, double *centres)
+{
+	const struct cloud *p = &s->points;
+
+	for (size_t g = 0; g < s->centres.n; g++) {
+		double *c = centres + g * p->dim;
+		for (size_t i = s->from[g]; i < s->from[g + 1]; i++)
+			for (size_t k = 0; k < p->dim; k++)
+				c[k] += p->x[i * p->dim + k] /
+					(double)(s->from[g + 1] - s->from[g]);
+		for (size_t i = s->from[g]; i < s->from[g + 1]; i++)
+			s->radius[g] = fmax(s->radius[g],
+				cost_of(s->manhattan, c, p->x + i * p->dim, p->dim));
+	}
+}
+
+static int side_make(struct side *s, const struct cloud *x, const double *weight,
+	const struct truncation *rule, struct arena *a)
+{
+	size_t n = x->n, dim = x->dim, groups = (n + GROUP - 1) / GROUP;
+	double *sorted = arena_alloc(a, n * dim, sizeof(double));
+	double *centres = ARENA_NEW(a, groups * dim, double);
+
+	if (n == 0)
+		return fail(ERR_RANGE, "there are no samples");
+	*s = (struct side){
+		.order = arena_alloc(a, n, sizeof(size_t)),
+		.from = arena_alloc(a, groups + 1, sizeof(size_t)),
+		.radius = ARENA_NEW(a, groups, double),
+		.top = arena_alloc(a, groups, sizeof(double)),
+		.weight = arena_alloc(a, n, sizeof(double)),
+		.potential = ARENA_NEW(a, n, double),
+		.before = ARENA_NEW(a, n, double),
+		.manhattan = rule->manhattan,
+		.per_eps = 1 / rule->eps,
+	};
+	for (size_t i = 0; i < n; i++)
+		s->order[i] = i;
+	split(x, s->order, n, arena_alloc(a, n, sizeof(struct placed)));
+	for (size_t i = 0; i < n; i++) {
+		memcpy(sorted + i * dim, x->x + s->order[i] * dim, dim * sizeof(double));
+		s->weight[i] = weight ? weight[s->order[i]] : 1 / (double)n;
+	}
+	for (size_t g = 0; g <= groups; g++)
+		s->from[g] = g * GROUP < n ? g * GROUP : n;
+	s->centres.n = groups;
+	TRY(cloud_make(&s->points, sorted, n, dim, a));
+	surround(s, centres);
+	return cloud_make(&s->centres, centres, groups, dim, a);
+}
+
+static void find_tops(struct side *s)
+{
+	for (size_t g = 0; g < s->centres.n; g++) {
+		s->top[g] = -(double)INFINITY;
+		for (size_t i = s->from[g]; i < s->from[g + 1]; i++)
+			s->top[g] = fmax(s->top[g], s->potential[i]);
+	}
+}
+
+/* --- the terms of a point --------------------------------------------------------------------- */
+
+/* Costs by eps of point i of x to the points from .. to - 1 of y. */
+static void costs(const struct cloud *x, size_t i, const struct cloud *y, bool manhattan,
+	double per_eps, size_t from, size_t to, double *out)
+{
+	if (!manhattan) {
+		cloud_distances(x, i, y, from, to, out);
+#pragma omp simd
+		for (size_t j = 0; j < to - from; j++)
+			out[j] = per_eps * sqrt(out[j]);
+		return;
+	}
+	memset(out, 0, (to - from) * sizeof(*out));
+	for (size_t k = 0; k < y->dim; k++)
+		for (size_t j = from; j < to; j++)
+			out[j - from] +=
+				per_eps * fabs(x->columns[k * x->n + i] - y->columns[k * y->n + j]);
+}
+
+/* Workspace of a thread: the groups of y that count for a point, with their exponents. */
+struct near {
+	size_t n;
+	size_t *group;
+	double *bound;       /* [groups] */
+	double *exponent;    /* [n][GROUP]: potential less cost, by eps */
+	const double **cost; /* [n] by eps, in place where they are kept */
+	double *fresh;       /* [n][GROUP] otherwise */
+	double *group_top;   /* [n] */
+	double top;          /* the largest exponent */
+};
+
+static struct near near_new(size_t groups, struct arena *a)
+{
+	return (struct near){
+		.group = arena_alloc(a, groups, sizeof(size_t)),
+		.bound = arena_alloc(a, groups, sizeof(double)),
+		.exponent = arena_alloc(a, groups * GROUP, sizeof(double)),
+		.cost = arena_alloc(a, groups, sizeof(double *)),
+		.fresh = arena_alloc(a, groups * GROUP, sizeof(double)),
+		.group_top = arena_alloc(a, groups, sizeof(double)),
+	};
+}
+
+/* Put group g of y at place n. kept: the costs of this row, or NULL. */
+static void near_add(struct near *w, const struct cloud *x, size_t i, const struct side *y,
+	size_t g, const double *kept)
+{
+	size_t from = y->from[g], count = y->from[g + 1] - from;
+	double *t = w->exponent + w->n * GROUP, *fresh = w->fresh + w->n * GROUP;
+	const double *cost = kept ? kept + from : fresh;
+	double top = -(double)INFINITY;
+
+	if (!kept)
+		costs(x, i, &y->points, y->manhattan, y->per_eps, from, from + count, fresh);
+#pragma omp simd reduction(max : top)
+	for (size_t j = 0; j < count; j++) {
+		t[j] = y->potential[from + j] - cost[j];
+		top = t[j] > top ? t[j] : top;
+	}
+	w->group[w->n] = g;
+	w->cost[w->n] = cost;
+	w->group_top[w->n++] = top;
+	w->top = top > w->top ? top : w->top;
+}
+
+/* Everything of y that counts for point i of x: within NEGLIGIBLE of the largest term, or above
+ * `least`. */
+static void near_find(struct near *w, const struct cloud *x, size_t i, const struct side *y,
+	const double *kept, double least)
+{
+	size_t groups = y->centres.n, best = 0;
+
+	costs(x, i, &y->centres, y->manhattan, y->per_eps, 0, groups, w->bound);
+#pragma omp simd
+	for (size_t g = 0; g < groups; g++) {
+		double gap = w->bound[g] - y->per_eps * y->radius[g];
+		w->bound[g] = y->top[g] - (gap > 0 ? gap : 0);
+	}
+	for (size_t g = 1; g < groups; g++)
+		best = w->bound[g] > w->bound[best] ? g : best;
+	w->n = 0;
+	w->top = -(double)INFINITY;
+	near_add(w, x, i, y, best, kept);
+	for (size_t g = 0; g < groups; g++)
+		if (g != best && (w->bound[g] >= w->top + NEGLIGIBLE || w->bound[g] >= least))
+			near_add(w, x, i, y, g, kept);
+}
+
+/* log of the sum of the terms; the exponents become terms by e^-top, and groups without any leave. */
+static double near_sum(struct near *w, const struct side *y)
+{
+	size_t used = 0;
+	double sum = 0;
+
+	for (size_t k = 0; k < w->n; k++) {
+		size_t g = w->group[k], count = y->from[g + 1] - y->from[g];
+		double *t = w->exponent + k * GROUP, *to = w->exponent + used * GROUP;
+		if (w->group_top[k] - w->top < NEGLIGIBLE)
+			continue;
+#pragma omp simd reduction(+ : sum)
+		for (size_t j = 0; j < count; j++) {
+			to[j] = vm_exp(t[j] - w->top);
+			sum += to[j];
+		}
+		w->group[used++] = g;
+	}
+	w->n = used;
+	return w->top + log(sum);
+}
+
+/* --- rounds ------------------------------------------------------------------------------------ */
+
+struct rounds {
+	struct side x, y;
+	size_t pieces, rows; /* rows of a piece */
+	double *part;        /* column sums [pieces][m] */
+	double *kept;        /* costs by eps [n][m], or NULL */
+	double *row_mass, *row_cost;
+	struct near *work; /* a thread */
+};
+
+static size_t last_row(const struct rounds *r, size_t piece)
+{
+	size_t end = (piece + 1) * r->rows;
+
+	return end < r->x.points.n ? end : r->x.points.n;
+}
+
+static const double *kept_row(const struct rounds *r, size_t i)
+{
+	return r->kept ? r->kept + i * r->y.points.n : NULL;
+}
+
+static void keep_rows(void *context, size_t piece)
+{
+	struct rounds *r = context;
+	size_t m = r->y.points.n;
+
+	for (size_t i = piece * r->rows; i < last_row(r, piece); i++)
+		costs(&r->x.points, i, &r->y.points, r->y.manhattan, r->y.per_eps, 0, m,
+			r->kept + i * m);
+}
+
+/* f, and the column sums' parts. */
+static void rows_piece(void *context, size_t piece)
+{
+	struct rounds *r = context;
+	struct near *w = &r->work[parallel_slot()];
+	double *part = r->part + piece * r->y.points.n;
+
+	memset(part, 0, r->y.points.n * sizeof(*part));
+	for (size_t i = piece * r->rows; i < last_row(r, piece); i++) {
+		near_find(w, &r->x.points, i, &r->y, kept_row(r, i), (double)INFINITY);
+		double log_sum = near_sum(w, &r->y), log_a = log(r->x.weight[i]);
+		double scale = exp(log_a - log_sum + w->top);
+		r->x.potential[i] = log_a - log_sum;
+		for (size_t k = 0; k < w->n; k++) {
+			size_t from = r->y.from[w->group[k]];
+			size_t count = r->y.from[w->group[k] + 1] - from;
+			const double *t = w->exponent + k * GROUP;
+#pragma omp simd
+			for (size_t j = 0; j < count; j++)
+				part[from + j] += scale * t[j];
+		}
+	}
+}
+
+/* g of a group from the column sums where these say it all, otherwise from f. */
+static void columns_group(void *context, size_t g)
+{
+	struct rounds *r = context;
+	struct side *y = &r->y;
+
+	for (size_t j = y->from[g]; j < y->from[g + 1]; j++) {
+		double sum = 0, log_b = log(y->weight[j]);
+		for (size_t p = 0; p < r->pieces; p++)
+			sum += r->part[p * y->points.n + j];
+		if (sum > SMALL_SUM) {
+			y->potential[j] += log_b - log(sum);
+			continue;
+		}
+		struct near *w = &r->work[parallel_slot()];
+		near_find(w, &y->points, j, &r->x, NULL, (double)INFINITY);
+		y->potential[j] = log_b - near_sum(w, &r->x);
+	}
+}
+
+/* Mass and cost by eps of each row of P. No exponent is above 0, and what is below NEGLIGIBLE is left out. */
+static void plan_piece(void *context, size_t piece)
+{
+	struct rounds *r = context;
+	struct near *w = &r->work[parallel_slot()];
+
+	for (size_t i = piece * r->rows; i < last_row(r, piece); i++) {
+		double f = r->x.potential[i], mass = 0, cost = 0;
+		near_find(w, &r->x.points, i, &r->y, kept_row(r, i), NEGLIGIBLE - f);
+		for (size_t k = 0; k < w->n; k++) {
+			size_t g = w->group[k], count = r->y.from[g + 1] - r->y.from[g];
+			const double *t = w->exponent + k * GROUP, *c = w->cost[k];
+#pragma omp simd reduction(+ : mass, cost)
+			for (size_t j = 0; j < count; j++) {
+				double e = vm_exp(f + t[j]);
+				mass += e;
+				cost += e * c[j];
+			}
+		}
+		r->row_mass[i] = mass;
+		r->row_cost[i] = cost;
+	}
+}
+
+/* The largest change of a potential in this round. */
+static double side_change(struct side *s)
+{
+	double largest = 0;
+
+	for (size_t i = 0; i < s->points.n; i++) {
+		largest = fmax(largest, fabs(s->potential[i] - s->before[i]));
+		s->before[i] = s->potential[i];
+	}
+	return largest / s->per_eps;
+}
+
+static void put_potential(const struct side *s, double *out)
+{
+	for (size_t i = 0; out && i < s->points.n; i++)
+		out[s->order[i]] = s->potential[i] / s->per_eps;
+}
+
+static int rounds_new(struct rounds *r, const struct cloud *x, const struct cloud *y,
+	const struct truncation *rule, struct arena *a)
+{
+	size_t n = x->n, m = y->n, groups;
+
+	*r = (struct rounds){ 0 };
+	TRY(side_make(&r->x, x, rule->a, rule, a));
+	TRY(side_make(&r->y, y, rule->b, rule, a));
+	r->rows = (n + PIECES - 1) / PIECES;
+	r->pieces = (n + r->rows - 1) / r->rows;
+	r->part = arena_alloc(a, r->pieces * m, sizeof(double));
+	r->row_mass = arena_alloc(a, n, sizeof(double));
+	r->row_cost = arena_alloc(a, n, sizeof(double));
+	r->work = arena_alloc(a, parallel_threads(), sizeof(*r->work));
+	groups = r->x.centres.n > r->y.centres.n ? r->x.centres.n : r->y.centres.n;
+	for (size_t t = 0; t < parallel_threads(); t++)
+		r->work[t] = near_new(groups, a);
+	if (x->dim > DEEP && n * m <= KEPT_MAX) {
+		r->kept = arena_alloc(a, n * m, sizeof(double));
+		parallel_for(r->pieces, keep_rows, r);
+	}
+	return OK;
+}
+
+static int run(struct rounds *r, const struct truncation *rule, struct truncated *out)
+{
+	struct side *x = &r->x, *y = &r->y;
+
+	for (size_t j = 0; j < y->points.n; j++)
+		y->potential[j] = y->before[j] = log(y->weight[j]);
+	find_tops(y);
+	*out = (struct truncated){ 0 };
+	while (!out->converged && out->rounds < rule->cap) {
+		parallel_for(r->pieces, rows_piece, r);
+		find_tops(x);
+		parallel_for(y->centres.n, columns_group, r);
+		find_tops(y);
+		double df = side_change(x), dg = side_change(y);
+		out->converged = fmax(df, dg) < rule->tolerance;
+		out->rounds++;
+	}
+	parallel_for(r->pieces, plan_piece, r);
+	out->value = rule->eps * stats_sum(r->row_cost, x->points.n);
+	for (size_t i = 0; i < x->points.n; i++)
+		out->error += fabs(r->row_mass[i] - x->weight[i]);
+	put_potential(x, rule->f);
+	put_potential(y, rule->g);
+	if (!isfinite(out->value))
+		return fail(ERR_NUMERIC, "the transport cost is not finite");
+	return OK;
+}
+
+int transport_truncated(const struct cloud *x, const struct cloud *y, const struct truncation *rule,
+	struct arena *a, struct truncated *out)
+{
+	struct arena_mark mark = arena_mark(a);
+	struct rounds r;
+	int code = rounds_new(&r, x, y, rule, a);
+
+	if (code == OK)
+		code = run(&r, rule, out);
+	arena_release(a, mark);
+	return code;
+}
