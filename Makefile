@@ -98,8 +98,9 @@ references: all ## estimate log Z and moments of targets where not known (hours;
 	$(Q)$(BUILD)/stride references
 
 .PHONY: report
-report: all ## make REPORT.md again from the committed records, results/quick
-	$(Q)$(BUILD)/stride report results/quick --top REPORT.md
+report: all ## make REPORT.md again from the committed records, results/quick and results/papers
+	$(Q)$(BUILD)/stride report results/quick --top REPORT.md \
+		$(if $(wildcard results/papers/cells/*.json),--papers results/papers)
 
 # The one target that needs the network.
 .PHONY: data

@@ -18,5 +18,6 @@ put 644 share/man/man1 "$build/stride.1"
 put 644 share/stride/data targets/data/*
 put 644 share/stride/plots plots/*.gp
 put 644 share/stride/configs configs/*.yaml
+put 644 share/stride/configs/papers configs/papers/*.csv configs/papers/*.yaml
 set -- targets/references/*.json
 [ ! -e "$1" ] || put 644 share/stride/references "$@"

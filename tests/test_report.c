@@ -6,6 +6,7 @@
 #include "report/leaderboard.h"
 #include "report/log_z.h"
 #include "report/model.h"
+#include "report/papers.h"
 #include "report/report.h"
 #include "report/table.h"
 
@@ -1081,6 +1082,309 @@ static void test_top_page(void **state)
 	free(page);
 }
 
+/* --- beside published numbers ------------------------------------------------------------------ */
+
+static const char *const published_head =
+	"source,place,method,steps,value,std,id_target,id_method,id_pass,id_steps,id_metric,"
+	"samples,conditions,caveat,remark\n";
+
+static const char *const published_keys =
+	"# words\nkind,key,text\nsource,one,First et al.\nsource,two,Second et al.\n"
+	"conditions,full,preset=p;iterations=2000;batch=64;rate=0.005\n"
+	"conditions,short,iterations=9\ncaveat,path,along the path\nremark,grid,another grid\n";
+
+static const char *const full_options =
+	"\"preset\": \"p\", \"iterations\": \"2000\", \"batch\": \"64\", \"rate\": "
+	"\"0.0050000000000000001\"";
+
+static const char *const short_options =
+	"\"preset\": \"p\", \"iterations\": \"200\", \"batch\": \"64\", \"rate\": \"0.005\"";
+
+static const char *const other_options =
+	"\"preset\": \"p\", \"iterations\": \"2000\", \"batch\": \"32\", \"rate\": \"0.005\"";
+
+static const char *const another_preset =
+	"\"preset\": \"q\", \"iterations\": \"2000\", \"batch\": \"64\", \"rate\": \"0.005\"";
+
+static void put_published(const struct folder *f, const char *rows)
+{
+	write_file(f, "keys.csv", published_keys);
+	write_file(f, "published.csv", arena_printf(texts, "%s%s", published_head, rows));
+}
+
+static void put_numbers(const struct folder *f, const char *method, long seed, const char *options,
+	const char *metrics_text)
+{
+	put_cell(f, &(struct spec){ .key = arena_printf(texts, "%s%ld", method, seed),
+			    .method = method,
+			    .title = method,
+			    .seed = seed,
+			    .options = options,
+			    .results = result("ode", 8, 0, metrics_text) });
+}
+
+struct papers_made {
+	struct made made;
+	struct papers papers;
+	struct comparison numbers;
+};
+
+static struct papers_made compare(const struct folder *f)
+{
+	struct papers_made m = { .made = make(f) };
+
+	if (papers_read(&m.papers, in_folder(f, "published.csv"), in_folder(f, "notes.csv"),
+		    m.made.arena) != OK)
+		fail_msg("%s", error_text());
+	papers_compare(&m.numbers, &m.made.model, &m.papers, m.made.arena);
+	return m;
+}
+
+static void assert_verdict(const struct papers_made *m, size_t i, const char *method,
+	enum verdict v, const char *reason)
+{
+	const struct compared *c = &m->numbers.list[i];
+
+	assert_true(i < m->numbers.n);
+	assert_string_equal(c->published->method_id, method);
+	if (c->verdict != v)
+		fail_msg("%s: %s, not %s (%s)", method, verdict_text(c->verdict), verdict_text(v),
+			c->reasons);
+	assert_string_equal(c->reasons, reason);
+}
+
+static void test_verdicts_of_one_seed(void **state)
+{
+	static const char *const rows =
+		"# near and far: a factor of 1.2, one of 1.3 and the other way round\n"
+		"one,Table 1,A,8,0.24,,toy,near,ode,,dist,100,full,,\n"
+		"one,Table 1,A,8,0.26,,toy,far,ode,,dist,100,full,,\n"
+		"one,Table 1,A,8,0.15,,toy,high,ode,,dist,100,full,,\n"
+		"one,Table 1,A,8,0.2,,toy,short,ode,,dist,100,full,,\n"
+		"one,Table 1,A,8,0.2,,toy,short,ode,,dist,100,full,path,\n"
+		"one,Table 1,A,8,0.2,,toy,other,ode,,dist,100,full,,\n"
+		"one,Table 1,A,8,0.2,,toy,preset,ode,,dist,100,full,,\n"
+		"one,Table 1,A,1,0.2,,toy,near,ode,8,dist,100,full,path,grid\n"
+		"# two of the run's own errors of 0.1: 1.05 from 1.24 and from 1.26, of |-1.05|\n"
+		"two,Table 2,B,8,1.24,,toy,own,ode,,|gap|,100,full,,\n"
+		"two,Table 2,B,8,1.26,,toy,own,ode,,gap,100,full,,\n"
+		"# a bound in nats: 0.2 and 0.25 away\n"
+		"two,Table 2,B,8,-2.2,,toy,own,ode,,elbo,100,full,,\n"
+		"two,Table 2,B,8,-2.25,,toy,own,ode,,elbo,100,full,,\n"
+		"# not run, not there, no conditions, no steps, not a target of this directory\n"
+		"two,Table 2,B,8,1,,toy,gone,ode,,dist,100,full,,\n"
+		"two,Table 2,B,4,1,,toy,own,ode,,dist,100,full,,\n"
+		"two,Table 2,B,8,1,,toy,own,ode,,cover,100,full,,\n"
+		"two,Table 2,B,8,1,,toy,own,ode,,dist,100,,,\n"
+		"two,Table 2,B,,1,,toy,own,ode,,dist,100,full,,\n"
+		"# more samples than ours, fewer, and any number\n"
+		"two,Table 2,B,8,0.2,,toy,near,ode,,dist,200,full,,\n"
+		"two,Table 2,B,8,0.2,,toy,near,ode,,dist,50,full,,\n"
+		"two,Table 2,B,8,0.2,,toy,near,ode,,dist,,full,,\n"
+		"two,Table 2,B,8,1,,toil,own,ode,,dist,100,full,,\n";
+	const struct folder *f = *state;
+	struct papers_made m;
+
+	put_published(f, rows);
+	write_file(f, "notes.csv",
+		"target,method,steps,metric,reason\ntoy,far,8,dist,found out\n,high,,,also\n");
+	put_numbers(f, "near", 0, full_options, value("dist", 0.2, -1));
+	put_numbers(f, "far", 0, full_options, value("dist", 0.2, -1));
+	put_numbers(f, "high", 0, full_options, value("dist", 0.2, -1));
+	put_numbers(f, "short", 0, short_options, value("dist", 0.2, -1));
+	put_numbers(f, "other", 0, other_options, value("dist", 0.2, -1));
+	put_numbers(f, "preset", 0, another_preset, value("dist", 0.2, -1));
+	put_numbers(f, "own", 0, full_options,
+		join(value("gap", -1.05, 0.1), value("elbo", -2, 0.001)));
+	m = compare(f);
+	assert_int_equal(m.numbers.n, 16);
+	assert_verdict(&m, 0, "near", VERDICT_AGREES, "");
+	assert_verdict(&m, 1, "far", VERDICT_DIFFERS, "found out");
+	assert_verdict(&m, 2, "high", VERDICT_DIFFERS, "also");
+	assert_verdict(&m, 3, "short", VERDICT_SHORTENED, "iterations is 200, published with 2000");
+	assert_verdict(&m, 4, "short", VERDICT_SHORTENED,
+		"iterations is 200, published with 2000; along the path");
+	assert_verdict(&m, 5, "other", VERDICT_SETTINGS, "batch is 32, published with 64");
+	assert_verdict(&m, 6, "near", VERDICT_DEFINITION, "along the path; another grid");
+	assert_verdict(&m, 7, "own", VERDICT_AGREES, "");
+	assert_verdict(&m, 8, "own", VERDICT_DIFFERS, "");
+	assert_verdict(&m, 9, "own", VERDICT_AGREES, "");
+	assert_verdict(&m, 10, "own", VERDICT_DIFFERS, "");
+	assert_verdict(&m, 11, "own", VERDICT_NONE, "this was not asked for");
+	assert_verdict(&m, 12, "own", VERDICT_NONE, "");
+	assert_verdict(&m, 13, "near", VERDICT_SHORTENED, "samples is 100, published with 200");
+	assert_verdict(&m, 14, "near", VERDICT_SETTINGS, "samples is 100, published with 50");
+	assert_verdict(&m, 15, "near", VERDICT_AGREES, "");
+	assert_near(m.numbers.list[7].mean, 1.05, 1e-15);
+	arena_free(m.made.arena);
+}
+
+/* Of three seeds the 95 % interval of a fourth, t(2) = 4.30265: 0.2 +- 4.30265 * 0.01 * sqrt(4/3). */
+static void test_verdicts_of_three_seeds(void **state)
+{
+	const double half = 4.302652729911275 * 0.01 * sqrt(4. / 3), x[] = { 0.19, 0.2, 0.21 };
+	const struct folder *f = *state;
+	struct papers_made m;
+
+	put_published(f,
+		arena_printf(texts,
+			"one,T,A,8,%.17g,,toy,b,ode,,gap,100,full,,\none,T,A,8,%.17g,,toy,b,ode,,"
+			"gap,100,"
+			"full,,\none,T,A,8,%.17g,0.01,toy,b,ode,,gap,100,full,,\n"
+			"one,T,A,8,0.09,,toy,b,ode,,dist,100,full,,\n"
+			"one,T,A,8,0.08,,toy,b,ode,,dist,100,full,,\n",
+			0.2 + 0.999 * half, 0.2 - 1.001 * half, 0.2 - 0.999 * hypot(half, 0.02)));
+	put_floor(f, 100);
+	for (long seed = 0; seed < 3; seed++)
+		put_numbers(f, "b", seed, full_options,
+			join(value("gap", x[seed], -1), value("dist", 0.1 + 1e-9 * x[seed], -1)));
+	m = compare(f);
+	assert_int_equal(m.numbers.n, 5);
+	assert_verdict(&m, 0, "b", VERDICT_AGREES, "");
+	assert_verdict(&m, 1, "b", VERDICT_DIFFERS, "");
+	assert_verdict(&m, 2, "b", VERDICT_AGREES, "");
+	/* The floor's draws are 0.09 to 0.11 and its quantiles 0.091 to 0.115. */
+	assert_verdict(&m, 3, "b", VERDICT_DIFFERS,
+		"the published number is below what 100 exact samples score, 0.0910 to 0.115");
+	assert_verdict(&m, 4, "b", VERDICT_DIFFERS,
+		"the published number is below what 100 exact samples score, 0.0910 to 0.115");
+	arena_free(m.made.arena);
+}
+
+/* Both among exact samples; a cell that diverged is told. */
+static void test_verdicts_in_the_floor(void **state)
+{
+	const struct folder *f = *state;
+	struct papers_made m;
+
+	put_published(f, "one,T,A,8,0.0915,,toy,b,ode,,dist,100,full,,\n"
+			 "one,T,A,8,0.1,,toy,d,ode,,dist,100,full,,\n");
+	put_floor(f, 100);
+	put_numbers(f, "b", 0, full_options, value("dist", 0.1149, -1));
+	put_cell(f, &(struct spec){ .key = "d0",
+			    .method = "d",
+			    .title = "d",
+			    .options = full_options,
+			    .state = "diverged",
+			    .message = "\"loss is NaN\"" });
+	m = compare(f);
+	assert_int_equal(m.numbers.n, 2);
+	assert_verdict(&m, 0, "b", VERDICT_AGREES, "");
+	assert_verdict(&m, 1, "d", VERDICT_NONE, "diverged: loss is NaN");
+	arena_free(m.made.arena);
+}
+
+static int write_with(const struct folder *f, const char *published, const char *papers)
+{
+	const struct report_options o = { .no_figures = true,
+		.metrics = known,
+		.published = in_folder(f, published),
+		.papers = papers };
+
+	return report_write(f->path, &o);
+}
+
+static void assert_page_has(const struct folder *f, const char *name, const char *text)
+{
+	char *page = read_file(in_folder(f, name));
+
+	if (!strstr(page, text))
+		fail_msg("%s does not have: %s", name, text);
+	free(page);
+}
+
+static void test_papers_in_the_page(void **state)
+{
+	const struct folder *f = *state;
+	char *page;
+
+	put_published(f, "one,Table 1,A,8,0.24,,toy,near,ode,,dist,100,full,,\n"
+			 "one,Table 1,A,1,2.5e-1,0.01,toy,near,ode,8,dist,100,full,path,\n"
+			 "two,Table 2,B,8,-2.2,,toy,near,ode,,elbo,100,full,path,\n");
+	put_numbers(f, "near", 0, full_options,
+		join(value("dist", 0.2, -1), value("elbo", -2, 0.01)));
+	assert_int_equal(write_with(f, "published.csv", NULL), OK);
+	assert_page_has(f, "report/REPORT.md", "## Beside the published numbers");
+	assert_page_has(f, "report/REPORT.md", "3 numbers: 1 agrees, 2 definition differs.");
+	assert_page_has(f, "report/REPORT.md",
+		"| toy | near ode | dist | agrees | 8 | 0.2000 | 0.24 | 0.833 |");
+	assert_page_has(f, "report/REPORT.md",
+		"| toy | near ode | dist | definition differs [1] | 8 (1) | 0.2000 | 2.5e-1 ± 0.01 "
+		"| 0.800 |");
+	assert_page_has(f, "report/REPORT.md", "Second et al., Table 2");
+	assert_page_has(f, "report/REPORT.md", "+0.2 nats");
+	assert_page_has(f, "report/REPORT.md", "- [1] along the path");
+	assert_page_has(f, "report/report.html", "<h2 id=\"papers\">");
+	assert_page_has(f, "report/papers.csv",
+		"First et al.,Table "
+		"1,toy,near,ode,8,dist,agrees,0.20000000000000001,,1,0.23999999");
+	/* The same reason has the same number. */
+	page = read_file(in_folder(f, "report/REPORT.md"));
+	assert_null(strstr(page, "[2]"));
+	free(page);
+	/* Those of another directory, named. */
+	assert_int_equal(write_with(f, "published.csv", f->path), OK);
+	assert_page_has(f, "report/REPORT.md",
+		arena_printf(texts, "The records are those of %s.", f->path));
+}
+
+static void test_malformed_published(void **state)
+{
+	static const struct {
+		const char *row, *says;
+	} cases[] = {
+		{ "one,T,A,8,much,,toy,a,,,dist,100,full,,\n", "published.csv:2: value \"much\"" },
+		{ "one,T,A,8,1,x,toy,a,,,dist,100,full,,\n", "published.csv:2: std \"x\"" },
+		{ "one,T,A,0,1,,toy,a,,,dist,100,full,,\n", "published.csv:2: steps \"0\"" },
+		{ "one,T,A,8,1,,toy,a,,1.5,dist,100,full,,\n", "published.csv:2: id_steps" },
+		{ "one,T,A,8,1,,toy,a,,,dist,many,full,,\n", "published.csv:2: samples" },
+		{ "# a comment\nnone,T,A,8,1,,toy,a,,,dist,100,full,,\n",
+			"published.csv:3: source \"none\"; keys.csv has no such key" },
+		{ "one,T,A,8,1,,toy,a,,,dist,100,half,,\n", "published.csv:2: conditions" },
+		{ "one,T,A,8,1,,toy,a,,,dist,100,full,hm,\n", "published.csv:2: caveat" },
+		{ "one,T,A,8,1,,toy,a,,,dist,100,full,,hm\n", "published.csv:2: remark" },
+		{ "one,T,A,8\n", "published.csv:2" },
+	};
+	const struct folder *f = *state;
+
+	put_numbers(f, "a", 0, full_options, value("dist", 0.2, -1));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		put_published(f, cases[i].row);
+		assert_int_equal(write_with(f, "published.csv", NULL), ERR_PARSE);
+		if (!strstr(error_text(), cases[i].says))
+			fail_msg("\"%s\" does not say \"%s\"", error_text(), cases[i].says);
+	}
+	write_file(f, "published.csv", "source,place\n");
+	assert_int_equal(write_with(f, "published.csv", NULL), ERR_PARSE);
+	assert_int_equal(write_with(f, "elsewhere.csv", NULL), ERR_IO);
+	put_published(f, "one,T,A,8,1,,toy,a,,,dist,100,full,,\n");
+	write_file(f, "notes.csv", "target,method\ntoy,a\n");
+	assert_int_equal(write_with(f, "published.csv", NULL), ERR_PARSE);
+	assert_non_null(strstr(error_text(), "notes.csv:1"));
+}
+
+/* The project's own file: ids that exist, options that the methods have, caveats and remarks in words. */
+static void test_published_ids_exist(void **state)
+{
+	struct arena *a = arena_new();
+	struct papers p;
+	size_t scds = 0;
+
+	(void)state;
+	if (papers_read(&p, "configs/papers/published.csv", "", a) != OK)
+		fail_msg("%s", error_text());
+	for (size_t i = 0; i < p.n; i++) {
+		const struct published *q = &p.rows[i];
+
+		if (!target_find(q->target_id) || !metric_find(q->metric_id))
+			fail_msg("%s", error_text());
+		scds += strstr(q->source, "2502.07579") != NULL;
+	}
+	/* Tables 1 and 2. */
+	assert_int_equal(scds, 71 + 14);
+	arena_free(a);
+}
+
 /* --- bad input ------------------------------------------------------------------------------- */
 
 static void expect_error(const struct folder *f, int code, const char *text)
@@ -1258,6 +1562,12 @@ int main(void)
 		TEST(test_nearly_equal_values),
 		TEST(test_interrupted),
 		TEST(test_top_page),
+		TEST(test_verdicts_of_one_seed),
+		TEST(test_verdicts_of_three_seeds),
+		TEST(test_verdicts_in_the_floor),
+		TEST(test_papers_in_the_page),
+		TEST(test_malformed_published),
+		cmocka_unit_test(test_published_ids_exist),
 		TEST(test_nothing_there),
 		TEST(test_malformed_records),
 		TEST(test_malformed_samples),

@@ -22,6 +22,8 @@ int cmd_report(int argc, char **argv)
 	struct report_options o = { .undrawn = &undrawn };
 	const struct flag flags[] = {
 		{ "top", 0, FLAG_TEXT, &o.top, "FILE", "write the report as this file too" },
+		{ "papers", 0, FLAG_TEXT, &o.papers, "DIR",
+			"put that results directory's records beside the published numbers" },
 		{ "no-figures", 0, FLAG_BOOL, &o.no_figures, NULL, "tables and pages only" },
 		{ 0 },
 	};

@@ -460,8 +460,32 @@ static const char style[] =
 	"color:#444}pre{overflow-x:auto;background:#f5f5f5;padding:.8rem;font-size:.8rem}"
 	"li{margin:.2rem 0}";
 
-void page_write(const struct model *m, const struct figures *figures, enum format format,
-	const char *base, FILE *out, struct arena *a)
+static void write_papers(const struct page *p, const struct page_papers *papers)
+{
+	const struct comparison *c = &papers->numbers;
+	const char **lines = arena_alloc(p->arena, c->n + 1, sizeof(*lines));
+	size_t n = 0;
+
+	if (!c->n)
+		return;
+	heading(p, 2, "Beside the published numbers", "papers");
+	paragraph(p, arena_printf(p->arena, "%s%s%s", papers_count(c, p->arena),
+			     papers->from ? " The records are those of " : "",
+			     papers->from ? arena_printf(p->arena, "%s.", papers->from) : ""));
+	for (size_t first = 0, next; first < c->n; first = next) {
+		struct table t = papers_table(c, first, &next, lines, &n, p->arena);
+
+		table(p, &t);
+	}
+	list(p, n, lines);
+	for (n = 0; papers_rules[n];)
+		n++;
+	list(p, n, papers_rules);
+}
+
+void page_write(const struct model *m, const struct page_papers *papers,
+	const struct figures *figures, enum format format, const char *base, FILE *out,
+	struct arena *a)
 {
 	const struct page p = { out, format == FORMAT_HTML, base, a };
 	const struct records *r = m->records;
@@ -499,6 +523,7 @@ void page_write(const struct model *m, const struct figures *figures, enum forma
 	while (legend[n])
 		n++;
 	list(&p, n, legend);
+	write_papers(&p, papers);
 	for (size_t b = 0; b < m->n_boards; b++)
 		write_board(&p, &m->boards[b], figures);
 	write_methods(&p, r);

@@ -1,6 +1,7 @@
 #include "report/report.h"
 
 #include "core/folder.h"
+#include "core/place.h"
 #include "report/file.h"
 #include "report/leaderboard.h"
 #include "report/page.h"
@@ -13,6 +14,7 @@ struct job {
 	const char *folder; /* DIR/report */
 	const struct report_options *options;
 	struct model model;
+	struct page_papers papers;
 	struct figures figures;
 	struct arena *arena;
 };
@@ -56,6 +58,11 @@ static int write_tables(const struct job *j)
 	}
 	TRY(file_start(&f, arena_printf(j->arena, "%s/long.csv", j->folder), j->arena));
 	long_csv(j->model.records, f.stream, j->arena);
+	TRY(file_finish(&f));
+	if (!j->papers.numbers.n || j->papers.from)
+		return OK;
+	TRY(file_start(&f, arena_printf(j->arena, "%s/papers.csv", j->folder), j->arena));
+	papers_csv(&j->papers.numbers, f.stream);
 	return file_finish(&f);
 }
 
@@ -64,7 +71,7 @@ static int write_page(const struct job *j, const char *path, enum format format,
 	struct file f;
 
 	TRY(file_start(&f, path, j->arena));
-	page_write(&j->model, &j->figures, format, base, f.stream, j->arena);
+	page_write(&j->model, &j->papers, &j->figures, format, base, f.stream, j->arena);
 	return file_finish(&f);
 }
 
@@ -121,6 +128,28 @@ static int load(const char *dir, const struct report_options *o, struct model *m
 	return OK;
 }
 
+/* Without a table of published numbers there is nothing to compare with. */
+static int compare(const struct model *own, const char *dir, const struct report_options *o,
+	struct page_papers *out, struct arena *a)
+{
+	const char *published =
+		o->published ? o->published
+			     : place_find("configs/papers", "configs/papers", "published.csv", a);
+	const char *from = o->papers ? o->papers : dir;
+	struct model *m = ARENA_NEW(a, 1, struct model);
+	struct papers p;
+
+	*out = (struct page_papers){ .from = o->papers };
+	if (!published)
+		return OK;
+	*m = *own;
+	if (o->papers)
+		TRY(load(o->papers, o, m, a));
+	TRY(papers_read(&p, published, arena_printf(a, "%s/notes.csv", from), a));
+	papers_compare(&out->numbers, m, &p, a);
+	return OK;
+}
+
 /* What gnuplot said, or that there is none. */
 static void tell_undrawn(const struct job *j)
 {
@@ -144,6 +173,7 @@ static int write_all(struct job *j, const char *dir)
 	struct arena *a = j->arena;
 
 	TRY(load(dir, j->options, &j->model, a));
+	TRY(compare(&j->model, dir, j->options, &j->papers, a));
 	TRY(folder_make(j->folder));
 	TRY(write_tables(j));
 	if (!j->options->no_figures) {
