@@ -1091,7 +1091,8 @@ static const char *const published_head =
 static const char *const published_keys =
 	"# words\nkind,key,text\nsource,one,First et al.\nsource,two,Second et al.\n"
 	"conditions,full,preset=p;iterations=2000;batch=64;rate=0.005\n"
-	"conditions,short,iterations=9\ncaveat,path,along the path\nremark,grid,another grid\n";
+	"conditions,short,iterations=9\ncaveat,path,along the path\nremark,grid,another "
+	"grid\nremark,hour,an hour\n";
 
 static const char *const full_options =
 	"\"preset\": \"p\", \"iterations\": \"2000\", \"batch\": \"64\", \"rate\": "
@@ -1131,12 +1132,17 @@ struct papers_made {
 
 static struct papers_made compare(const struct folder *f)
 {
-	struct papers_made m = { .made = make(f) };
+	struct papers_made m = { .made = { .arena = arena_new() } };
+	struct made *made = &m.made;
 
-	if (papers_read(&m.papers, in_folder(f, "published.csv"), in_folder(f, "notes.csv"),
-		    m.made.arena) != OK)
+	if (records_read_all(f->path, &made->records, made->arena) != OK ||
+		papers_read(&m.papers, in_folder(f, "published.csv"), in_folder(f, "notes.csv"),
+			made->arena) != OK)
 		fail_msg("%s", error_text());
-	papers_compare(&m.numbers, &m.made.model, &m.papers, m.made.arena);
+	struct records *r = ARENA_NEW(made->arena, 1, struct records);
+	*r = made->records;
+	model_make(&made->model, r, known, made->arena);
+	papers_compare(&m.numbers, &made->model, &m.papers, made->arena);
 	return m;
 }
 
@@ -1164,7 +1170,7 @@ static void test_verdicts_of_one_seed(void **state)
 		"one,Table 1,A,8,0.2,,toy,short,ode,,dist,100,full,path,\n"
 		"one,Table 1,A,8,0.2,,toy,other,ode,,dist,100,full,,\n"
 		"one,Table 1,A,8,0.2,,toy,preset,ode,,dist,100,full,,\n"
-		"one,Table 1,A,1,0.2,,toy,near,ode,8,dist,100,full,path,grid\n"
+		"one,Table 1,A,1,0.2,,toy,near,ode,8,dist,100,full,path,grid  hour\n"
 		"# two of the run's own errors of 0.1: 1.05 from 1.24 and from 1.26, of |-1.05|\n"
 		"two,Table 2,B,8,1.24,,toy,own,ode,,|gap|,100,full,,\n"
 		"two,Table 2,B,8,1.26,,toy,own,ode,,gap,100,full,,\n"
@@ -1205,7 +1211,7 @@ static void test_verdicts_of_one_seed(void **state)
 	assert_verdict(&m, 4, "short", VERDICT_SHORTENED,
 		"iterations is 200, published with 2000; along the path");
 	assert_verdict(&m, 5, "other", VERDICT_SETTINGS, "batch is 32, published with 64");
-	assert_verdict(&m, 6, "near", VERDICT_DEFINITION, "along the path; another grid");
+	assert_verdict(&m, 6, "near", VERDICT_DEFINITION, "along the path; another grid; an hour");
 	assert_verdict(&m, 7, "own", VERDICT_AGREES, "");
 	assert_verdict(&m, 8, "own", VERDICT_DIFFERS, "");
 	assert_verdict(&m, 9, "own", VERDICT_AGREES, "");
@@ -1271,6 +1277,31 @@ static void test_verdicts_in_the_floor(void **state)
 	assert_int_equal(m.numbers.n, 2);
 	assert_verdict(&m, 0, "b", VERDICT_AGREES, "");
 	assert_verdict(&m, 1, "d", VERDICT_NONE, "diverged: loss is NaN");
+	arena_free(m.made.arena);
+}
+
+/* Records of other configurations count; beside one with the paper's settings others are not told, and
+ * each has the floor of its own number of points. */
+static void test_records_of_all_configurations(void **state)
+{
+	const struct folder *f = *state;
+
+	put_published(f, "one,Table 1,A,8,0.2,,toy,b,ode,,dist,100,full,,\n");
+	put_floor(f, 100);
+	put_numbers(f, "b", 0, full_options, value("dist", 0.1149, -1));
+	put_cell(f, &(struct spec){ .key = "more",
+			    .method = "b",
+			    .title = "b",
+			    .options = full_options,
+			    .results = "{\"pass\": \"ode\", \"pass_title\": \"\", \"steps\": 8, "
+				       "\"repeat\": 0, \"n\": 500, \"metrics\": {\"dist\": "
+				       "{\"value\": 0.2, \"se\": null}}}" });
+	write_file(f, "grid.json", "{\"schema\": 1, \"cells\": [\"more\"], \"floors\": []}");
+	struct papers_made m = compare(f);
+	assert_int_equal(m.numbers.n, 1);
+	assert_verdict(&m, 0, "b", VERDICT_DIFFERS, "");
+	assert_near(m.numbers.list[0].mean, 0.1149, 0);
+	assert_non_null(m.numbers.list[0].column->floor);
 	arena_free(m.made.arena);
 }
 
@@ -1565,6 +1596,7 @@ int main(void)
 		TEST(test_verdicts_of_one_seed),
 		TEST(test_verdicts_of_three_seeds),
 		TEST(test_verdicts_in_the_floor),
+		TEST(test_records_of_all_configurations),
 		TEST(test_papers_in_the_page),
 		TEST(test_malformed_published),
 		cmocka_unit_test(test_published_ids_exist),

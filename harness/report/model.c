@@ -79,11 +79,10 @@ static bool lower_bound(const struct column *c)
 	return starts_with(c->name, "elbo");
 }
 
-static void find_floor(struct column *c, const struct board *b, struct arena *a)
+/* f NULL: none. */
+static void find_floor(struct column *c, const struct floor_record *f, struct arena *a)
 {
-	const struct floor_record *f = b->floor;
-
-	for (size_t i = 0; f && f->n == b->n && i < f->n_values; i++) {
+	for (size_t i = 0; f && i < f->n_values; i++) {
 		const struct floor_value *v = &f->values[i];
 		double *sorted = arena_alloc(a, v->n_values, sizeof(*sorted));
 
@@ -125,7 +124,7 @@ static void add_column(struct board *b, const struct record_value *v,
 		c->unit = (*known)->unit;
 		c->better = (*known)->better;
 	}
-	find_floor(c, b, a);
+	find_floor(c, b->floor && b->floor->n == b->n ? b->floor : NULL, a);
 	b->n_columns++;
 }
 
@@ -669,17 +668,31 @@ static char *slug_of(const struct record *c, struct arena *a)
 	return slug;
 }
 
-static void find_board_floor(struct board *b, const struct records *r)
+/* The floor of n points, or of another number where there is none. */
+static const struct floor_record *floor_of(const struct board *b, const struct records *r, size_t n)
 {
+	const struct floor_record *found = NULL;
+
 	for (size_t i = 0; i < r->n_floors; i++) {
 		const struct floor_record *f = &r->floors[i];
 
-		/* One for another n is kept only to say so, and for its exact samples. */
 		if (!strcmp(f->target, b->target) && f->dim == b->dim &&
 			settings_equal(&f->target_options, &b->first->target_options) &&
-			(!b->floor || f->n == b->n))
-			b->floor = f;
+			(!found || f->n == n))
+			found = f;
 	}
+	return found;
+}
+
+struct column column_of_points(const struct column *c, const struct model *m, const struct board *b,
+	size_t n, struct arena *a)
+{
+	const struct floor_record *f = floor_of(b, m->records, n);
+	struct column out = *c;
+
+	out.floor = NULL;
+	find_floor(&out, f && f->n == n ? f : NULL, a);
+	return out;
 }
 
 static void count_points(struct board *b)
@@ -717,7 +730,8 @@ static void make_board(struct model *m, const struct record *first, size_t n,
 			first->target_variant, *first->target_variant ? "]" : "");
 	b->slug = slug_of(first, a);
 	count_points(b);
-	find_board_floor(b, m->records);
+	/* One for another n is kept only to say so, and for its exact samples. */
+	b->floor = floor_of(b, m->records, b->n);
 	make_columns(b, known, a);
 	list_reports(b, a);
 	make_rows(b, m, a);

@@ -88,6 +88,10 @@ struct model {
 void model_make(struct model *out, const struct records *records,
 	const struct metric *const *metrics, struct arena *a);
 
+/** The column with the noise floor of n points, whatever the board's number is. */
+struct column column_of_points(const struct column *c, const struct model *m, const struct board *b,
+	size_t n, struct arena *a);
+
 /** Is a column's value to be compared with log Z (evidence and its bounds)? */
 bool column_near_log_z(const struct column *c);
 

@@ -56,20 +56,27 @@ static int bad_field(const struct csv *t, size_t row, const char *what, const ch
 	return fail(ERR_PARSE, "%s:%zu: %s \"%s\"; %s", t->path, t->line[row], what, text, right);
 }
 
-/* The words of a key; "" of an empty one. */
+/* The words of the keys, which blanks part; "" of none. */
 static int words_of(const struct keys *k, const struct csv *t, size_t row, const char *kind,
-	const char *key, const char **out)
+	const char *keys, const char **out, struct arena *a)
 {
+	char *rest = arena_strdup(a, keys);
+
 	*out = "";
-	if (!*key)
-		return OK;
-	for (size_t i = 0; i < k->table.rows; i++)
-		if (!strcmp(field(&k->table, i, k->column[KEY_KIND]), kind) &&
-			!strcmp(field(&k->table, i, k->column[KEY_NAME]), key)) {
-			*out = field(&k->table, i, k->column[KEY_TEXT]);
-			return OK;
-		}
-	return bad_field(t, row, kind, key, "keys.csv has no such key");
+	for (char *key; (key = strsep(&rest, " ")) != NULL;) {
+		size_t i = 0;
+		if (!*key)
+			continue;
+		while (i < k->table.rows &&
+			(strcmp(field(&k->table, i, k->column[KEY_KIND]), kind) ||
+				strcmp(field(&k->table, i, k->column[KEY_NAME]), key)))
+			i++;
+		if (i == k->table.rows)
+			return bad_field(t, row, kind, key, "keys.csv has no such key");
+		*out = arena_printf(a, "%s%s%s", *out, **out ? "; " : "",
+			field(&k->table, i, k->column[KEY_TEXT]));
+	}
+	return OK;
 }
 
 /* A number, or NaN for an empty field where that may be. */
@@ -142,10 +149,10 @@ static int read_published(struct published *p, const struct csv *t, size_t row,
 		.pass_id = text[P_ID_PASS],
 		.metric_id = text[P_ID_METRIC],
 		.printed = text[P_VALUE] };
-	TRY(words_of(k, t, row, "source", text[P_SOURCE], &p->source));
-	TRY(words_of(k, t, row, "conditions", text[P_CONDITIONS], &p->conditions));
-	TRY(words_of(k, t, row, "caveat", text[P_CAVEAT], &p->caveat));
-	TRY(words_of(k, t, row, "remark", text[P_REMARK], &p->remark));
+	TRY(words_of(k, t, row, "source", text[P_SOURCE], &p->source, a));
+	TRY(words_of(k, t, row, "conditions", text[P_CONDITIONS], &p->conditions, a));
+	TRY(words_of(k, t, row, "caveat", text[P_CAVEAT], &p->caveat, a));
+	TRY(words_of(k, t, row, "remark", text[P_REMARK], &p->remark, a));
 	TRY(number_of(t, row, "value", text[P_VALUE], false, &p->value));
 	TRY(number_of(t, row, "std", text[P_STD], true, &p->std));
 	TRY(count_of(t, row, "steps", text[P_STEPS], &p->printed_steps));
@@ -346,7 +353,7 @@ static void add_reasons(struct compared *c, const struct papers *p, const char *
 			arena_printf(a,
 				"the published number is below what %zu exact samples score, %s to "
 				"%s",
-				c->board->n, quantity_text(c->column->floor_low, a),
+				c->points, quantity_text(c->column->floor_low, a),
 				quantity_text(c->column->floor_high, a)),
 			a);
 	for (size_t i = 0; i < p->n_notes; i++) {
@@ -372,12 +379,13 @@ static size_t column_of(const struct board *b, const struct row *row, const char
 	return found;
 }
 
-static void judge(struct compared *c, const struct row *row, const struct papers *p,
-	struct arena *a)
+static void judge(struct compared *c, const struct row *row, const struct model *m,
+	const struct papers *p, struct arena *a)
 {
 	const struct published *q = c->published;
 	const size_t column = column_of(c->board, row, q->metric_id);
 	const struct standing s = standing_of(row->shown, q, a);
+	struct column *found = ARENA_NEW(a, 1, struct column);
 	const char *first = "";
 	double *seeds;
 
@@ -386,7 +394,9 @@ static void judge(struct compared *c, const struct row *row, const struct papers
 	if (column < c->board->n_columns) {
 		const struct estimate *e = &row->values[column];
 
-		c->column = &c->board->columns[column];
+		c->points = row->shown->results[0].n;
+		*found = column_of_points(&c->board->columns[column], m, c->board, c->points, a);
+		c->column = found;
 		if (e->seeds) {
 			c->estimate = e;
 			seeds = arena_alloc(a, e->seeds, sizeof(*seeds));
@@ -409,13 +419,13 @@ static void judge(struct compared *c, const struct row *row, const struct papers
 	add_reasons(c, p, first, a);
 }
 
-static void add_row(struct comparison *out, const struct board *b, const struct row *row,
-	const struct published *q, const struct papers *p, struct arena *a)
+static void add_row(struct comparison *out, const struct model *m, const struct board *b,
+	const struct row *row, const struct published *q, const struct papers *p, struct arena *a)
 {
 	struct compared *c = &out->list[out->n++];
 
 	*c = (struct compared){ .published = q, .board = b, .label = row->series->label };
-	judge(c, row, p, a);
+	judge(c, row, m, p, a);
 }
 
 /* A method that was run and has no such row: it diverged, or was not asked. */
@@ -443,8 +453,27 @@ static bool same_preset(const struct record *r, const struct published *q, struc
 	return !standing_of(r, q, a).another_preset;
 }
 
-static void compare_board(struct comparison *out, const struct board *b, const struct published *q,
-	const struct papers *p, struct arena *a)
+static bool judged(const struct compared *c)
+{
+	return c->verdict != VERDICT_SHORTENED && c->verdict != VERDICT_SETTINGS;
+}
+
+/* Where a record has the paper's settings, others need not be told. */
+static void keep_judged(struct comparison *out, size_t first)
+{
+	size_t n = first;
+	bool any = false;
+
+	for (size_t i = first; i < out->n; i++)
+		any |= judged(&out->list[i]);
+	for (size_t i = first; any && i < out->n; i++)
+		if (judged(&out->list[i]))
+			out->list[n++] = out->list[i];
+	out->n = any ? n : out->n;
+}
+
+static void compare_board(struct comparison *out, const struct model *m, const struct board *b,
+	const struct published *q, const struct papers *p, struct arena *a)
 {
 	const size_t before = out->n;
 
@@ -455,8 +484,9 @@ static void compare_board(struct comparison *out, const struct board *b, const s
 		if (row->shown && s->pass && !strcmp(s->method, q->method_id) &&
 			!strcmp(s->pass, q->pass_id) && row->steps == q->steps &&
 			same_preset(row->shown, q, a))
-			add_row(out, b, row, q, p, a);
+			add_row(out, m, b, row, q, p, a);
 	}
+	keep_judged(out, before);
 	for (size_t i = 0; out->n == before && i < b->n_cells; i++) {
 		const struct record *r = b->cells[i];
 
@@ -477,7 +507,7 @@ void papers_compare(struct comparison *out, const struct model *m, const struct 
 	for (size_t k = 0; k < p->n; k++)
 		for (size_t i = 0; i < m->n_boards; i++)
 			if (!strcmp(m->boards[i].target, p->rows[k].target_id))
-				compare_board(out, &m->boards[i], &p->rows[k], p, a);
+				compare_board(out, m, &m->boards[i], &p->rows[k], p, a);
 }
 
 /* --- showing --------------------------------------------------------------------------------- */
@@ -531,6 +561,16 @@ static bool same_place(const struct published *a, const struct published *b)
 	return !strcmp(a->source, b->source) && !strcmp(a->place, b->place);
 }
 
+/* Of distances: is ours among what exact samples score, or below? */
+static unsigned floor_marks(const struct compared *c)
+{
+	if (!c->column->floor || c->column->better != BETTER_LOWER)
+		return 0;
+	return c->mean < c->column->floor_low ? MARK_BELOW
+	       : in_floor(c->column, c->mean) ? MARK_FLOOR
+					      : 0;
+}
+
 struct table papers_table(const struct comparison *c, size_t first, size_t *next,
 	const char **lines, size_t *n_lines, struct arena *a)
 {
@@ -558,8 +598,7 @@ struct table papers_table(const struct comparison *c, size_t first, size_t *next
 		cells[4].text = steps_text(x->published, a);
 		if (x->estimate) {
 			cells[5].text = number_text(x->mean, x->se, x->one_run, a);
-			cells[5].marks = (x->estimate->within_floor ? MARK_FLOOR : 0u) |
-					 (x->estimate->below_floor ? MARK_BELOW : 0u) |
+			cells[5].marks = floor_marks(x) |
 					 (x->estimate->above_log_z ? MARK_ABOVE : 0u) |
 					 (x->estimate->missing ? MARK_PARTIAL : 0u);
 		}

@@ -51,7 +51,8 @@ struct compared {
 	const struct published *published;
 	const struct board *board;
 	const char *label;               /* of the series */
-	const struct column *column;     /* NULL: the metric was not computed */
+	const struct column *column;     /* with the floor of as many points; NULL: not computed */
+	size_t points;                   /* scored */
 	const struct estimate *estimate; /* NULL: no number */
 	double mean, se;                 /* ours, of absolute values where those are published */
 	bool one_run;                    /* se is one run's own */

@@ -739,16 +739,17 @@ static const char *variant_of(const struct records *r, const struct record *own,
 	return text;
 }
 
-int records_read(const char *dir, struct records *out, struct arena *a)
+static int read_records(const char *dir, bool all, struct records *out, struct arena *a)
 {
 	const char *perf = arena_printf(a, "%s/perf.json", dir);
-	struct grid_keys grid;
+	struct grid_keys grid = { 0 };
 	size_t other_floors;
 	void *list;
 	FILE *f;
 
 	*out = (struct records){ .dir = dir };
-	TRY(read_keys(dir, &grid, a));
+	if (!all)
+		TRY(read_keys(dir, &grid, a));
 	TRY(read_all(dir, "cells", &grid, sizeof(struct record), get_cell, &out->n_cells, &list,
 		&out->others, a));
 	out->cells = list;
@@ -779,6 +780,16 @@ int records_read(const char *dir, struct records *out, struct arena *a)
 		c->target_variant = variant_of(out, c, same_target, target_options_of, a);
 	}
 	return OK;
+}
+
+int records_read(const char *dir, struct records *out, struct arena *a)
+{
+	return read_records(dir, false, out, a);
+}
+
+int records_read_all(const char *dir, struct records *out, struct arena *a)
+{
+	return read_records(dir, true, out, a);
 }
 
 /* --- samples --------------------------------------------------------------------------------- */

@@ -133,6 +133,9 @@ struct records {
  *  names the file. */
 int records_read(const char *dir, struct records *out, struct arena *a);
 
+/** As records_read, whatever grid.json lists: all records that are there. */
+int records_read_all(const char *dir, struct records *out, struct arena *a);
+
 /** Same options? */
 bool settings_equal(const struct settings *a, const struct settings *b);
 

@@ -128,25 +128,26 @@ static int load(const char *dir, const struct report_options *o, struct model *m
 	return OK;
 }
 
-/* Without a table of published numbers there is nothing to compare with. */
-static int compare(const struct model *own, const char *dir, const struct report_options *o,
-	struct page_papers *out, struct arena *a)
+/* All records of a directory count here, of whichever configuration. Without a table of published
+ * numbers there is nothing to compare with. */
+static int compare(const char *dir, const struct report_options *o, struct page_papers *out,
+	struct arena *a)
 {
 	const char *published =
 		o->published ? o->published
 			     : place_find("configs/papers", "configs/papers", "published.csv", a);
 	const char *from = o->papers ? o->papers : dir;
+	struct records *r = ARENA_NEW(a, 1, struct records);
 	struct model *m = ARENA_NEW(a, 1, struct model);
-	struct papers p;
+	struct papers *p = ARENA_NEW(a, 1, struct papers);
 
 	*out = (struct page_papers){ .from = o->papers };
 	if (!published)
 		return OK;
-	*m = *own;
-	if (o->papers)
-		TRY(load(o->papers, o, m, a));
-	TRY(papers_read(&p, published, arena_printf(a, "%s/notes.csv", from), a));
-	papers_compare(&out->numbers, m, &p, a);
+	TRY(records_read_all(from, r, a));
+	model_make(m, r, o->metrics ? o->metrics : metrics, a);
+	TRY(papers_read(p, published, arena_printf(a, "%s/notes.csv", from), a));
+	papers_compare(&out->numbers, m, p, a);
 	return OK;
 }
 
@@ -173,7 +174,7 @@ static int write_all(struct job *j, const char *dir)
 	struct arena *a = j->arena;
 
 	TRY(load(dir, j->options, &j->model, a));
-	TRY(compare(&j->model, dir, j->options, &j->papers, a));
+	TRY(compare(dir, j->options, &j->papers, a));
 	TRY(folder_make(j->folder));
 	TRY(write_tables(j));
 	if (!j->options->no_figures) {
