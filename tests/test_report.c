@@ -1301,6 +1301,7 @@ static void test_records_of_all_configurations(void **state)
 	assert_int_equal(m.numbers.n, 1);
 	assert_verdict(&m, 0, "b", VERDICT_DIFFERS, "");
 	assert_near(m.numbers.list[0].mean, 0.1149, 0);
+	assert_string_equal(m.numbers.list[0].label, "b ode");
 	assert_non_null(m.numbers.list[0].column->floor);
 	arena_free(m.made.arena);
 }

@@ -419,12 +419,24 @@ static void judge(struct compared *c, const struct row *row, const struct model 
 	add_reasons(c, p, first, a);
 }
 
+/* "DIS SDE": the series' label without what tells it from others here. */
+static const char *label_of(const struct row *row, struct arena *a)
+{
+	const struct record *r = row->shown;
+
+	for (size_t i = 0; i < r->n_results; i++)
+		if (!strcmp(r->results[i].pass, row->series->pass) && r->results[i].pass_title &&
+			*r->results[i].pass_title)
+			return arena_printf(a, "%s %s", r->method_title, r->results[i].pass_title);
+	return r->method_title;
+}
+
 static void add_row(struct comparison *out, const struct model *m, const struct board *b,
 	const struct row *row, const struct published *q, const struct papers *p, struct arena *a)
 {
 	struct compared *c = &out->list[out->n++];
 
-	*c = (struct compared){ .published = q, .board = b, .label = row->series->label };
+	*c = (struct compared){ .published = q, .board = b, .label = label_of(row, a) };
 	judge(c, row, m, p, a);
 }
 

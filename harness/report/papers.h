@@ -50,7 +50,7 @@ enum verdict {
 struct compared {
 	const struct published *published;
 	const struct board *board;
-	const char *label;               /* of the series */
+	const char *label;               /* of method and pass */
 	const struct column *column;     /* with the floor of as many points; NULL: not computed */
 	size_t points;                   /* scored */
 	const struct estimate *estimate; /* NULL: no number */
