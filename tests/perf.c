@@ -2,7 +2,7 @@
  * machines compare. A benchmark, not a test. Each workload is timed once warm, at least 5 times and half
  * a second; the median counts. */
 #include "perf_loop.h"
-#include "stride.h"
+#include "run/plan.h"
 
 #include <cblas.h>
 #include <gsl/gsl_errno.h>
@@ -151,13 +151,19 @@ struct job {
 	struct draws draws;
 };
 
-static void job_open(struct job *j, const char *method, const char *target, struct arena *a)
+/* settings: n of them, over the presets for the target. */
+static void job_open(struct job *j, const char *method, const char *target,
+	const struct setting *settings, size_t n, struct arena *a)
 {
+	struct plan_target *t = ARENA_NEW(a, 1, struct plan_target);
+	struct plan_cell p;
 	struct density *d;
 
 	*j = (struct job){ .method = method_find(method) };
-	j->state = arena_zalloc(a, 1, j->method->state_size);
-	option_defaults(j->method->options, j->state, a);
+	t->target = target_find(target);
+	invariant(j->method != NULL && t->target != NULL);
+	invariant(plan_training(&p, j->method, t, 0, settings, n, a) == OK);
+	j->state = plan_method_state(&p, a);
 	invariant(density_new(&d, target, NULL, 0, a) == OK);
 	j->cell = (struct cell){ .target = d,
 		.field = density_field(d),
@@ -189,9 +195,10 @@ static double target_flops(const struct job *j, double evaluations)
 	return t->flops != NULL ? evaluations * t->flops(density_state(j->cell.target)) : 0;
 }
 
-static double gradient_flops(struct job *j, const char *what, size_t rows)
+/* Matrix products of a loss that the method has; steps as in its training. */
+static double gradient_flops(struct job *j, const char *what, size_t rows, size_t steps)
 {
-	struct graph *g = j->method->graph(j->state, &j->cell, what, 128, j->cell.arena);
+	struct graph *g = j->method->graph(j->state, &j->cell, what, steps, j->cell.arena);
 
 	return g != NULL ? graph_flops(g, rows, true, NULL, 0) : 0;
 }
@@ -203,13 +210,65 @@ static void time_training(struct report *r, const char *method, const char *targ
 	char name[64];
 
 	reset_peak();
-	job_open(&j, method, target, a);
+	job_open(&j, method, target, NULL, 0, a);
 	train_once(&j);
 	double evaluations = (double)j.cell.counts.target;
-	double flops = gradient_flops(&j, "loss", 1024) + gradient_flops(&j, "distillation", 1024) +
+	double flops = gradient_flops(&j, "loss", 1024, 128) +
+		       gradient_flops(&j, "distillation", 1024, 128) +
 		       target_flops(&j, evaluations);
 	snprintf(name, sizeof(name), "%s/%s/train", method, target);
 	report_line(r, name, perf_median(train_once, &j), flops);
+	arena_free(a);
+}
+
+/* The variants of the SCDS paper: 512 paths. */
+static void time_scds(struct report *r, const char *method, const char *target, size_t steps)
+{
+	static const struct setting preset = { "preset", "scds-paper" };
+	bool several = strcmp(method, "scds") != 0;
+	struct arena *a = arena_new();
+	struct job j;
+	char name[64];
+
+	reset_peak();
+	job_open(&j, method, target, &preset, several, a);
+	train_once(&j);
+	double flops = gradient_flops(&j, "loss", 512, steps) +
+		       gradient_flops(&j, "consistency", 512, steps);
+	snprintf(name, sizeof(name), "%s/%s/train scds", method, target);
+	report_line(r, name, perf_median(train_once, &j), flops);
+	arena_free(a);
+}
+
+/* An iteration's teacher goes up to one level of 1 .. 17, another one each time: the mean over as many
+ * iterations as draw each of them often. The teacher itself is not trained. */
+enum { LEVELS = 17, ROUNDS = 10 * LEVELS };
+
+static void train_rounds(void *context)
+{
+	for (int i = 0; i < ROUNDS; i++)
+		train_once(context);
+}
+
+static void time_cdds(struct report *r, const char *target)
+{
+	static const struct setting brief = { "teacher_iterations", "1" };
+	struct arena *a = arena_new();
+	struct job j;
+	char name[64];
+	double flops = 0;
+
+	reset_peak();
+	job_open(&j, "cdds", target, &brief, 1, a);
+	for (size_t level = 1; level <= LEVELS; level++) {
+		const struct capture next = { "next", NULL, NULL, NULL };
+		struct graph *g = j.method->graph(j.state, &j.cell, "teacher", level, a);
+		flops += graph_flops(g, 512, false, &next, 1) / LEVELS;
+	}
+	flops += gradient_flops(&j, "loss", 512, 1);
+	train_rounds(&j);
+	snprintf(name, sizeof(name), "cdds/%s/train scds", target);
+	report_line(r, name, perf_median(train_rounds, &j) / ROUNDS, flops);
 	arena_free(a);
 }
 
@@ -220,7 +279,7 @@ static void time_sampling(struct report *r, const char *method, const char *targ
 	char name[64];
 
 	reset_peak();
-	job_open(&j, method, target, a);
+	job_open(&j, method, target, NULL, 0, a);
 	if (j.method->check_steps != NULL && j.method->check_steps(j.state, steps) != OK) {
 		arena_free(a);
 		return;
@@ -249,7 +308,7 @@ static void time_untrained(struct report *r, const char *method, const char *tar
 	char name[64];
 
 	reset_peak();
-	job_open(&j, method, target, a);
+	job_open(&j, method, target, NULL, 0, a);
 	j.draws = (struct draws){ .n = POINTS,
 		.x = ARENA_NEW(a, POINTS * j.cell.dim, double),
 		.log_w = ARENA_NEW(a, POINTS, double) };
@@ -294,7 +353,7 @@ static void time_generality(struct report *r, json_t *ratios)
 	struct job j;
 	char key[24];
 
-	job_open(&j, "osds", "funnel", a);
+	job_open(&j, "osds", "funnel", NULL, 0, a);
 	control_net_layout(&net, j.cell.dim, true, 1);
 	real *params = j.method->params(j.state, &d.n);
 	d.graph = j.method->graph(j.state, &j.cell, "loss", 128, a);
@@ -403,6 +462,12 @@ static void run_all(struct report *r)
 		for (size_t t = 0; t < 3; t++)
 			for (size_t steps = 1; steps <= 128; steps += 127)
 				time_sampling(r, methods_timed[m], targets_timed[t], steps);
+	time_scds(r, "scds", "funnel", 128);
+	time_scds(r, "scds", "gmm9", 128);
+	time_scds(r, "dis", "funnel", 128);
+	time_scds(r, "pis", "funnel", 128);
+	time_scds(r, "dds", "funnel", 257);
+	time_cdds(r, "gmm9");
 	time_untrained(r, "smc", "funnel");
 	time_untrained(r, "pt", "funnel");
 	time_untrained(r, "hmc", "funnel");
