@@ -332,7 +332,6 @@ void golden_scds(struct golden *g, const char *dir)
 {
 	for (const char **s = golden_sets(g, dir, "_sinkhorn.txt"); *s != NULL; s++)
 		transport(g, dir, *s);
-	golden_scds_parts(g, dir);
 	tensors_each_set(g, dir, "_scds", "_net.txt", network);
 	tensors_each_set(g, dir, "_full64", ".txt", full_size);
 	tensors_each_set(g, dir, "_cdds", "_consistency_fn.txt", distilled);

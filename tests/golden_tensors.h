@@ -67,7 +67,4 @@ void golden_scds_full_size(struct tensors *f, const char *name, const char *kind
 	size_t n);
 void golden_cdds_function(struct tensors *f, const char *dir, const char *name, const char *kind);
 
-/** What belongs to no method: optimiser, average, time grids, prior. */
-void golden_scds_parts(struct golden *g, const char *dir);
-
 #endif
