@@ -274,6 +274,14 @@ struct method {
 	struct graph *(*graph)(void *state, struct cell *c, const char *what, size_t steps,
 		struct arena *a);
 
+	/** The deterministic flow that the pass "ode" follows, in parts, for methods that run another's:
+	 *  n of its k steps from step `first` on, as a graph in the arena. Label "end": where they end.
+	 *  "start": where they begin, the input [dim], or for step 0 the same draw of the prior as
+	 *  sample() makes. k is one that check_steps allows, 1 <= n <= k - first. *params: what to run
+	 *  it with as set 0, until the method trains again. Optional. */
+	struct graph *(*flow)(void *state, struct cell *c, size_t k, size_t first, size_t n,
+		const real **params, struct arena *a);
+
 	/** The parameters that training moves: pointer into the state, length in *n. Optional. */
 	real *(*params)(void *state, size_t *n);
 

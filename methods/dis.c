@@ -133,6 +133,7 @@ const METHOD(PLUGIN) = {
 	.train = controlled_train,
 	.sample = sample,
 	.graph = reversal_graph,
+	.flow = reversal_part,
 	.params = controlled_params,
 	.keep = controlled_keep,
 };

@@ -104,22 +104,29 @@ struct moment {
 	struct var t, d, beta, sigma, s, precision;
 };
 
-/* The k steps of length 1/k of a scan, from the prior at t = 1, or to it. */
-static struct moment moment_of_scan(const struct osds *o, struct graph *g, size_t k, bool to_prior,
-	struct arena *a)
+/* A scan's n of the k steps of length 1/k from the prior at t = 1, from step `first` on, or to it. */
+static struct moment moment_of_part(const struct osds *o, struct graph *g, size_t k, size_t first,
+	size_t n, bool to_prior, struct arena *a)
 {
-	double *t = ARENA_NEW(a, 5 * k, double), *beta = t + k, *sigma = beta + k;
-	double *s = sigma + k, *precision = s + k, d = 1 / (double)k;
+	double *t = ARENA_NEW(a, 5 * n, double), *beta = t + n, *sigma = beta + n;
+	double *s = sigma + n, *precision = s + n, d = 1 / (double)k;
 
-	for (size_t i = 0; i < k; i++) {
-		t[i] = (double)(to_prior ? i + 1 : k - i) / (double)k;
+	for (size_t i = 0; i < n; i++) {
+		t[i] = (double)(to_prior ? i + 1 : k - first - i) / (double)k;
 		beta[i] = beta_at(o, t[i]);
 		sigma[i] = sigma_at(o, t[i]);
 		s[i] = sigma[i] * sqrt(d);
 		precision[i] = 1 / (s[i] * s[i]);
 	}
-	return (struct moment){ by_step(g, k, 1, t), constant(g, d), by_step(g, k, 1, beta),
-		by_step(g, k, 1, sigma), by_step(g, k, 1, s), by_step(g, k, 1, precision) };
+	return (struct moment){ by_step(g, n, 1, t), constant(g, d), by_step(g, n, 1, beta),
+		by_step(g, n, 1, sigma), by_step(g, n, 1, s), by_step(g, n, 1, precision) };
+}
+
+/* All k of them. */
+static struct moment moment_of_scan(const struct osds *o, struct graph *g, size_t k, bool to_prior,
+	struct arena *a)
+{
+	return moment_of_part(o, g, k, 0, k, to_prior, a);
 }
 
 /* The bracket of eq. 1 times sigma. */
@@ -221,15 +228,19 @@ static struct graph *record_sde_forward(const struct osds *o, struct cell *c, si
 	return g;
 }
 
+/* The flow's prior. */
+static struct var flow_prior(const struct osds *o, struct graph *g)
+{
+	return scale(o->sigma0, clip(label(normal(g, RNG_SAMPLE, o->dim), "prior"), 4));
+}
+
 /* The flow in k steps with its published log weight: from the prior by eq. 3, or from exact samples
  * by explicit Euler steps of opposite sign. */
 static struct graph *record_ode(const struct osds *o, struct cell *c, size_t k, bool to_prior,
 	struct arena *a)
 {
 	struct graph *g = graph_new(a, c->field, &c->counts);
-	struct var start =
-		to_prior ? input(g, "x_exact", o->dim)
-			 : scale(o->sigma0, clip(label(normal(g, RNG_SAMPLE, o->dim), "prior"), 4));
+	struct var start = to_prior ? input(g, "x_exact", o->dim) : flow_prior(o, g);
 
 	scan_begin(g, k);
 	struct moment m = moment_of_scan(o, g, k, to_prior, a);
@@ -247,6 +258,26 @@ static struct graph *record_ode(const struct osds *o, struct cell *c, size_t k, 
 				       : sub(log_normal(start, o->sigma0), log_density(end));
 	label(volume, "volume");
 	conclude(scale(-1, volume), terminal);
+	return g;
+}
+
+/* Eq. 3, n times. */
+static struct graph *flow(void *state, struct cell *c, size_t k, size_t first, size_t n,
+	const real **params, struct arena *a)
+{
+	const struct osds *o = state;
+	struct graph *g = graph_new(a, c->field, &c->counts);
+	struct var start =
+		first == 0 ? label(flow_prior(o, g), "start") : input(g, "start", o->dim);
+
+	scan_begin(g, n);
+	struct moment m = moment_of_part(o, g, k, first, n, false, a);
+	struct var x = scan_state(start), feature;
+	struct var u = steer(o, 0, m, x, &feature);
+	scan_next(x, add(x, drift(m, x, u, 0.5)));
+	scan_end(g);
+	label(scan_last(x), "end");
+	*params = o->learner.theta;
 	return g;
 }
 
@@ -491,6 +522,7 @@ const METHOD(PLUGIN) = {
 	.check_steps = check_steps,
 	.sample = sample,
 	.graph = graph,
+	.flow = flow,
 	.params = params,
 	.keep = keep,
 };

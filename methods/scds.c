@@ -171,6 +171,7 @@ const METHOD(PLUGIN) = {
 	.check_steps = check_steps,
 	.sample = sample,
 	.graph = graph,
+	.flow = reversal_part,
 	.params = controlled_params,
 	.keep = controlled_keep,
 };

@@ -200,10 +200,30 @@ struct var reversal_flow(const struct reversal *r, struct graph *g, int set, str
 	return scan_last(x);
 }
 
+/* The flow's prior. */
+static struct var flow_prior(const struct reversal *r, struct graph *g, size_t dim)
+{
+	return scale(r->sigma0, controlled_prior(&r->base, g, false, true, dim));
+}
+
+struct graph *reversal_part(void *state, struct cell *c, size_t k, size_t first, size_t n,
+	const real **params, struct arena *a)
+{
+	struct reversal *r = state;
+	struct graph *g = graph_new(a, c->field, &c->counts);
+	struct var start =
+		first == 0 ? label(flow_prior(r, g, c->dim), "start") : input(g, "start", c->dim);
+
+	label(reversal_flow(r, g, 0, start, k, first, n, a), "end");
+	controlled_ready(&r->base);
+	*params = learner_evaluated(&r->base.learner);
+	return g;
+}
+
 struct graph *reversal_ode(const struct reversal *r, struct cell *c, size_t k, struct arena *a)
 {
 	struct graph *g = graph_new(a, c->field, &c->counts);
-	struct var x0 = scale(r->sigma0, controlled_prior(&r->base, g, false, true, c->dim));
+	struct var x0 = flow_prior(r, g, c->dim);
 
 	scan_begin(g, k);
 	struct reversal_step m = reversal_scan(r, g, k, false, false, a);

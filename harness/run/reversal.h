@@ -118,6 +118,10 @@ struct graph *reversal_back(const struct reversal *r, struct cell *c, size_t k,
 struct var reversal_flow(const struct reversal *r, struct graph *g, int set, struct var start,
 	size_t k, size_t first, size_t n, struct arena *a);
 
+/** The hook flow(): eq. 4. */
+struct graph *reversal_part(void *state, struct cell *c, size_t k, size_t first, size_t n,
+	const real **params, struct arena *a);
+
 /** The flow of eq. 4 in k steps. Its "log_w" is what the SCDS code reports along it: eq. 3 without the term in
  *  eps, which is no bound. */
 struct graph *reversal_ode(const struct reversal *r, struct cell *c, size_t k, struct arena *a);
