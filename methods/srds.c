@@ -48,7 +48,9 @@ static const struct option options[] = {
 	{ "blocks", OPTION_INT, O(blocks), "0", 0, 65536, "",
 		"blocks P, a divisor of the steps; 0: the one nearest to their root", NULL },
 	{ "tol", OPTION_REAL, O(tol), "0.01", 0, 1e9, "",
-		"a sample that a round moves by less is done, in the target's unit", NULL },
+		"a sample that a round moves by so little is done, in the target's unit; 0: none "
+		"is before the last round",
+		NULL },
 	{ "rounds", OPTION_INT, O(rounds), "0", 0, 65536, "",
 		"most rounds; 0: as many as blocks, which ends at the flow's own samples", NULL },
 	{ 0 },
@@ -171,7 +173,7 @@ static void settle(struct parareal *s, double tol, size_t r, double *out)
 		for (size_t k = 0; k < s->dim; k++)
 			out[s->row[i] * s->dim + k] = (double)end[k];
 		s->rounds[s->row[i]] = (double)r;
-		if (r > 0 && moved(s, i) <= tol)
+		if (r > 0 && tol > 0 && moved(s, i) <= tol)
 			continue;
 		for (size_t p = 0; p <= s->blocks; p++)
 			move_row(s, s->x[p], i, left);
@@ -234,9 +236,10 @@ static void report(struct parareal *s, size_t n, uint64_t evaluations)
 	double mean = 0, most = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		mean += s->rounds[i] / (double)n;
+		mean += s->rounds[i];
 		most = fmax(most, s->rounds[i]);
 	}
+	mean /= (double)n;
 	cell_report(s->c, "rounds", mean);
 	cell_report(s->c, "most rounds", most);
 	cell_report(s->c, "evaluations", (double)evaluations / (double)n);

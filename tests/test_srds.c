@@ -73,9 +73,7 @@ static double largest_gap(const double *a, const double *b, size_t n)
 
 /* --- as many rounds as blocks ------------------------------------------------------------------ */
 
-/* The same bits as the flow one step after another, for every flow and number of blocks. tol=0 stops a
- * sample only where a round does not move it at all, so samples that would have moved by a rounding in a
- * later one may stop before: those took fewer rounds, and are left to the tolerance of a rounding. */
+/* The same bits as the flow one step after another, for every flow and number of blocks. */
 static void check_serial(const char *flow, const char *blocks)
 {
 	char more[64];
@@ -83,18 +81,11 @@ static void check_serial(const char *flow, const char *blocks)
 	struct trial *t = start(flow, "gmm40_2d", more);
 	const double *want = serial(t, flow, STEPS);
 	const struct draws *d = draw(t, STEPS);
-	double size = 0;
-	size_t same = 0;
 
-	for (size_t j = 0; j < N * 2; j++) {
-		size = fmax(size, fabs(want[j]));
-		same += memcmp(&d->x[j], &want[j], sizeof(double)) == 0;
-	}
-	print_message("%s, %s blocks: %zu of %d equal, largest gap %g of %g\n", flow, blocks, same,
-		N * 2, largest_gap(d->x, want, N * 2), size);
-	assert_true(size > 1);
-	assert_true(largest_gap(d->x, want, N * 2) <= 4 * (double)REAL_EPS * size);
-	assert_true(same > N * 2 * 9 / 10);
+	for (size_t j = 0; j < N * 2; j++)
+		if (memcmp(&d->x[j], &want[j], sizeof(double)) != 0)
+			fail_msg("%s, %s blocks: x[%zu] is %.9g, of the flow %.9g", flow, blocks, j,
+				d->x[j], want[j]);
 	trial_free(t);
 }
 
@@ -157,21 +148,21 @@ static void by_hand(struct trial *t, struct trained f, size_t rounds, double *ou
 	memcpy(out, x[rounds % 2][BLOCKS], size * sizeof(double));
 }
 
-/* The two differ by roundings of the sum in eq. 2, of terms up to `size`, which the later blocks stretch
- * as they do any difference: by 100 at most, as differences of the blocks' maps say. */
-static void check_rounds(const char *flow, const char *rounds)
+/* The two differ by roundings of the sum in eq. 2, which the blocks behind stretch as they do any
+ * difference: a block of these flows, little trained, by less than 5, three of them by less than 100. */
+static void check_rounds(const char *flow, size_t rounds)
 {
 	char more[64];
-	snprintf(more, sizeof(more), "tol=0,rounds=%s", rounds);
+	snprintf(more, sizeof(more), "tol=0,rounds=%zu", rounds);
 	struct trial *t = start(flow, "funnel", more);
 	size_t size = N * t->cell.dim;
 	double *want = ARENA_NEW(t->cell.arena, size, double), largest = 0;
 	const struct draws *d = draw(t, STEPS);
 
-	by_hand(t, flow_of(t, flow), (size_t)atoi(rounds), want);
+	by_hand(t, flow_of(t, flow), rounds, want);
 	for (size_t j = 0; j < size; j++)
 		largest = fmax(largest, fabs(want[j]));
-	print_message("%s, %s rounds: largest gap %g of %g\n", flow, rounds,
+	print_message("%s, %zu rounds: largest gap %g of %g\n", flow, rounds,
 		largest_gap(d->x, want, size), largest);
 	assert_true(largest_gap(d->x, want, size) <= 100 * 3 * (double)REAL_EPS * largest);
 	trial_free(t);
@@ -181,9 +172,9 @@ static void test_rounds_by_hand(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < FLOWS; i++) {
-		check_rounds(flows[i], "1");
-		check_rounds(flows[i], "2");
-		check_rounds(flows[i], "3");
+		check_rounds(flows[i], 1);
+		check_rounds(flows[i], 2);
+		check_rounds(flows[i], 3);
 	}
 }
 
@@ -242,9 +233,9 @@ static void check_linear(size_t r)
 static void test_linear_flow(void **state)
 {
 	(void)state;
-	/* The rounds can be told apart, and come nearer. */
-	for (size_t r = 1; r <= BLOCKS; r++)
-		assert_true(truncated(r) > truncated(r - 1) + 1e-4 * truncated(BLOCKS));
+	/* Rounds can be told apart by more than the tolerance, but for the last: 1e-6. */
+	for (size_t r = 1; r < BLOCKS; r++)
+		assert_true(fabs(truncated(r) - truncated(r - 1)) > 1e-4 * fabs(truncated(BLOCKS)));
 	assert_true(fabs(truncated(BLOCKS) - stretch(STEPS, 0, STEPS)) < 1e-12 * truncated(BLOCKS));
 	for (size_t r = 1; r <= BLOCKS; r++)
 		check_linear(r);
@@ -284,8 +275,7 @@ static size_t all_of(size_t blocks, size_t length, size_t rounds)
 	return sum;
 }
 
-/* Rounds that are given: the largest tolerance stops after the first, and rounds=2 after the second where
- * nothing has converged, as is so on this target. */
+/* The largest tolerance stops after the first round; without one, rounds=2 stops after the second. */
 static void test_counts(void **state)
 {
 	(void)state;
@@ -295,10 +285,10 @@ static void test_counts(void **state)
 		assert_int_equal(one.network, N * all_of(BLOCKS, LENGTH, 1));
 		assert_true(fabs(one.chain - (BLOCKS + LENGTH - 1)) < 1e-9);
 
-		struct cost two = cost_of(flows[i], "tol=1e-6,rounds=2", STEPS);
-		assert_true(two.most == 2);
-		if (two.rounds == 2)
-			assert_int_equal(two.network, N * all_of(BLOCKS, LENGTH, 2));
+		struct cost two = cost_of(flows[i], "tol=0,rounds=2", STEPS);
+		assert_true(two.rounds == 2 && two.most == 2);
+		assert_int_equal(two.network, N * all_of(BLOCKS, LENGTH, 2));
+		assert_true(fabs(two.chain - (BLOCKS + 2 * (LENGTH - 1))) < 1e-9);
 
 		/* Blocks of one step are the flow. */
 		struct cost none = cost_of(flows[i], "blocks=8", 8);
@@ -331,7 +321,7 @@ static void test_tolerance(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(tols) / sizeof(tols[0]); i++) {
-		struct trial *t = start("osds", "gmm40_2d", tols[i]);
+		struct trial *t = start("osds", "gaussian2d", tols[i]);
 		struct reports r = { 0 };
 		t->cell.reports = &r;
 		const struct draws *d = draw(t, STEPS);
@@ -363,11 +353,11 @@ static void test_samples_stop_by_themselves(void **state)
 	for (size_t r = 1; r <= BLOCKS; r++) {
 		char more[64];
 		snprintf(more, sizeof(more), "tol=0,rounds=%zu", r);
-		t[r] = start("osds", "gmm40_2d", more);
+		t[r] = start("osds", "gaussian2d", more);
 		at[r] = draw(t[r], STEPS)->x;
 	}
 	at[0] = serial(t[1], "osds", BLOCKS); /* eq. 1 */
-	t[0] = start("osds", "gmm40_2d", "tol=0.5");
+	t[0] = start("osds", "gaussian2d", "tol=0.5");
 	const double *x = draw(t[0], STEPS)->x;
 	for (size_t i = 0; i < N; i++) {
 		size_t r = 1;
