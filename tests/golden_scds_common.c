@@ -1,10 +1,13 @@
 /* What the methods of the PyTorch code share: optimiser, averages, schedules, grids, the process that is
- * reversed, the truncated prior, the filter of the losses; and the densities at some points. */
+ * reversed, the truncated prior, the filter of the losses; the densities at some points, and what its
+ * evaluation says of samples. */
 #include "golden_tensors.h"
 #include "golden_trial.h"
 
+#include "core/stats.h"
 #include "nn/reduction.h"
 #include "run/reversal.h"
+#include "score/moments.h"
 
 /* Compare with all numbers of the tensor prefix + name. */
 static void compare_all(struct tensors *f, const char *prefix, const char *name, const double *got,
@@ -350,6 +353,133 @@ static void modes(struct tensors *f)
 	golden_compare(f->g, n, 1, got, want, 1, 0x1p-23, "%s density of gmm40_fab", f->file);
 }
 
+/* --- evaluation ---------------------------------------------------------------------------------- */
+
+/* A density's part of the file, as the code's evaluation sees it. Its means are sums of 64 terms, good to 64
+ * roundings of at most 15 times the value or error, which is 1e-13 of one plus it. */
+struct evaluation {
+	struct tensors *f;
+	const char *kind;
+	struct scored in;
+};
+
+static const double evaluation_tolerance = 1e-13;
+
+static const char *part(const struct evaluation *e, const char *name)
+{
+	return arena_printf(golden_arena(e->f->g), "%s.%s", e->kind, name);
+}
+
+static void compare_part(const struct evaluation *e, const char *name, double got)
+{
+	compare_all(e->f, part(e, "metric."), name, &got, 1, evaluation_tolerance);
+}
+
+/* The two errors of a value: |value - want|, and that over |want| + 1e-8. */
+static void compare_errors(const struct evaluation *e, const char *name, double value, double want)
+{
+	struct arena *a = golden_arena(e->f->g);
+	double error = fabs(value - want);
+
+	compare_part(e, arena_printf(a, "error/%s", name), error);
+	compare_part(e, arena_printf(a, "rel_error/%s", name), error / (fabs(want) + 1e-8));
+}
+
+static void expectations(const struct evaluation *e)
+{
+	static const struct {
+		const char *name;
+		enum moments_of what;
+	} all[] = { { "square", MOMENTS_SQUARE }, { "abs", MOMENTS_ABS }, { "sum", MOMENTS_SUM },
+		{ "square_minus_sum", MOMENTS_SQUARE_MINUS_SUM } };
+	struct arena *a = golden_arena(e->f->g);
+	const struct scored *in = &e->in;
+
+	for (size_t k = 0; k < 2 * sizeof(all) / sizeof(all[0]); k++) {
+		const char *name = arena_printf(a, "%s%s", all[k / 2].name, k % 2 ? "_is" : "");
+		double want = tensors_number(e->f,
+			part(e, arena_printf(a, "ref_expectation.%s", all[k / 2].name)));
+		double got = moments_expectation(all[k / 2].what, in->x, in->n, in->dim,
+			k % 2 ? in->log_w : NULL, a);
+		compare_part(e, arena_printf(a, "eval/%s", name), got);
+		compare_errors(e, name, got, want);
+	}
+}
+
+static void deviations(const struct evaluation *e)
+{
+	struct arena *a = golden_arena(e->f->g);
+	const struct scored *in = &e->in;
+	const double *want = tensors_numbers(e->f, part(e, "ref_stddevs"), in->dim);
+	double *mean = room(e->f, in->dim), *sd = room(e->f, in->dim);
+
+	if (want == NULL)
+		return;
+	moments_marginal(in->x, in->n, in->dim, NULL, mean, sd, a);
+	for (size_t k = 0; k < 2; k++) {
+		compare_part(e, arena_printf(a, "eval/avg_%zu", k), mean[k]);
+		compare_part(e, arena_printf(a, "eval/stddev_%zu", k), sd[k]);
+	}
+	double average = stats_mean(sd, in->dim);
+	compare_part(e, "eval/avg_stddev", average);
+	compare_errors(e, "avg_stddev", average, stats_mean(want, in->dim));
+	compare_part(e, "error/avg_marginal_stddev", moments_distance(sd, want, in->dim));
+}
+
+/* What a metric of the project says; NaN, after counting a failure, when it says nothing. */
+static double metric_value(const struct evaluation *e, const char *name)
+{
+	const struct metric *m = metric_find(name);
+	struct value out = { (double)NAN, (double)NAN };
+
+	if (m == NULL || m->eval(&e->in, &out) != OK)
+		golden_failed(e->f->g, "%s: %s", part(e, name), error_text());
+	return out.value;
+}
+
+static void evaluate(struct tensors *f, const char *kind, size_t n, size_t dim)
+{
+	struct evaluation e = { f, kind,
+		{ .n = n, .dim = dim, .n_exact = n, .elbo = (double)NAN } };
+	const double *box = tensors_numbers(f, part(&e, "domain"), 2 * dim);
+
+	e.in.x = tensors_numbers(f, part(&e, "samples"), n * dim);
+	e.in.exact = tensors_numbers(f, part(&e, "gt_samples"), n * dim);
+	e.in.log_w = tensors_numbers(f, part(&e, "log_weights"), n);
+	e.in.arena = golden_arena(f->g);
+	if (!box || !e.in.x || !e.in.exact || !e.in.log_w)
+		return;
+	expectations(&e);
+	deviations(&e);
+	compare_part(&e, "eval/frac_pred_in_domain", moments_inside(e.in.x, n, dim, box));
+	compare_part(&e, "eval/frac_groundtruth_in_domain",
+		moments_inside(e.in.exact, n, dim, box));
+	double log_z = metric_value(&e, "logz_rev"), ess = metric_value(&e, "ess_rev");
+	compare_part(&e, "eval/log_norm_const_is", log_z);
+	compare_errors(&e, "log_norm_const_is", log_z, 0); /* densities that are normalised */
+	compare_part(&e, "eval/norm_effective_sample_size", ess);
+	compare_part(&e, "eval/effective_sample_size", ess * (double)n);
+	/* Exponents of size 1e4, rounded to 1e-12, a hundred times over. */
+	double distance = metric_value(&e, "sinkhorn_scds");
+	compare_all(f, part(&e, "metric."), "error/sinkhorn", &distance, 0, 1e-10);
+}
+
+static void evaluations(struct tensors *f)
+{
+	static const char suffix[] = ".samples";
+	const size_t tail = sizeof(suffix) - 1;
+
+	for (size_t i = 0; i < f->n; i++) {
+		const struct tensor *t = &f->list[i];
+		size_t length = strlen(t->name);
+		if (length > tail && strcmp(t->name + length - tail, suffix) == 0 && t->n_dims == 2)
+			evaluate(f,
+				arena_printf(golden_arena(f->g), "%.*s", (int)(length - tail),
+					t->name),
+				t->dims[0], t->dims[1]);
+	}
+}
+
 static void check_file(struct golden *g, const char *dir, const char *file,
 	void (*check)(struct tensors *f))
 {
@@ -370,7 +500,7 @@ void golden_scds_common(struct golden *g, const char *dir)
 		{ "common_schedules.txt", schedules }, { "common_timesteps.txt", timesteps },
 		{ "common_sde.txt", process }, { "common_gmm40_params.txt", modes },
 		{ "_prior.txt", prior }, { "_rnd_filter.txt", filter },
-		{ "_targets.txt", densities } };
+		{ "_targets.txt", densities }, { "_metrics.txt", evaluations } };
 	struct arena *a = golden_arena(g);
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

@@ -3,6 +3,7 @@
 #include "core/csv.h"
 #include "core/stats.h"
 #include "score/kernel.h"
+#include "score/moments.h"
 #include "score/transport.h"
 #include "score/truncated.h"
 #include "stride.h"
@@ -761,6 +762,78 @@ static void test_coverage_as_published(void **state)
 	assert_true(found >= 8 && scored >= 4);
 }
 
+/* --- moments --------------------------------------------------------------------------------- */
+
+/* Weights 1, 2, 3 mean what repeats mean, but for the divisor: n - 1 = 5 of six repeats is there the sum
+ * less that of the squares over the sum, 6 - 14/6. Log weights of 700 are rounded to 1e-13, the mean of
+ * values up to 30 by less than 1e-11. */
+static void test_moments_of_weights(void **state)
+{
+	const double x[] = { 1, -2, 4, 0.5, -3, 5 }, shift = 700;
+	const double log_w[] = { shift, shift + log(2), shift + log(3) };
+	const double repeats[] = { 1, -2, 4, 0.5, 4, 0.5, -3, 5, -3, 5, -3, 5 };
+	double mean[2], sd[2], mean_repeats[2], sd_repeats[2];
+
+	(void)state;
+	moments_marginal(x, 3, 2, log_w, mean, sd, arena);
+	moments_marginal(repeats, 6, 2, NULL, mean_repeats, sd_repeats, arena);
+	assert_near(mean_repeats[0], 0, 1e-15, "mean");
+	assert_near(sd_repeats[0], sqrt((1 + 2 * 16 + 3 * 9) / 5.0), 1e-14, "sd");
+	for (size_t k = 0; k < 2; k++) {
+		assert_near(mean[k], mean_repeats[k], 1e-12, "weighted mean");
+		assert_near(sd[k], sd_repeats[k] * sqrt(5 / (6 - 14 / 6.0)), 1e-12, "weighted sd");
+	}
+	const double sums[] = { 60 + (4 + 2 * 0.25 + 3 * 25), 18 + (2 + 2 * 0.5 + 3 * 5),
+		0 + (-2 + 2 * 0.5 + 3 * 5), 60 + 79.5 - 14 };
+	for (int f = MOMENTS_SQUARE; f <= MOMENTS_SQUARE_MINUS_SUM; f++) {
+		enum moments_of what = (enum moments_of)f;
+		assert_near(moments_expectation(what, repeats, 6, 2, NULL, arena), sums[f] / 6,
+			1e-13, "expectation");
+		assert_near(moments_expectation(what, x, 3, 2, log_w, arena), sums[f] / 6, 1e-11,
+			"weighted expectation");
+	}
+	assert_near(moments_distance(x, x + 2, 2), (3 + 2.5) / 2, 0, "distance");
+}
+
+/* Equal weights are none; a weight of 0 leaves its point out; bad weights are NaN. Sums of four numbers of
+ * size 100 are rounded to less than 1e-13. */
+static void test_moments_at_the_edges(void **state)
+{
+	const double x[] = { 1, 4, -2, 9 }, equal[] = { -700, -700, -700, -700 };
+	const double three[] = { 0, 0, 0, -infinity };
+	const double bad[][4] = { { 0, not_a_number, 0, 0 }, { 0, infinity, 0, 0 },
+		{ -infinity, -infinity, -infinity, -infinity } };
+	double mean, sd, m, s;
+
+	(void)state;
+	moments_marginal(x, 4, 1, NULL, &mean, &sd, arena);
+	moments_marginal(x, 4, 1, equal, &m, &s, arena);
+	assert_near(m, mean, 1e-13, "mean");
+	assert_near(s, sd, 1e-13, "sd");
+	moments_marginal(x, 3, 1, NULL, &mean, &sd, arena);
+	moments_marginal(x, 4, 1, three, &m, &s, arena);
+	assert_near(m, mean, 1e-13, "mean");
+	assert_near(s, sd, 1e-13, "sd");
+	for (size_t b = 0; b < 3; b++) {
+		moments_marginal(x, 4, 1, bad[b], &m, &s, arena);
+		assert_true(isnan(m) && isnan(s));
+		assert_true(isnan(moments_expectation(MOMENTS_ABS, x, 4, 1, bad[b], arena)));
+	}
+	moments_marginal(x, 1, 1, NULL, &m, &s, arena);
+	assert_true(m == 1 && isnan(s));
+	moments_marginal(x, 0, 1, NULL, &m, &s, arena);
+	assert_true(isnan(m) && isnan(s) && isnan(moments_inside(x, 0, 1, x)));
+}
+
+static void test_share_inside(void **state)
+{
+	const double box[] = { -1, 2, 0, 3 };
+	const double x[] = { -1, 3, 2.5, 1, 0, -0.1, 1, not_a_number, 2, 0 };
+
+	(void)state;
+	assert_near(moments_inside(x, 5, 2, box), 0.4, 0, "two corners of five");
+}
+
 /* --- the contract ---------------------------------------------------------------------------- */
 
 enum { CONTRACT_N = 150, CONTRACT_EXACT = 130 };
@@ -968,6 +1041,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unconverged_is_an_error, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_many_samples, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_coverage_as_published, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_moments_of_weights, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_moments_at_the_edges, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_share_inside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract_non_finite, set_up, tear_down),
 	};
