@@ -148,8 +148,9 @@ static void by_hand(struct trial *t, struct trained f, size_t rounds, double *ou
 	memcpy(out, x[rounds % 2][BLOCKS], size * sizeof(double));
 }
 
-/* The two differ by roundings of the sum in eq. 2, which the blocks behind stretch as they do any
- * difference: a block of these flows, little trained, by less than 5, three of them by less than 100. */
+/* The two differ by roundings of the sum in eq. 2, at three blocks, which the blocks behind stretch as they
+ * do any difference. By how much is not known of a trained flow; 100 is allowed, and 13 roundings of the
+ * largest state are seen. What is left out of eq. 2 shows as a part of the state itself. */
 static void check_rounds(const char *flow, size_t rounds)
 {
 	char more[64];
