@@ -94,8 +94,8 @@ enum { FORWARDS, BACKWARDS };
 /* Beta is read by a table of steps by steps. */
 enum { STEPS_MAX = 4096 };
 
-/* What a step of the scan has: beta and a, and for each kernel the time at the state that it leaves, 0 at
- * the prior and 1 at the target, and what the network calls this time. */
+/* What a step of the scan has: beta and a, and for each kernel the time at the state that it leaves, 1 at
+ * the prior and 0 at the target, and what the network calls this time. */
 struct moment {
 	struct var beta, a;
 	const double *time[2];
@@ -125,7 +125,7 @@ static struct moment moment_of_scan(const struct cmcd *s, struct graph *g, const
 	for (size_t i = 0; i < k; i++) {
 		size_t j = way->kernel == FORWARDS ? i : k - 1 - i;
 		for (size_t kernel = FORWARDS; kernel <= BACKWARDS; kernel++) {
-			time[kernel][i] = (double)(j + kernel) / (double)k;
+			time[kernel][i] = 1 - (double)(j + kernel) / (double)k;
 			/* The code that training gave this time. */
 			code[kernel][i] = (double)(j + kernel) * (double)n / (double)k;
 		}
@@ -157,8 +157,8 @@ static struct var drift_of(const struct cmcd *s, const struct moment *m, int ker
 
 	if (!s->controlled[kernel])
 		return langevin;
-	if (oracle->control_at != NULL)
-		u = oracle->control_at(oracle->context, x, m->time[kernel], m->k);
+	if (oracle->control != NULL)
+		u = oracle->control(oracle->context, x, m->time[kernel], m->k);
 	else
 		u = control(&s->base.net, 0, x, m->code[kernel], m->code[kernel], stop(langevin));
 	return kernel == FORWARDS ? add(langevin, u) : sub(langevin, u); /* eq. 2, 3 */

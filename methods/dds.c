@@ -65,6 +65,8 @@ static const struct pass passes[] = {
 /* A step's coefficients: time, alpha, beta^2, beta. */
 struct moment {
 	struct var time, alpha, square, beta;
+	const double *t; /* as the oracle has it: steps, not time, count */
+	size_t k;
 };
 
 /* Time and beta of the k steps in the order of the generation. sde_sampler keeps its times in float,
@@ -92,7 +94,7 @@ static struct moment moment_of_scan(const struct dds *s, struct graph *g, size_t
 	struct arena *a)
 {
 	double *time = ARENA_NEW(a, k, double), *table = ARENA_NEW(a, k, double);
-	double *v = ARENA_NEW(a, 4 * k, double);
+	double *v = ARENA_NEW(a, 5 * k, double);
 
 	schedule_of(s, k, time, table, a);
 	for (size_t i = 0; i < k; i++) {
@@ -102,21 +104,24 @@ static struct moment moment_of_scan(const struct dds *s, struct graph *g, size_t
 		v[k + i] = sqrt(1 - beta * beta);
 		v[2 * k + i] = beta * beta;
 		v[3 * k + i] = beta;
+		v[4 * k + i] = (double)(k - j) / (double)k;
 	}
 	return (struct moment){ by_step(g, k, 1, v), by_step(g, k, 1, v + k),
-		by_step(g, k, 1, v + 2 * k), by_step(g, k, 1, v + 3 * k) };
+		by_step(g, k, 1, v + 2 * k), by_step(g, k, 1, v + 3 * k), v + 4 * k, k };
 }
 
 /* Eq. 1. sde_sampler's u is ours over sigma0^2. */
-static struct var steer(const struct dds *s, struct moment m, struct var x, size_t k,
-	struct var *feature)
+static struct var steer(const struct dds *s, struct moment m, struct var x, struct var *feature)
 {
 	double unit = s->base.network == NETWORK_SCDS ? s->sigma0 * s->sigma0 : 1;
 
 	*feature = controlled_score(&s->base, x);
-	return scale(unit,
-		controlled_control(&s->base, 0,
-			(struct sight){ .x = x, .time = m.time, .score = *feature, .k = k }));
+	return scale(unit, controlled_control(&s->base, 0,
+				   (struct sight){ .x = x,
+					   .time = m.time,
+					   .score = *feature,
+					   .t = m.t,
+					   .k = m.k }));
 }
 
 static struct graph *record_paths(const void *state, struct cell *c, size_t k, bool training,
@@ -132,7 +137,7 @@ static struct graph *record_paths(const void *state, struct cell *c, size_t k, b
 	scan_begin(g, k);
 	struct moment m = moment_of_scan(s, g, k, false, a);
 	struct var x = label(scan_state(x0), "x"), feature;
-	struct var u = label(steer(s, m, x, k, &feature), "u");
+	struct var u = label(steer(s, m, x, &feature), "u");
 	struct var eps = controlled_noise(base, g, training, c->dim);
 	struct var push = mul(m.square, controlled_push(base, training, u));
 	struct var kick = scale(s->sigma0, mul(m.beta, eps));
@@ -166,7 +171,7 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 	struct var eps = label(normal(g, RNG_PATH_BACK, c->dim), "noise");
 	struct var kick = scale(s->sigma0, mul(m.beta, eps));
 	struct var next = add(mul(m.alpha, x), kick);
-	struct var u = steer(s, m, published ? x : next, k, &feature);
+	struct var u = steer(s, m, published ? x : next, &feature);
 	struct var work = dot(u, published ? kick : sub(x, mul(m.alpha, next)));
 	struct var running = scan_total(scale(-0.5 * precision, mul(m.square, dot(u, u))));
 	struct var stochastic = scan_total(scale(precision, work));

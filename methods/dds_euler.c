@@ -41,12 +41,14 @@ static const struct pass passes[] = {
 struct moment {
 	struct var time, pull, sigma, s, inverse, reference;
 	double dt;
+	const double *t;
+	size_t k;
 };
 
 static struct moment moment_of_scan(const struct dds_euler *e, struct graph *g, size_t k,
 	bool to_prior, struct arena *a)
 {
-	double *v = ARENA_NEW(a, 6 * k, double), dt = 1 / (double)k;
+	double *v = ARENA_NEW(a, 7 * k, double), dt = 1 / (double)k;
 
 	for (size_t i = 0; i < k; i++) {
 		double t = (double)(to_prior ? i + 1 : k - i) / (double)k;
@@ -57,18 +59,19 @@ static struct moment moment_of_scan(const struct dds_euler *e, struct graph *g, 
 		v[3 * k + i] = e->sigma0 * sqrt(beta * dt);
 		v[4 * k + i] = 1 / (e->sigma0 * sqrt(beta));
 		v[5 * k + i] = sqrt(beta) / e->sigma0;
+		v[6 * k + i] = t;
 	}
 	return (struct moment){ by_step(g, k, 1, v), by_step(g, k, 1, v + k),
 		by_step(g, k, 1, v + 2 * k), by_step(g, k, 1, v + 3 * k),
-		by_step(g, k, 1, v + 4 * k), by_step(g, k, 1, v + 5 * k), dt };
+		by_step(g, k, 1, v + 4 * k), by_step(g, k, 1, v + 5 * k), dt, v + 6 * k, k };
 }
 
-static struct var steer(const struct dds_euler *e, struct moment m, struct var x, size_t k,
+static struct var steer(const struct dds_euler *e, struct moment m, struct var x,
 	struct var *feature)
 {
 	*feature = controlled_score(&e->base, x); /* eq. 1 */
 	return controlled_control(&e->base, 0,
-		(struct sight){ .x = x, .time = m.time, .score = *feature, .k = k });
+		(struct sight){ .x = x, .time = m.time, .score = *feature, .t = m.t, .k = m.k });
 }
 
 static struct var drift(struct moment m, struct var x, struct var u)
@@ -87,7 +90,7 @@ static struct graph *record_paths(const void *state, struct cell *c, size_t k, b
 	scan_begin(g, k);
 	struct moment m = moment_of_scan(e, g, k, false, a);
 	struct var x = label(scan_state(x0), "x"), feature;
-	struct var u = label(steer(e, m, x, k, &feature), "u");
+	struct var u = label(steer(e, m, x, &feature), "u");
 	struct var r = scale(-1, mul(m.reference, x));
 	struct var eps = controlled_noise(base, g, training, c->dim);
 	struct var move = drift(m, x, controlled_push(base, training, u));
@@ -119,7 +122,7 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 	struct var x = label(scan_state(start), "x"), feature;
 	struct var eps = label(normal(g, RNG_PATH_BACK, c->dim), "noise");
 	struct var next = add(sub(x, mul(m.pull, x)), mul(m.s, eps));
-	struct var u = steer(e, m, next, k, &feature);
+	struct var u = steer(e, m, next, &feature);
 	struct var v = add(u, mul(m.reference, next));
 	struct var moved = sub(x, add(next, drift(m, next, u)));
 	struct var energy = scale(0.5 * m.dt, dot(v, v));

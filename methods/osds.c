@@ -24,6 +24,7 @@
 #include "run/controlled.h"
 
 struct osds {
+	struct oracle oracle;
 	long steps, batch, iterations;
 	double sigma0, rate, weight_decay, clip_norm;
 	double beta_min, beta_max;
@@ -102,6 +103,8 @@ static double sigma_at(const struct osds *o, double t)
  * deviation s of its noise and 1/s^2. */
 struct moment {
 	struct var t, d, beta, sigma, s, precision;
+	const double *times; /* of a scan: t [k] */
+	size_t k;
 };
 
 /* A scan's n of the k steps of length 1/k from the prior at t = 1, from step `first` on, or to it. */
@@ -119,7 +122,7 @@ static struct moment moment_of_part(const struct osds *o, struct graph *g, size_
 		precision[i] = 1 / (s[i] * s[i]);
 	}
 	return (struct moment){ by_step(g, n, 1, t), constant(g, d), by_step(g, n, 1, beta),
-		by_step(g, n, 1, sigma), by_step(g, n, 1, s), by_step(g, n, 1, precision) };
+		by_step(g, n, 1, sigma), by_step(g, n, 1, s), by_step(g, n, 1, precision), t, n };
 }
 
 /* All k of them. */
@@ -143,6 +146,8 @@ static struct var steer(const struct osds *o, int set, struct moment m, struct v
 	struct var *feature)
 {
 	*feature = stop(bridge_score(o, m, x));
+	if (o->oracle.control != NULL)
+		return o->oracle.control(o->oracle.context, x, m.times, m.k);
 	return control(&o->net, set, x, m.t, m.d, *feature);
 }
 

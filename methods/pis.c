@@ -69,7 +69,7 @@ static const struct pass passes[] = {
 /* The coefficients of k steps: time, what is kept of the score, sigma, noise; and of the
  * bridge back, whose variance runs from V to 0. */
 struct schedule {
-	double *time, *keep, *sigma, *noise, *shrink, *bridge, *inverse;
+	double *t, *time, *keep, *sigma, *noise, *shrink, *bridge, *inverse;
 	double dt, variance;
 };
 
@@ -77,7 +77,7 @@ struct schedule {
 static struct schedule schedule_of(const struct pis *p, size_t k, bool backwards, struct arena *a)
 {
 	struct schedule s = { .dt = p->horizon / (double)k };
-	double **arrays[] = { &s.time, &s.keep, &s.sigma, &s.noise, &s.shrink, &s.bridge,
+	double **arrays[] = { &s.t, &s.time, &s.keep, &s.sigma, &s.noise, &s.shrink, &s.bridge,
 		&s.inverse };
 
 	for (size_t j = 0; j < sizeof(arrays) / sizeof(arrays[0]); j++)
@@ -85,6 +85,7 @@ static struct schedule schedule_of(const struct pis *p, size_t k, bool backwards
 	for (size_t j = 0; j < k; j++) { /* in the order of the generation */
 		size_t i = backwards ? k - 1 - j : j;
 		double t = (double)(k - j) / (double)k;
+		s.t[i] = t;
 		s.time[i] = controlled_time(&p->base, t, p->horizon);
 		s.keep[i] = p->interpolate ? 1 - t : 1;
 		s.sigma[i] = p->schedule == SIGMA_COSINE
@@ -109,6 +110,7 @@ static struct var steer(const struct pis *p, const struct schedule *s, size_t k,
 		(struct sight){ .x = x,
 			.time = by_step(x.g, k, 1, s->time),
 			.score = *feature,
+			.t = s->t,
 			.k = k });
 }
 

@@ -143,4 +143,55 @@ static inline const struct pass *trial_pass(const struct trial *t, const char *n
 	return pass;
 }
 
+/* slope x + shift with coefficients of the step: a control for struct oracle. */
+static inline struct var affine(struct var x, size_t k, const double *slope, const double *shift)
+{
+	return add(mul(by_step(x.g, k, 1, slope), x), by_step(x.g, k, 1, shift));
+}
+
+/* What a bounded identity says of the weights of n draws from the prior and n from exact samples. Let F
+ * be the law of the paths from the prior and B that of the paths from exact samples, w = Z dB/dF. With
+ * Z = 1 and any weights, E_F[w/(1 + w)] = E_B[1/(1 + w)]: what E[w] = 1 says, with terms between 0 and 1
+ * on either side, so that their standard errors can be relied on. They say the more the more the two
+ * laws overlap: `overlap`, the mean of both sides, is 1/2 at most. */
+struct balance {
+	double ahead, back, se, overlap;
+	bool holds;
+};
+
+static inline struct balance balance_of(size_t n, const double *log_w, const double *log_w_forward)
+{
+	double mean[2] = { 0, 0 }, square[2] = { 0, 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		double side[2] = { 1 / (1 + exp(-log_w[i])), 1 / (1 + exp(log_w_forward[i])) };
+		for (size_t j = 0; j < 2; j++) {
+			mean[j] += side[j] / (double)n;
+			square[j] += side[j] * side[j] / (double)n;
+		}
+	}
+	double variance = square[0] - mean[0] * mean[0] + square[1] - mean[1] * mean[1];
+	double se = sqrt(variance / (double)n), away = fabs(mean[0] - mean[1]);
+	/* 5 standard errors, and what has a probability of 10/n: seen too rarely to have a standard
+	 * error. */
+	return (struct balance){ mean[0], mean[1], se, (mean[0] + mean[1]) / 2,
+		away <= 5 * se + 10 / (double)n };
+}
+
+/* Draws both ways, and fails unless their weights are in balance. Returns the overlap. */
+static inline double check_balance(struct trial *t, const struct pass *pass, size_t steps,
+	uint32_t repeat)
+{
+	enum { BALANCE_DRAWS = 4096 };
+	struct draws *d = draws_new(t, BALANCE_DRAWS, true);
+
+	assert_int_equal(t->method->sample(t->state, &t->cell, pass, steps, repeat, d), OK);
+	struct balance b = balance_of(BALANCE_DRAWS, d->log_w, d->log_w_forward);
+	if (!b.holds)
+		fail_msg("%s, pass \"%s\", %zu steps: %g from the prior, %g from exact samples, "
+			 "standard error %g",
+			t->method->name, pass->name, steps, b.ahead, b.back, b.se);
+	return b.overlap;
+}
+
 #endif

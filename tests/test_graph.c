@@ -3,15 +3,17 @@
 #include "core/arena.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "nn/graph.h"
+#include "nn/graph_internal.h"
 #include "nn/net.h"
 
 #include <cblas.h>
+#include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -449,7 +451,7 @@ enum { STEPS = 70, HIDDEN = 8 };
 /* A controlled diffusion in miniature: schedules, step-only layers, noise, a score (differentiated,
  * so that differences see what the gradient sees), two states, a total, and terms before and after.
  */
-static struct graph *record_scan(struct arena *a, struct counts *counts)
+static struct graph *record_scan_by(struct arena *a, struct counts *counts, struct reduction how)
 {
 	static double dt[STEPS], sigma[STEPS], tau[STEPS];
 	const struct slice w0 = { 100, DIM, HIDDEN }, b0 = { 130, 1, HIDDEN };
@@ -483,42 +485,274 @@ static struct graph *record_scan(struct arena *a, struct counts *counts)
 	scan_end(g);
 	struct var end = label(scan_last(x), "end");
 	struct var loss = sub(add(cost, dot(x0, x0)), log_density(end));
-	graph_loss(label(add(loss, dot(scan_last(y), end)), "loss"));
+	graph_loss_by(label(add(loss, dot(scan_last(y), end)), "loss"), how);
 	return g;
 }
 
-static void test_scan_gradient(void **state)
+static struct graph *record_scan(struct arena *a, struct counts *counts)
 {
-	static struct data d;
-	static real grad[N_PARAMS], unused[N_PARAMS];
-	struct arena *a = arena_new();
-	struct counts counts = { 0, 0 };
-	struct graph *g = record_scan(a, &counts);
-	double h = step_size();
+	return record_scan_by(a, counts, (struct reduction){ REDUCE_MEAN, (double)INFINITY, 0 });
+}
 
-	(void)state;
-	fill_data(&d);
-	struct graph_args args = { .rows = ROWS, .seed = 3, .params = { d.params } };
-	graph_gradient(g, &args, N_PARAMS, grad);
-	assert_int_equal(counts.network, ROWS * STEPS);
-	assert_int_equal(counts.target, ROWS * (STEPS + 1));
+/* The gradient of the scan's loss against differences, by every `stride`-th parameter. */
+static void check_scan_gradient(struct graph *g, struct data *d, size_t stride)
+{
+	static real grad[N_PARAMS], unused[N_PARAMS];
+	struct graph_args args = { .rows = ROWS, .seed = 3, .params = { d->params } };
+	double h = step_size();
 	size_t alive = 0;
-	for (size_t j = 0; j < 263; j++) {
-		real keep = d.params[j];
-		d.params[j] = (real)((double)keep + h);
-		double hi = (double)d.params[j], up = graph_gradient(g, &args, N_PARAMS, unused);
-		d.params[j] = (real)((double)keep - h);
-		double width = hi - (double)d.params[j];
+
+	graph_gradient(g, &args, N_PARAMS, grad);
+	for (size_t j = 0; j < 263; j += stride) {
+		real keep = d->params[j];
+		d->params[j] = (real)((double)keep + h);
+		double hi = (double)d->params[j], up = graph_gradient(g, &args, N_PARAMS, unused);
+		d->params[j] = (real)((double)keep - h);
+		double width = hi - (double)d->params[j];
 		double down = graph_gradient(g, &args, N_PARAMS, unused);
-		d.params[j] = keep;
+		d->params[j] = keep;
 		double expected = (up - down) / width;
 		if (!(fabs(expected - (double)grad[j]) <= tolerance(fabs(up) + fabs(expected))))
 			fail_msg("scan: gradient %zu is %.12g, differences give %.12g", j,
 				(double)grad[j], expected);
 		alive += expected != 0;
 	}
-	assert_true(alive > 100);
+	assert_true(alive > 100 / stride);
+}
+
+static void test_scan_gradient(void **state)
+{
+	static struct data d;
+	static real grad[N_PARAMS];
+	struct arena *a = arena_new();
+	struct counts counts = { 0, 0 };
+	struct graph *g = record_scan(a, &counts);
+
+	(void)state;
+	fill_data(&d);
+	const struct graph_args args = { .rows = ROWS, .seed = 3, .params = { d.params } };
+	graph_gradient(g, &args, N_PARAMS, grad);
+	assert_int_equal(counts.network, ROWS * STEPS);
+	assert_int_equal(counts.target, ROWS * (STEPS + 1));
+	check_scan_gradient(g, &d, 1);
 	arena_free(a);
+}
+
+/* Every row's loss of the scan. */
+static void scan_losses(struct graph *g, struct data *d, double loss[ROWS])
+{
+	const struct capture c = { "loss", loss, NULL, NULL };
+	const struct graph_args args = { .rows = ROWS,
+		.seed = 3,
+		.params = { d->params },
+		.captures = &c,
+		.n_captures = 1 };
+
+	graph_forward(g, &args);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* A bound that some rows are above, in the middle of the widest gap among the larger losses: so none
+ * crosses it while a parameter moves by h. */
+static double bound_between(const double *loss)
+{
+	double sorted[ROWS], best = 0, bound = 0;
+
+	memcpy(sorted, loss, sizeof(sorted));
+	qsort(sorted, ROWS, sizeof(double), ascending);
+	for (size_t i = ROWS / 2; i + 1 < ROWS; i++)
+		if (sorted[i + 1] - sorted[i] > best) {
+			best = sorted[i + 1] - sorted[i];
+			bound = (sorted[i + 1] + sorted[i]) / 2;
+		}
+	return bound;
+}
+
+/* Losses that wait for all rows: their value by definition, their gradient by differences. */
+static void test_scan_reductions(void **state)
+{
+	static struct data d;
+	static real grad[N_PARAMS];
+	double loss[ROWS];
+
+	(void)state;
+	for (int kind = REDUCE_KEPT_MEAN; kind <= REDUCE_KEPT_VARIANCE; kind++)
+		for (int bounded = 0; bounded < 2; bounded++) {
+			struct arena *a = arena_new();
+			fill_data(&d);
+			scan_losses(record_scan(a, NULL), &d, loss);
+			double bound = bounded ? bound_between(loss) : (double)INFINITY;
+			struct graph *g = record_scan_by(a, NULL,
+				(struct reduction){ (enum reduction_kind)kind, bound, 0 });
+			const struct graph_args args = { .rows = ROWS,
+				.seed = 3,
+				.params = { d.params } };
+			double kept = 0, mean = 0, variance = 0;
+			for (size_t r = 0; r < ROWS; r++)
+				kept += loss[r] < bound;
+			assert_true(bounded ? kept < ROWS : kept == ROWS);
+			for (size_t r = 0; r < ROWS; r++)
+				mean += loss[r] < bound ? loss[r] / kept : 0;
+			for (size_t r = 0; r < ROWS; r++)
+				variance +=
+					loss[r] < bound ? pow(loss[r] - mean, 2) / (kept - 1) : 0;
+			double expected = kind == REDUCE_KEPT_MEAN ? mean : variance;
+			double got = graph_gradient(g, &args, N_PARAMS, grad);
+			/* Sums of ROWS doubles. */
+			assert_true(fabs(got / expected - 1) < 1e-12);
+			check_scan_gradient(g, &d, 7);
+			arena_free(a);
+		}
+}
+
+/* --- what the batch makes of its rows ----------------------------------------------------------- */
+
+enum { BATCH = 150 }; /* not a multiple of a chunk's rows */
+
+/* The derivatives of a reduction, in double whatever real is, and the rows that have no part in it. */
+static void test_reduce(void **state)
+{
+	const double h = 1e-5; /* errs by h^2 and by 1e-16/h, times a few */
+	static const struct {
+		double bound;
+		size_t groups;
+		bool spoilt;
+	} cases[] = { { (double)INFINITY, 0, false }, { (double)INFINITY, 0, true },
+		{ 1, 0, false }, { 1, 0, true }, { (double)INFINITY, 10, true }, { 2, 30, false } };
+
+	(void)state;
+	for (int kind = REDUCE_MEAN; kind <= REDUCE_KEPT_VARIANCE; kind++)
+		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+			const struct reduction how = { (enum reduction_kind)kind, cases[i].bound,
+				cases[i].groups };
+			double v[BATCH], share[BATCH];
+			size_t dropped, expected = 0;
+			for (size_t r = 0; r < BATCH; r++)
+				v[r] = high_entropy(r, 6);
+			if (cases[i].spoilt && kind != REDUCE_MEAN) {
+				v[3] = (double)NAN;
+				v[147] = (double)INFINITY;
+			}
+			double loss = reduce(&how, BATCH, v, share, &dropped);
+			assert_true(isfinite(loss));
+			size_t groups = how.groups > 0 ? how.groups : BATCH;
+			for (size_t j = 0; j < groups && kind != REDUCE_MEAN; j++) {
+				bool all = true;
+				for (size_t r = j; r < BATCH; r += groups)
+					all = all && isfinite(v[r]) && v[r] < how.bound;
+				expected += all ? 0 : BATCH / groups;
+				for (size_t r = j; r < BATCH && !all; r += groups)
+					assert_true(share[r] == 0);
+			}
+			assert_int_equal(dropped, expected);
+			for (size_t r = 0; r < BATCH; r++) {
+				double keep = v[r];
+				if (!isfinite(keep) || fabs(keep - how.bound) < 2 * h)
+					continue;
+				v[r] = keep + h;
+				double up = reduce(&how, BATCH, v, NULL, NULL);
+				v[r] = keep - h;
+				double down = reduce(&how, BATCH, v, NULL, NULL);
+				v[r] = keep;
+				assert_true(fabs((up - down) / (2 * h) - share[r]) < 1e-9);
+			}
+		}
+}
+
+/* Of theta a + b over the rows, worked out by hand: rows above the bound, rows that are not finite, groups.
+ */
+static void test_reductions_by_hand(void **state)
+{
+	static const size_t group_counts[] = { 0, 50 };
+	const double theta = 0.3, bound = 2.2;
+
+	(void)state;
+	for (int kind = REDUCE_KEPT_MEAN; kind <= REDUCE_KEPT_VARIANCE; kind++)
+		for (size_t i = 0; i < 2; i++) {
+			size_t groups = group_counts[i] > 0 ? group_counts[i] : 1, whole = 0;
+			double a[BATCH], b[BATCH], value = 0, slope = 0;
+			for (size_t r = 0; r < BATCH; r++) {
+				a[r] = (double)(real)high_entropy(r, 7);
+				b[r] = (double)(real)high_entropy(r, 8);
+			}
+			b[70] = (double)NAN;
+			b[149] = 3 * bound;
+			for (size_t j = 0; j < groups; j++) {
+				double n = 0, mean = 0, mean_a = 0, v = 0, s = 0;
+				for (size_t r = j; r < BATCH; r += groups) {
+					bool keep = theta * a[r] + b[r] < bound;
+					n += keep;
+					mean += keep ? theta * a[r] + b[r] : 0;
+					mean_a += keep ? a[r] : 0;
+				}
+				if (group_counts[i] > 0 && n < (double)BATCH / (double)groups)
+					continue;
+				whole++;
+				mean /= n;
+				mean_a /= n;
+				for (size_t r = j; r < BATCH; r += groups) {
+					double away = theta * a[r] + b[r] - mean;
+					bool keep = theta * a[r] + b[r] < bound;
+					v += keep ? away * away / (n - 1) : 0;
+					s += keep ? 2 * away * (a[r] - mean_a) / (n - 1) : 0;
+				}
+				value += kind == REDUCE_KEPT_MEAN ? mean : v;
+				slope += kind == REDUCE_KEPT_MEAN ? mean_a : s;
+			}
+			assert_true(group_counts[i] > 0 ? whole > 10 && whole < 49 : whole == 1);
+			struct arena *arena = arena_new();
+			struct graph *g = graph_new(arena, NULL, NULL);
+			graph_loss_by(
+				add(mul(param(g, 0, (struct slice){ 0, 1, 1 }), input(g, "a", 1)),
+					input(g, "b", 1)),
+				(struct reduction){ (enum reduction_kind)kind, bound,
+					group_counts[i] });
+			const struct binding in[] = { { "a", NULL, a }, { "b", NULL, b } };
+			real parameter = (real)theta, grad;
+			const struct graph_args args = { .rows = BATCH,
+				.params = { &parameter },
+				.inputs = in,
+				.n_inputs = 2 };
+			double loss = graph_gradient(g, &args, 1, &grad);
+			/* Rounding of theta, of rows and of the sum of their gradients. */
+			double error = 20 * (double)REAL_EPS;
+			assert_true(fabs(loss - value / (double)whole) < error);
+			assert_true(fabs((double)grad - slope / (double)whole) < error * 4);
+			arena_free(arena);
+		}
+}
+
+/* Chunks that wait for the reduction, and chunks that are made again: the same bits. */
+static void test_kept_chunks(void **state)
+{
+	static struct data d;
+	static real grad[2][N_PARAMS];
+	double loss[2];
+
+	(void)state;
+	fill_data(&d);
+	for (int again = 0; again < 2; again++) {
+		struct arena *a = arena_new();
+		struct graph *g = record_scan_by(a, NULL,
+			(struct reduction){ REDUCE_KEPT_VARIANCE, (double)INFINITY, 0 });
+		const struct graph_args args = { .rows = 3 * ROWS,
+			.seed = 3,
+			.params = { d.params } };
+		assert_true(g->chunks_keep_max > 0);
+		if (again)
+			g->chunks_keep_max = 0;
+		loss[again] = graph_gradient(g, &args, N_PARAMS, grad[again]);
+		assert_true((g->plans->kept_values == NULL) == again);
+		arena_free(a);
+	}
+	assert_true(loss[0] == loss[1] && loss[0] > 0);
+	assert_memory_equal(grad[0], grad[1], sizeof(grad[0]));
 }
 
 /* A learned schedule: step values that depend on parameters, through every kind of map, among
@@ -749,19 +983,20 @@ static void test_tapes(void **state)
 	arena_free(a);
 }
 
-static void test_threads(void **state)
+/* The same bits for any number of threads; `again`: with chunks that are made again. */
+static void check_threads(struct reduction how, bool again)
 {
 	static struct data d;
 	static real grad[3][N_PARAMS];
 	const size_t threads[3] = { 1, 2, 7 };
 	double loss[3];
 
-	(void)state;
 	fill_data(&d);
 	for (int i = 0; i < 3; i++) {
 		parallel_use(threads[i]);
 		struct arena *a = arena_new();
-		struct graph *g = record_scan(a, NULL);
+		struct graph *g = record_scan_by(a, NULL, how);
+		g->chunks_keep_max = again ? 0 : g->chunks_keep_max;
 		struct graph_args args = { .rows = 1000, .seed = 3, .params = { d.params } };
 		loss[i] = graph_gradient(g, &args, N_PARAMS, grad[i]);
 		loss[i] += graph_gradient(g, &args, N_PARAMS, grad[i]);
@@ -774,6 +1009,114 @@ static void test_threads(void **state)
 	}
 }
 
+static void test_threads(void **state)
+{
+	(void)state;
+	check_threads((struct reduction){ REDUCE_MEAN, (double)INFINITY, 0 }, false);
+	check_threads((struct reduction){ REDUCE_KEPT_VARIANCE, (double)INFINITY, 0 }, false);
+	check_threads((struct reduction){ REDUCE_KEPT_VARIANCE, (double)INFINITY, 0 }, true);
+	check_threads((struct reduction){ REDUCE_KEPT_MEAN, 30, 0 }, false);
+}
+
+/* --- a bound that moves, and noise with one ----------------------------------------------------- */
+
+/* Each run has the bound of its time, in values, gradients and tangents. */
+static void test_moving_bound(void **state)
+{
+	static const double bounds[] = { 0.5, 2, 0.1 };
+	double bound = 1, x[BATCH], out[BATCH], tangent[BATCH];
+	struct arena *a = arena_new();
+	struct graph *g = graph_new(a, NULL, NULL);
+
+	(void)state;
+	struct var in = input(g, "x", 1);
+	struct var z = whole(mul(param(g, 0, (struct slice){ 0, 1, 1 }), in));
+	struct var y = label(clip_at(z, &bound), "y");
+	label(jvp(y, z, in), "dy");
+	graph_loss(y);
+	for (size_t r = 0; r < BATCH; r++)
+		x[r] = (double)(real)high_entropy(r, 9);
+	for (size_t i = 0; i < 3; i++) {
+		const struct binding b = { "x", NULL, x };
+		const struct capture c[] = { { "y", out, NULL, NULL },
+			{ "dy", tangent, NULL, NULL } };
+		real one = 1, grad;
+		struct graph_args args = { .rows = BATCH,
+			.params = { &one },
+			.inputs = &b,
+			.n_inputs = 1,
+			.captures = c,
+			.n_captures = 2 };
+		bound = bounds[i];
+		graph_forward(g, &args);
+		double edge = (double)(real)bound, slope = 0;
+		for (size_t r = 0; r < BATCH; r++) {
+			double inside = fabs(x[r]) <= edge ? x[r] : 0;
+			assert_true(out[r] == fmax(-edge, fmin(edge, x[r])));
+			assert_true(tangent[r] == inside);
+			slope += inside / BATCH;
+		}
+		args.n_captures = 0;
+		graph_gradient(g, &args, 1, &grad);
+		/* Three chunks' sums of numbers of order one over BATCH. */
+		assert_true(fabs((double)grad - slope) < 20 * (double)REAL_EPS);
+	}
+	arena_free(a);
+}
+
+static void draw_truncated(double bound, size_t threads, size_t rows, uint64_t seed, double *out)
+{
+	struct arena *a = arena_new();
+	struct graph *g = graph_new(a, NULL, NULL);
+
+	label(truncated_normal(g, RNG_PRIOR, 2, bound), "z");
+	const struct capture c = { "z", out, NULL, NULL };
+	const struct graph_args args = { .rows = rows,
+		.seed = seed,
+		.captures = &c,
+		.n_captures = 1 };
+	parallel_use(threads);
+	graph_forward(g, &args);
+	parallel_use(0);
+	arena_free(a);
+}
+
+/* Kolmogorov's distance to the law: sqrt(n) D is above 2.7 with a probability of 1e-6. Rows have their numbers
+ * whatever the threads and however many there are. */
+static void test_truncated_normal(void **state)
+{
+	enum { N = 20000 };
+	static const double bounds[] = { 0.3, 1.7, 3.8905918864131203 };
+	static double z[2 * N], again[2 * N], sorted[2 * N];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		double low = gsl_cdf_gaussian_P(-bounds[i], 1), far = 0, product = 0, square = 0;
+		draw_truncated(bounds[i], 1, N, 5, z);
+		memcpy(sorted, z, sizeof(z));
+		qsort(sorted, 2 * N, sizeof(double), ascending);
+		assert_true(fabs(sorted[0]) <= bounds[i] * (1 + (double)REAL_EPS));
+		assert_true(fabs(sorted[2 * N - 1]) <= bounds[i] * (1 + (double)REAL_EPS));
+		for (size_t j = 0; j < 2 * N; j++) {
+			double law = (gsl_cdf_gaussian_P(sorted[j], 1) - low) / (1 - 2 * low);
+			far = fmax(far, fmax(fabs(law - (double)j / (2. * N)),
+						fabs(law - (double)(j + 1) / (2. * N))));
+		}
+		assert_true(far * sqrt(2. * N) < 2.7);
+		for (size_t j = 0; j < N; j++) {
+			product += z[2 * j] * z[2 * j + 1];
+			square += pow(z[2 * j] * z[2 * j + 1], 2);
+		}
+		assert_true(fabs(product) < 5 * sqrt(square)); /* columns are independent */
+		draw_truncated(bounds[i], 2, N, 5, again);
+		assert_memory_equal(again, z, sizeof(z));
+		draw_truncated(bounds[i], 7, 101, 5, again);
+		assert_memory_equal(again, z, 101 * 2 * sizeof(double));
+		draw_truncated(bounds[i], 1, 101, 6, again);
+		assert_memory_not_equal(again, z, 2 * sizeof(double));
+	}
+}
+
 int main(void)
 {
 	openblas_set_num_threads(1);
@@ -783,6 +1126,10 @@ int main(void)
 		cmocka_unit_test(test_map_values),
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_scan_gradient),
+		cmocka_unit_test(test_scan_reductions),
+		cmocka_unit_test(test_reduce),
+		cmocka_unit_test(test_reductions_by_hand),
+		cmocka_unit_test(test_kept_chunks),
 		cmocka_unit_test(test_learned_schedule),
 		cmocka_unit_test(test_captures),
 		cmocka_unit_test(test_tapes),
@@ -791,6 +1138,8 @@ int main(void)
 		cmocka_unit_test(test_stopped_next),
 		cmocka_unit_test(test_tangent_of_sum),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_moving_bound),
+		cmocka_unit_test(test_truncated_normal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -781,9 +781,6 @@ static void count(const struct run *r)
 	}
 }
 
-/* Numbers that the chunks of a reduction's run may keep: 256 MB in float. */
-static const size_t CHUNKS_KEEP_MAX = 64u << 20;
-
 /* Room for the sums, and for what waits for the reduction, of this many chunks. */
 static void make_room(struct graph *g, struct plan *p, size_t chunks)
 {
@@ -797,7 +794,7 @@ static void make_room(struct graph *g, struct plan *p, size_t chunks)
 	p->losses = ARENA_NEW(a, chunks * GRAPH_CHUNK, double);
 	p->shares = ARENA_NEW(a, chunks * GRAPH_CHUNK, double);
 	p->kept_values = NULL;
-	if (g->reduction.kind != REDUCE_MEAN && chunks * p->row.values <= CHUNKS_KEEP_MAX) {
+	if (g->reduction.kind != REDUCE_MEAN && chunks * p->row.values <= g->chunks_keep_max) {
 		p->kept_values = arena_alloc(a, chunks * p->row.values, sizeof(real));
 		p->kept_f64 = arena_alloc(a, chunks * p->f64, sizeof(double));
 	}

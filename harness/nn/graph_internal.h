@@ -91,7 +91,8 @@ struct graph {
 	size_t steps; /* of the scan; 1 without one */
 	int loss;
 	struct reduction reduction;
-	size_t networks[3]; /* network evaluations a row in each region */
+	size_t chunks_keep_max; /* numbers that the chunks of a reduction's run may keep */
+	size_t networks[3];     /* network evaluations a row in each region */
 	struct plan *plans;
 };
 

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* 256 MB in float. */
+static const size_t CHUNKS_KEEP_MAX = 64u << 20;
+
 struct graph *graph_new(struct arena *a, const struct field *field, struct counts *counts)
 {
 	struct graph *g = ARENA_NEW(a, 1, struct graph);
@@ -12,6 +15,7 @@ struct graph *graph_new(struct arena *a, const struct field *field, struct count
 	g->counts = counts;
 	g->steps = 1;
 	g->loss = NONE;
+	g->chunks_keep_max = CHUNKS_KEEP_MAX;
 	return g;
 }
 

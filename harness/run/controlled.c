@@ -202,7 +202,7 @@ struct var controlled_control(const struct controlled *base, int set, struct sig
 	struct var d = s.length.g != NULL ? s.length : s.time;
 
 	if (base->oracle.control != NULL)
-		return base->oracle.control(base->oracle.context, s.x, s.k);
+		return base->oracle.control(base->oracle.context, s.x, s.t, s.k);
 	if (base->network == NETWORK_OSDS)
 		return control(&base->net, set, s.x, s.time, d, stop(s.score));
 	if (base->sde.form == CONTROL_LERP)

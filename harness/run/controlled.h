@@ -26,15 +26,15 @@ enum control_network { NETWORK_OSDS, NETWORK_SCDS };
 enum control_loss { LOSS_KL, LOSS_LV };
 
 /** A control given instead of the network's: of x at each of the k steps of the scan that is being
- *  recorded. For tests with a control that is known. A method whose steps have two controls asks for
- *  control_at: time [k] is that of each step's x, 0 at the prior and 1 at the target. */
+ *  recorded, t [k] being the time of that x, 1 at the prior and 0 at the target. For tests with a
+ *  control that is known. First in the state of every method with a control; control NULL: none. */
 struct oracle {
-	struct var (*control)(const void *context, struct var x, size_t k);
-	struct var (*control_at)(const void *context, struct var x, const double *time, size_t k);
+	struct var (*control)(const void *context, struct var x, const double *t, size_t k);
 	const void *context;
 };
 
 struct controlled {
+	struct oracle oracle;
 	long steps, batch, iterations;
 	int network, loss; /* enum control_network, control_loss */
 	long width;
@@ -54,7 +54,6 @@ struct controlled {
 	struct clips clips;
 	struct learner learner;
 	struct graph *record;
-	struct oracle oracle; /* control NULL: none */
 };
 
 /** Table entries for the fields of a struct controlled called `base` in `type`; and parts of them, for a
@@ -174,7 +173,8 @@ struct sight {
 	struct var length; /* of the step, where the network is step-conditioned */
 	struct var score;  /* the score feature, from controlled_score and the prior's score */
 	struct var sigma; /* CONTROL_LERP of network scds: factor on the feature behind its clips */
-	size_t k;         /* steps of the scan */
+	const double *t;  /* [k] of the scan's steps, for the oracle */
+	size_t k;
 };
 
 /** The control with the parameters of `set`, labelled nothing. In network osds the feature is constant

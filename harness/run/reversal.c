@@ -61,7 +61,8 @@ static struct reversal_step part_of_scan(const struct reversal *r, struct graph 
 		.pull_back = at[7],
 		.precision_back = at[8],
 		.log_ratio = at[9],
-		.k = k };
+		.times = v[1],
+		.k = n };
 }
 
 struct reversal_step reversal_scan(const struct reversal *r, struct graph *g, size_t k,
@@ -91,6 +92,7 @@ struct var reversal_control(const struct reversal *r, int set, struct reversal_s
 		.length = m.dt,
 		.score = m.k > 0 ? label(feature, "feature") : feature,
 		.sigma = m.sigma,
+		.t = m.times,
 		.k = m.k };
 
 	return controlled_control(&r->base, set, s);

@@ -81,7 +81,8 @@ struct reversal_step {
 	/* Of a scan only: s of eq. 1, 1/s, sqrt(dt); D B of eq. 3 over D; b' dt, 1/s'^2 and log(s'/s)
 	 * of the kernel of eq. 2. */
 	struct var s, inverse, root, volume, pull_back, precision_back, log_ratio;
-	size_t k; /* steps of the scan; 0: rows */
+	const double *times; /* t of each */
+	size_t k;            /* steps of the scan; 0: rows */
 };
 
 /** b and sigma at t. */
