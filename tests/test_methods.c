@@ -594,7 +594,8 @@ static void check_weights(const struct method *m, const struct pass *pass, struc
 		pass->name);
 }
 
-/* Exact weights: E[w] = Z from the prior, E[1/w] = 1/Z from exact samples, for every number of steps. The target has log Z = 0, and is neither centred nor of unit scale. */
+/* Exact weights: E[w] = Z from the prior, E[1/w] = 1/Z from exact samples, for every number of steps. The
+ * target has log Z = 0, and is neither centred nor of unit scale. */
 static void test_exact_weights(void **unused)
 {
 	static const struct setup easy = { "gaussian", "mean=0.3,std=0.8,dim=2" };
