@@ -58,29 +58,26 @@ static const struct option options[] = {
 #undef O
 
 /* many_well_5: the scale of the OSDS repository, whose learning rate is not known; that of its DIS. */
+#define PRESETS_OF_ALL                                                                      \
+	{ NULL, "gmm10_2d", "sigma0=15" }, { NULL, "student10_2d", "sigma0=15" },           \
+		{ NULL, "student10_50d", "sigma0=15" },                                     \
+		{ NULL, "many_well_5", "sigma0=0.1,rate=1e-5" },                            \
+		{ NULL, "sonar", "sigma0=0.1,rate=1e-3" }, { NULL, "seeds", "sigma0=0.1" }, \
+	{                                                                                   \
+		NULL, "planar_robot", "sigma0=2,rate=1e-3"                                  \
+	}
+
 static const struct preset presets_cmcd[] = {
+	PRESETS_OF_ALL,
 	{ NULL, "gmm40_2d", "sigma0=40,sigma_max=10" },
 	{ NULL, "gmm40_50d", "sigma0=40,sigma_max=10" },
-	{ NULL, "gmm10_2d", "sigma0=15" },
-	{ NULL, "student10_2d", "sigma0=15" },
-	{ NULL, "student10_50d", "sigma0=15" },
-	{ NULL, "many_well_5", "sigma0=0.1,rate=1e-5" },
-	{ NULL, "sonar", "sigma0=0.1,rate=1e-3" },
-	{ NULL, "seeds", "sigma0=0.1" },
-	{ NULL, "planar_robot", "sigma0=2,rate=1e-3" },
 	{ 0 },
 };
 
 static const struct preset presets_langevin[] = {
+	PRESETS_OF_ALL,
 	{ NULL, "funnel", "sigma_max=10" },
-	{ NULL, "gmm10_2d", "sigma0=15" },
-	{ NULL, "student10_2d", "sigma0=15" },
-	{ NULL, "student10_50d", "sigma0=15" },
-	{ NULL, "many_well_5", "sigma0=0.1,rate=1e-5" },
-	{ NULL, "sonar", "sigma0=0.1,rate=1e-3" },
-	{ NULL, "seeds", "sigma0=0.1" },
 	{ NULL, "brownian", "sigma0=0.1,rate=1e-3" },
-	{ NULL, "planar_robot", "sigma0=2,rate=1e-3" },
 	{ 0 },
 };
 
@@ -313,8 +310,7 @@ const METHOD(ula_bridge) = {
 	.name = "ula_bridge",
 	.title = "ULA bridge",
 	.paper = "Monte Carlo Variational Auto-Encoders, arXiv 2106.15921; as in Beyond ELBOs, "
-		 "arXiv "
-		 "2406.07423",
+		 "arXiv 2406.07423",
 	.presets = presets_langevin,
 	.init = init_ula,
 	BRIDGE,

@@ -35,14 +35,7 @@ static const struct option options[] = {
 };
 
 static const struct preset presets[] = {
-	{ "osds-paper", "gmm40_2d", "sigma0=40,rate=1e-4" },
-	{ "osds-paper", "many_well_5", "sigma0=0.1,rate=1e-5" },
-	{ "osds-paper", "planar_robot", "sigma0=2,rate=1e-3" },
-	{ "osds-paper", "gmm40_50d", "sigma0=40" },
-	{ "osds-paper", "gmm10_2d", "sigma0=15" },
-	{ "osds-paper", "student10_50d", "sigma0=15" },
-	{ "osds-paper", "brownian", "sigma0=0.1" },
-	{ "osds-paper", "lgcp", "sigma0=0.1,rate=1e-4" },
+	CONTROLLED_OSDS_PRESETS("osds-paper"),
 	{ "beyond-elbos", NULL, "batch=2000,form=line,feature=bridge" },
 	{ "beyond-elbos", "gmm40_2d", "sigma0=40" },
 	{ "beyond-elbos", "gmm40_50d", "sigma0=40" },
@@ -51,16 +44,15 @@ static const struct preset presets[] = {
 	{ "beyond-elbos", "student10_50d", "sigma0=15" },
 	{ "beyond-elbos", "brownian", "sigma0=0.1" },
 	{ "beyond-elbos", "lgcp", "sigma0=0.1,rate=1e-4" },
-	{ "scds-paper", NULL, REVERSAL_SCDS },
+	{ "scds-paper", NULL, REVERSAL_SCDS ",form=line" },
 	{ "scds-paper-fb", NULL, REVERSAL_SCDS ",form=kernel,end_coefficients=true" },
 	{ 0 },
 };
 
-enum { KERNEL, LINE, FLOW };
 static const struct pass passes[] = {
-	[KERNEL] = { "sde", "SDE", WEIGHTS_EXACT, true },
-	[LINE] = { "line", "SDE, line integral", WEIGHTS_BIASED, true },
-	[FLOW] = { "ode", "flow", WEIGHTS_NONE, true },
+	{ "sde", "SDE", WEIGHTS_EXACT, true },
+	{ "line", "SDE, line integral", WEIGHTS_BIASED, true },
+	{ "ode", "flow", WEIGHTS_NONE, true },
 	{ NULL, NULL, 0, false },
 };
 
@@ -105,13 +97,6 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 			 : reversal_forward(state, c, k, false, a);
 }
 
-static int sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
-	uint32_t repeat, struct draws *d)
-{
-	return reversal_sample(state, c, pass == &passes[FLOW],
-		pass == &passes[LINE] ? FORM_LINE : FORM_KERNEL, steps, repeat, d);
-}
-
 static int init(void *state, struct cell *c)
 {
 	return controlled_init(state, c, CONTROL_LERP, false, reversal_paths, record_forward);
@@ -131,7 +116,7 @@ const METHOD(PLUGIN) = {
 	.init = init,
 	.iterations = controlled_iterations,
 	.train = controlled_train,
-	.sample = sample,
+	.sample = reversal_sample,
 	.graph = reversal_graph,
 	.flow = reversal_part,
 	.params = controlled_params,

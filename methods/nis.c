@@ -26,8 +26,8 @@
  * training of such samplers has a number (networks, score updates and their rate, batch, iterations), that
  * is the default, with GELUs in place of its leaky ReLUs and S_phi in place of a scalar network's gradient;
  * sigma, the sampler's rate and its clip are this file's own. */
+#include "stride.h"
 #include "nn/jacobian.h"
-#include "run/controlled.h"
 
 enum { DIM_MOST = 100 }; /* of weights */
 

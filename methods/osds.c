@@ -69,14 +69,7 @@ static const struct option options[] = {
 };
 
 static const struct preset presets[] = {
-	{ NULL, "gmm40_2d", "sigma0=40,rate=1e-4" },
-	{ NULL, "gmm40_50d", "sigma0=40" },
-	{ NULL, "gmm10_2d", "sigma0=15" },
-	{ NULL, "student10_50d", "sigma0=15" },
-	{ NULL, "many_well_5", "sigma0=0.1,rate=1e-5" },
-	{ NULL, "brownian", "sigma0=0.1" },
-	{ NULL, "lgcp", "sigma0=0.1,rate=1e-4" },
-	{ NULL, "planar_robot", "sigma0=2,rate=1e-3" },
+	CONTROLLED_OSDS_PRESETS(NULL),
 	{ 0 },
 };
 

@@ -32,15 +32,14 @@ static const struct option options[] = {
 
 /* The clips of the yaml file, 10, are overridden by 1e4 in the released configuration. */
 static const struct preset presets[] = {
-	{ NULL, NULL, REVERSAL_SCDS ",control_clip=1e4" },
+	{ NULL, NULL, REVERSAL_SCDS ",form=line,control_clip=1e4" },
 	{ 0 },
 };
 
-enum { FLOW, KERNEL, LINE };
 static const struct pass passes[] = {
-	[FLOW] = { "ode", "flow", WEIGHTS_DETFLOW, true },
-	[KERNEL] = { "sde", "SDE", WEIGHTS_EXACT, true },
-	[LINE] = { "line", "SDE, line integral", WEIGHTS_BIASED, true },
+	{ "ode", "flow", WEIGHTS_DETFLOW, true },
+	{ "sde", "SDE", WEIGHTS_EXACT, true },
+	{ "line", "SDE, line integral", WEIGHTS_BIASED, true },
 	{ NULL, NULL, 0, false },
 };
 
@@ -149,13 +148,6 @@ static int init(void *state, struct cell *c)
 	return OK;
 }
 
-static int sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
-	uint32_t repeat, struct draws *d)
-{
-	return reversal_sample(state, c, pass == &passes[FLOW],
-		pass == &passes[LINE] ? FORM_LINE : FORM_KERNEL, steps, repeat, d);
-}
-
 const METHOD(PLUGIN) = {
 	.name = PLUGIN_NAME,
 	.title = "SCDS",
@@ -169,7 +161,7 @@ const METHOD(PLUGIN) = {
 	.iterations = controlled_iterations,
 	.train = train,
 	.check_steps = check_steps,
-	.sample = sample,
+	.sample = reversal_sample,
 	.graph = graph,
 	.flow = reversal_part,
 	.params = controlled_params,

@@ -30,8 +30,7 @@ const METRIC(PLUGIN) = {
 	.title = "Sinkhorn (SCDS)",
 	.unit = "",
 	.paper = "Single-Step Consistent Diffusion Samplers (arXiv 2502.07579), evaluation code, "
-		 "as in "
-		 "sde_sampler",
+		 "as in sde_sampler",
 	.version = 1,
 	.better = BETTER_LOWER,
 	.needs = NEEDS_SAMPLES | NEEDS_EXACT,

@@ -1,6 +1,6 @@
-/* SCDS and its family against the PyTorch code: networks, controls, the Sinkhorn. In the double build to rounding;
- * in the float build to what float gives. Tensors of these files that nothing is compared with are
- * counted as unknown. */
+/* SCDS and its family against the PyTorch code: networks, controls, the Sinkhorn. In the double build to
+ * rounding; in the float build to what float gives. Tensors of these files that nothing is compared with
+ * are counted as unknown. */
 #include "golden_tensors.h"
 #include "golden_trial.h"
 

@@ -143,15 +143,23 @@ double *trial_run_path(struct trial *t, struct graph *g, const char *label, size
 	return path;
 }
 
+/* The loss and its derivatives. */
+static double loss_of(struct trial *t, struct graph *g, real **grad)
+{
+	const struct graph_args args = trial_args(t);
+
+	*grad = ARENA_NEW(trial_arena(t), t->n_params, real);
+	return graph_gradient(g, &args, t->n_params, *grad);
+}
+
 double *trial_run_gradient(struct trial *t, struct graph *g, const char *label, size_t size)
 {
-	real *grad = ARENA_NEW(trial_arena(t), t->n_params, real);
 	double *out = trial_room(t, size);
-	const struct graph_args args = trial_args(t);
+	real *grad;
 
 	(void)label;
 	invariant(size == t->n_params);
-	(void)graph_gradient(g, &args, t->n_params, grad);
+	(void)loss_of(t, g, &grad);
 	for (size_t i = 0; i < size; i++)
 		out[i] = (double)grad[i];
 	return out;
@@ -159,13 +167,12 @@ double *trial_run_gradient(struct trial *t, struct graph *g, const char *label, 
 
 double *trial_run_loss(struct trial *t, struct graph *g, const char *label, size_t size)
 {
-	real *grad = ARENA_NEW(trial_arena(t), t->n_params, real);
 	double *out = trial_room(t, size);
-	const struct graph_args args = trial_args(t);
+	real *grad;
 
 	(void)label;
 	invariant(size == 1);
-	*out = graph_gradient(g, &args, t->n_params, grad);
+	*out = loss_of(t, g, &grad);
 	return out;
 }
 

@@ -1,7 +1,7 @@
 /* The classical samplers on a mixture in three dimensions, skewed and without symmetry (tests/data), and
- * on Rosenbrock's density in 15, curved, with log Z = 2.8: log Z and moments are known. Estimates over fifty seeds must be within 4 of their
- * standard errors, which the seeds' own spread gives: with 49 degrees of freedom a right estimate is
- * further away once in 5000 times. Seeds are fixed. Beside that: the law of ULA, the standard errors of
+ * on Rosenbrock's density in 15, curved, with log Z = 2.8: log Z and moments are known. Estimates over
+ * fifty seeds must be within 4 of their standard errors, which the seeds' own spread gives: with 49 degrees
+ * of freedom a right estimate is further away once in 5000 times. Seeds are fixed. Beside that: the law of ULA, the standard errors of
  * log Z, the diagnostics of chains on known cases. */
 #include "core/stats.h"
 #include "mc/adapt.h"

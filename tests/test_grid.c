@@ -298,25 +298,34 @@ static void what_is_there_is_kept(void **state)
 	assert_true(output_has(f, "out", "ran 10 kept 0 not_run 0 stale 0"));
 }
 
+/* With r, which is released, in the place of that record, a run tells one that is stale, and makes it anew
+ * when asked. */
+static void check_stale(const struct folder *f, struct toy_grid *g, const char *key, json_t *r)
+{
+	char name[PATH_LENGTH];
+
+	snprintf(name, sizeof(name), "results/cells/%s.json", key);
+	assert_int_equal(json_dump_file(r, in_folder(f, name), 0), 0);
+	json_decref(r);
+	assert_int_equal(run_child(f, run_toys, g), OK);
+	assert_true(output_has(f, "out", "ran 0 kept 10 not_run 0 stale 1"));
+	g->options.rerun_stale = true;
+	assert_int_equal(run_child(f, run_toys, g), OK);
+	assert_true(output_has(f, "out", "ran 1 kept 9 not_run 0 stale 0"));
+}
+
 static void stale_cells_are_told_and_made_anew_when_asked(void **state)
 {
 	const struct folder *f = *state;
 	struct toy_grid g = { .f = f, .config = TOY_CONFIG "timeout_seconds: 0.1\n" };
-	char keys[N_TOYS][KEY_SIZE], name[PATH_LENGTH];
+	char keys[N_TOYS][KEY_SIZE];
 
 	toy_keys(f, g.config, keys);
 	assert_int_equal(run_child(f, run_toys, &g), OK);
 	json_t *r = load_record(f, keys[0]);
 	assert_string_equal(text_of(r, "code"), version.code);
 	json_object_set_new(r, "code", json_string("another"));
-	snprintf(name, sizeof(name), "results/cells/%s.json", keys[0]);
-	assert_int_equal(json_dump_file(r, in_folder(f, name), 0), 0);
-	json_decref(r);
-	assert_int_equal(run_child(f, run_toys, &g), OK);
-	assert_true(output_has(f, "out", "ran 0 kept 10 not_run 0 stale 1"));
-	g.options.rerun_stale = true;
-	assert_int_equal(run_child(f, run_toys, &g), OK);
-	assert_true(output_has(f, "out", "ran 1 kept 9 not_run 0 stale 0"));
+	check_stale(f, &g, keys[0], r);
 }
 
 static void records_hold_what_was_measured(void **state)
@@ -613,7 +622,7 @@ static void training_by_other_sources_is_stale(void **state)
 {
 	const struct folder *f = *state;
 	struct toy_grid g = { .f = f, .config = TOY_CONFIG "timeout_seconds: 0.1\n" };
-	char keys[N_TOYS][KEY_SIZE], name[PATH_LENGTH];
+	char keys[N_TOYS][KEY_SIZE];
 
 	toy_keys(f, g.config, keys);
 	assert_int_equal(run_child(f, run_toys, &g), OK);
@@ -621,14 +630,7 @@ static void training_by_other_sources_is_stale(void **state)
 	json_t *codes = json_object_get(json_object_get(r, "training"), "code");
 	assert_int_equal(json_array_size(codes), 1);
 	json_array_insert_new(codes, 0, json_string("another"));
-	snprintf(name, sizeof(name), "results/cells/%s.json", keys[0]);
-	assert_int_equal(json_dump_file(r, in_folder(f, name), 0), 0);
-	json_decref(r);
-	assert_int_equal(run_child(f, run_toys, &g), OK);
-	assert_true(output_has(f, "out", "ran 0 kept 10 not_run 0 stale 1"));
-	g.options.rerun_stale = true;
-	assert_int_equal(run_child(f, run_toys, &g), OK);
-	assert_true(output_has(f, "out", "ran 1 kept 9 not_run 0 stale 0"));
+	check_stale(f, &g, keys[0], r);
 }
 
 /* nis has weights up to 100 dimensions. */

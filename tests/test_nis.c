@@ -229,8 +229,8 @@ static void moments_of(const struct draws *d, size_t k, double *mean, double *sd
 
 /* A Gaussian off the origin with correlated coordinates of different widths. KL to it is -E[log w] where
  * the learnt map has no folds: 0.003 to 0.021 nats with six seeds; one with its mean at 0, or of one width in
- * all directions, is 0.4 away or more. A normal law at this KL is off by sqrt(2 KL) standard deviations at most in its
- * mean, and by a factor of exp(sqrt(KL)) in its width; MANY samples add 5 standard errors. */
+ * all directions, is 0.4 away or more. A normal law at this KL is off by sqrt(2 KL) standard deviations at
+ * most in its mean, and by a factor of exp(sqrt(KL)) in its width; MANY samples add 5 standard errors. */
 static void test_training_reaches_a_gaussian(void **state)
 {
 	const double kl = 0.06, away = sqrt(2 * kl) + 5 / sqrt(MANY),

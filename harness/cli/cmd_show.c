@@ -19,27 +19,6 @@ static void show_options(const struct option *table, const void *state)
 		option_print(table, state, stdout);
 }
 
-static void show_method(const struct method *m)
-{
-	static const char *const weights[] = { [WEIGHTS_NONE] = "samples only",
-		[WEIGHTS_EXACT] = "log weights, exact",
-		[WEIGHTS_DETFLOW] = "log weights of the published deterministic flow: no bound",
-		[WEIGHTS_BIASED] = "log weights, exact in a limit or under a condition" };
-
-	printf("method %s: %s\npaper %s\nversion %d\n", m->name, m->title, m->paper, m->version);
-	printf("passes\n");
-	for (const struct pass *p = m->passes; p->name != NULL; p++)
-		printf("  %s%s%s%s\n", p->name, p->name[0] != '\0' ? ": " : "", weights[p->weights],
-			p->steps ? "; any number of steps" : "");
-	show_options(m->options, NULL);
-	for (const struct preset *p = m->presets; p != NULL && p->settings != NULL; p++)
-		printf("%s  %-14s %-14s %s\n", p == m->presets ? "presets\n" : "",
-			p->paper != NULL ? p->paper : "any paper",
-			p->target != NULL ? p->target : "any target", p->settings);
-}
-
-/* --- a target --------------------------------------------------------------------------------- */
-
 enum { NAME_WIDTH = 15, PAGE_WIDTH = 90, MANY = 10, FEW = 5 };
 
 /* NAME, then the text in lines that fit the page. */
@@ -49,6 +28,68 @@ static void show_line(const char *name, const char *text, struct arena *a)
 
 	printf("%-*s%s\n", NAME_WIDTH, name, text_wrap(text, PAGE_WIDTH - NAME_WIDTH, indent, a));
 }
+
+static void show_title(const char *kind, const char *name, const char *title, const char *paper,
+	int version, struct arena *a)
+{
+	printf("%s %s: %s\n", kind, name, title);
+	show_line("paper", paper, a);
+	printf("%-*s%d\n", NAME_WIDTH, "version", version);
+}
+
+/* The list with a space behind each comma, where lines may break. */
+static const char *spaced(const char *list, struct arena *a)
+{
+	char *out = ARENA_NEW(a, 2 * strlen(list) + 1, char), *to = out;
+
+	for (; *list != '\0'; list++) {
+		*to++ = *list;
+		if (*list == ',')
+			*to++ = ' ';
+	}
+	*to = '\0';
+	return out;
+}
+
+/* A row a preset: paper, where the method has several, target, settings. */
+static void show_presets(const struct method *m, struct arena *a)
+{
+	enum { COLUMN = 15, INDENT = 2 };
+	bool papers = false;
+
+	for (const struct preset *p = m->presets; p != NULL && p->settings != NULL; p++)
+		papers = papers || p->paper != NULL;
+	const size_t left = INDENT + (papers ? 2 : 1) * COLUMN;
+	const char *indent = arena_printf(a, "%*s", (int)left, "");
+	for (const struct preset *p = m->presets; p != NULL && p->settings != NULL; p++) {
+		const char *target = p->target != NULL ? p->target : "any target";
+		printf("%s%*s", p == m->presets ? "presets\n" : "", INDENT, "");
+		if (papers)
+			printf("%-*s", COLUMN, p->paper != NULL ? p->paper : "any paper");
+		printf("%-*s%s\n", COLUMN, target,
+			text_wrap(spaced(p->settings, a), PAGE_WIDTH - left, indent, a));
+	}
+}
+
+static void show_method(const struct method *m, struct arena *a)
+{
+	static const char *const weights[] = { [WEIGHTS_NONE] = "samples only",
+		[WEIGHTS_EXACT] = "log weights, exact",
+		[WEIGHTS_DETFLOW] = "log weights of the published deterministic flow: no bound",
+		[WEIGHTS_BIASED] = "log weights, exact in a limit or under a condition" };
+
+	show_title("method", m->name, m->title, m->paper, m->version, a);
+	printf("passes\n");
+	for (const struct pass *p = m->passes; p->name != NULL; p++)
+		printf("  %s%s%s%s\n", p->name, p->name[0] != '\0' ? ": " : "", weights[p->weights],
+			!p->steps                ? ""
+			: m->check_steps != NULL ? "; numbers of steps that the options allow"
+						 : "; any number of steps");
+	show_options(m->options, NULL);
+	show_presets(m, a);
+}
+
+/* --- a target --------------------------------------------------------------------------------- */
 
 static void show_log_z(const struct log_z *z, struct arena *a)
 {
@@ -259,7 +300,7 @@ static int show_target(const struct target *t, const struct show_request *q, str
 
 /* --- a metric --------------------------------------------------------------------------------- */
 
-static void show_metric(const struct metric *m)
+static void show_metric(const struct metric *m, struct arena *a)
 {
 	static const struct {
 		unsigned bit;
@@ -275,7 +316,7 @@ static void show_metric(const struct metric *m)
 		[BETTER_NONE] = "not ranked" };
 	const char *separator = "needs ";
 
-	printf("metric %s: %s\npaper %s\nversion %d\n", m->name, m->title, m->paper, m->version);
+	show_title("metric", m->name, m->title, m->paper, m->version, a);
 	printf("%s%s%s\n", better[m->better], m->unit[0] != '\0' ? ", in " : "", m->unit);
 	for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++)
 		if (m->needs & needs[i].bit) {
@@ -310,9 +351,8 @@ GET(metric)
 
 static int method_show(size_t i, const struct show_request *q, struct arena *a)
 {
-	(void)a;
 	TRY(no_sets(q, "method", methods[i]->name));
-	show_method(methods[i]);
+	show_method(methods[i], a);
 	return OK;
 }
 
@@ -323,9 +363,8 @@ static int target_show(size_t i, const struct show_request *q, struct arena *a)
 
 static int metric_show(size_t i, const struct show_request *q, struct arena *a)
 {
-	(void)a;
 	TRY(no_sets(q, "metric", metrics[i]->name));
-	show_metric(metrics[i]);
+	show_metric(metrics[i], a);
 	return OK;
 }
 

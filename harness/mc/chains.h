@@ -1,8 +1,8 @@
 #ifndef STRIDE_MC_CHAINS_H
 #define STRIDE_MC_CHAINS_H
 
-/* What Markov-chain methods include: adaptation, traces with diagnostics, statistics, and the widths of the prior
- * that Beyond ELBOs (Blessing et al. 2024) and OSDS give their SMC, where they are not 1. */
+/* What Markov-chain methods include: adaptation, traces with diagnostics, statistics, and the widths of the
+ * prior that Beyond ELBOs (Blessing et al. 2024) and OSDS give their SMC, where they are not 1. */
 #include "core/stats.h"
 #include "mc/adapt.h"
 #include "mc/trace.h"

@@ -28,9 +28,9 @@ struct particles {
 	double elbo;          /* sum of sum_i W_i log G_i; at most log_z in every run */
 	double *log_w;        /* [n] normalised log weights, -log n after resampling */
 	uint64_t evaluations; /* of the target, in points */
-	uint64_t
-		first_row; /* of its random numbers, 0 from particles_new; clouds that live together
-			       need rows of their own, particles_rows(p) each */
+	/* Of its random numbers, 0 from particles_new; clouds that live together need rows of their own,
+	 * particles_rows(p) each. */
+	uint64_t first_row;
 	size_t resamplings; /* since the start */
 	/* Private: */
 	struct tempered path;

@@ -204,7 +204,7 @@ static void init_last(const struct slice layer[2], double value, real *params)
 	init_constant(layer[1], value, params);
 }
 
-void fourier_mlp_init(const struct fourier_mlp *net, uint64_t seed, real *params)
+static void fourier_mlp_init(const struct fourier_mlp *net, uint64_t seed, real *params)
 {
 	const struct rng r = { .seed = seed, .purpose = RNG_INIT };
 

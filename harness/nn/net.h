@@ -91,7 +91,6 @@ void sde_net_layout(struct sde_net *net, enum control_form form, size_t dim, boo
 
 /** Published initialisation: kernels and biases uniform within 1/sqrt(inputs), phases standard
  *  normal; the base network starts at 0 and the scale of the score at 1 (CONTROL_LERP) or 0.01. */
-void fourier_mlp_init(const struct fourier_mlp *net, uint64_t seed, real *params);
 void sde_net_init(const struct sde_net *net, uint64_t seed, real *params);
 
 /** The embedding of tau (one column). */

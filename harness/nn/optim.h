@@ -43,7 +43,7 @@ void adam_step(struct optimiser *o, const struct adam *s, real *theta, real *gra
 
 /** A moving average of the parameters for evaluation, as in sde_sampler: every `every` steps it is the
  *  parameters themselves up to step `from`, then moves to them by 1 - decay, decay = 1 - (1 +
- *  e)^-power of e = step - from - 1, at most `most` and 0 for e <= 0. methods-scds, section 6. */
+ *  e)^-power of e = step - from - 1, at most `most` and 0 for e <= 0. */
 struct averaging {
 	long every; /* 0: none */
 	long from;

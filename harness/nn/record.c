@@ -1,6 +1,7 @@
 /* Recording: every operation appends a node, checks shapes, and folds sums into combinations. */
 #include "nn/graph_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 /* 256 MB in float. */
@@ -447,6 +448,13 @@ struct var dot(struct var a, struct var b)
 {
 	invariant(a.g == b.g && var_cols(a) == var_cols(b));
 	return append(a.g, (struct node){ .op = OP_DOT, .cols = 1, .in = { a.id, b.id } });
+}
+
+struct var log_normal(struct var x, double deviation)
+{
+	double log_norm = (double)var_cols(x) * (log(deviation) + 0.91893853320467274);
+
+	return sub(scale(-0.5 / (deviation * deviation), dot(x, x)), constant(x.g, log_norm));
 }
 
 /* One column, or with `vector` as many as the target has dimensions. */

@@ -12,7 +12,7 @@ enum reduction_kind {
 
 /** Rows below `bound` are kept, where it is finite; otherwise those that are finite. With groups > 0
  *  there are n / groups rows in each, group j being rows j, j + groups, ...: the loss is the mean
- *  over the groups whose rows are all kept. methods-scds, section 3. */
+ *  over the groups whose rows are all kept. As in sde_sampler. */
 struct reduction {
 	enum reduction_kind kind;
 	double bound;  /* INFINITY: none */

@@ -6,8 +6,7 @@ const char *const legend[] = {
 	"Bold: best of the column, or tied with it (Welch t test, 5 %; with one seed: within "
 	"1.96 joint standard errors); nothing where the best is told from no other. Not ranked: "
 	"estimates of log Z, columns of the deterministic flow, the exact sampler, rows with "
-	"failed "
-	"seeds, ‹, ▲ and △.",
+	"failed seeds, ‹, ▲ and △.",
 	"~: within the noise floor, between the 5 % and the 95 % quantile of what exact samples "
 	"score against exact samples. The last row has the mean and the 95 % quantile of that "
 	"score.",
@@ -584,8 +583,7 @@ void leaderboard_latex(const struct board *b, FILE *out, struct arena *a)
 {
 	fputs("% Needs \\usepackage{booktabs}. $\\sim$: within the noise floor; $\\langle$: "
 	      "below it, not comparable;\n% $\\triangle$: "
-	      "above "
-	      "log Z, no bound;\n% $\\dagger$: failed seeds; $\\ddagger$: timed beside other "
+	      "above log Z, no bound;\n% $\\dagger$: failed seeds; $\\ddagger$: timed beside other "
 	      "cells; bold: best or tied with it.\n",
 		out);
 	for (int i = 0; i < BOARD_TABLES; i++) {

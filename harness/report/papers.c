@@ -17,15 +17,13 @@ static const double factor = 1.25, own_errors = 2, confidence = 0.95;
 const char *const papers_rules[] = {
 	"agrees: of three seeds or more, the published number lies in the interval that holds a "
 	"further seed of ours with 95 % (Student's t, and twice the published deviation where "
-	"there "
-	"is one); of fewer seeds, the two are within a factor of 1.25 (log Z and its bounds: log "
-	"1.25 = 0.22 nats) or two standard errors of the run; or both are within the noise floor.",
+	"there is one); of fewer seeds, the two are within a factor of 1.25 (log Z and its bounds: "
+	"log 1.25 = 0.22 nats) or two standard errors of the run; or both are within the noise "
+	"floor.",
 	"definition differs: the published quantity is not the metric; the reason says how. No "
-	"verdict "
-	"on the number.",
+	"verdict on the number.",
 	"shortened: fewer iterations or samples than published; other settings: another "
-	"difference. "
-	"Neither is a verdict.",
+	"difference. Neither is a verdict.",
 	"differs: none of these. A reason is given where one is known.", NULL
 };
 

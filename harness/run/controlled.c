@@ -252,13 +252,6 @@ struct var controlled_energy(const struct controlled *base, bool training, struc
 	return dot(v, sub(stop(u), middle));
 }
 
-struct var log_normal(struct var x, double deviation)
-{
-	double log_norm = (double)var_cols(x) * (log(deviation) + 0.91893853320467274);
-
-	return sub(scale(-0.5 / (deviation * deviation), dot(x, x)), constant(x.g, log_norm));
-}
-
 void controlled_conclude(const struct controlled *base, struct var running, struct var stochastic,
 	struct var terminal)
 {

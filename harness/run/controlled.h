@@ -8,7 +8,8 @@
  * control network, its training on a cost over whole paths, and the hooks that follow from these. Put
  * struct controlled first in the method's state and CONTROLLED_OPTIONS first in its table.
  *
- * The families (methods-osds, section 7; methods-scds, sections 2, 3 and 6):
+ * The families (OSDS, arXiv 2512.05251, and Beyond ELBOs, arXiv 2406.07423; SCDS, arXiv 2502.07579, and
+ * github.com/juliusberner/sde_sampler, which it is a fork of):
  *
  *             osds: OSDS repository, Beyond-ELBOs       scds: SCDS repository, sde_sampler
  *   network   gated by the score, time as a code        FourierMLP, the time itself
@@ -122,8 +123,20 @@ extern const char *const controlled_networks[], *const controlled_losses[];
 	CONTROLLED_SCDS_OPTIMISER \
 	",iterations=20000,network=scds,loss=lv,max_cost=1e8,score_gradient=true,noise_clip=0"
 
-/** The method's init(): lay out and initialise net and learner, record the loss. form and bias_init as
- *  in sde_net_layout and control_net_layout; paths and forward as in struct controlled. */
+/** Rows of a table of presets: prior and learning rate a target, which the OSDS repository gives OSDS and
+ *  its DIS alike. */
+#define CONTROLLED_OSDS_PRESETS(paper)                                                          \
+	{ paper, "gmm40_2d", "sigma0=40,rate=1e-4" }, { paper, "gmm40_50d", "sigma0=40" },      \
+		{ paper, "gmm10_2d", "sigma0=15" }, { paper, "student10_50d", "sigma0=15" },    \
+		{ paper, "many_well_5", "sigma0=0.1,rate=1e-5" },                               \
+		{ paper, "brownian", "sigma0=0.1" }, { paper, "lgcp", "sigma0=0.1,rate=1e-4" }, \
+	{                                                                                       \
+		paper, "planar_robot", "sigma0=2,rate=1e-3"                                     \
+	}
+
+/** The method's init(): lay out and initialise net and learner, record the loss. form and
+ *  step_conditioned as in sde_net_layout and control_net_layout; paths and forward as in struct
+ *  controlled. */
 int controlled_init(void *state, struct cell *c, enum control_form form, bool step_conditioned,
 	struct graph *(*paths)(const void *state, struct cell *c, size_t k, bool training,
 		struct arena *a),
@@ -206,12 +219,9 @@ struct var controlled_push(const struct controlled *base, bool training, struct 
 
 /** The running cost |u - r|^2 / 2, r the reference's control or absent. With the log variance it is
  *  (u - r).(u' - (u + r)/2) with u' = u held constant: the same value, the gradient of the loss along a
- *  path that is given. methods-scds, section 3. */
+ *  path that is given. */
 struct var controlled_energy(const struct controlled *base, bool training, struct var u,
 	struct var r);
-
-/** log N(x; 0, deviation^2 I): one column. */
-struct var log_normal(struct var x, double deviation);
 
 /** Label the costs; log w = -(running + stochastic + terminal). The loss is the mean of running +
  *  terminal, or the variance of all three. */

@@ -24,8 +24,8 @@ struct grid_summary {
 	size_t cells;              /* of the plan */
 	size_t ran, kept, not_run; /* not_run: interrupted before */
 	size_t stale;              /* kept, but made by another version of the code */
-	size_t resumed,
-		trained; /* ran, going on from a checkpoint; from that of a whole training */
+	size_t resumed;            /* ran, going on from a checkpoint */
+	size_t trained;            /* ran, from that of a whole training */
 	size_t states[CELL_STATES];
 	char *problem; /* the first cell that is neither ok nor skipped, and why; in the arena */
 };

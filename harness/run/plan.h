@@ -1,8 +1,8 @@
 #ifndef STRIDE_RUN_PLAN_H
 #define STRIDE_RUN_PLAN_H
 
-#include "run/config.h"
 #include "core/hash.h"
+#include "run/config.h"
 
 /**
  * A plan: the cells of a configuration with every option resolved and every key known. Options

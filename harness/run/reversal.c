@@ -123,7 +123,8 @@ static struct var line_cost(const struct reversal *r, struct reversal_step m, bo
 	return sub(energy, scale((double)var_cols(u), m.volume));
 }
 
-struct graph *reversal_sde(const struct reversal *r, struct cell *c, size_t k, bool training,
+/* Paths by eq. 1. */
+static struct graph *record_sde(const struct reversal *r, struct cell *c, size_t k, bool training,
 	enum reversal_form form, struct arena *a)
 {
 	const struct controlled *base = &r->base;
@@ -158,7 +159,8 @@ struct graph *reversal_sde(const struct reversal *r, struct cell *c, size_t k, b
 	return g;
 }
 
-struct graph *reversal_back(const struct reversal *r, struct cell *c, size_t k,
+/* The same weights along the noising process from exact samples. */
+static struct graph *record_back(const struct reversal *r, struct cell *c, size_t k,
 	enum reversal_form form, struct arena *a)
 {
 	struct graph *g = graph_new(a, c->field, &c->counts);
@@ -246,7 +248,7 @@ struct graph *reversal_paths(const void *state, struct cell *c, size_t k, bool t
 {
 	const struct reversal *r = state;
 
-	return reversal_sde(r, c, k, training, (enum reversal_form)r->form, a);
+	return record_sde(r, c, k, training, (enum reversal_form)r->form, a);
 }
 
 struct graph *reversal_forward(const void *state, struct cell *c, size_t k, bool published,
@@ -255,7 +257,7 @@ struct graph *reversal_forward(const void *state, struct cell *c, size_t k, bool
 	const struct reversal *r = state;
 
 	(void)published;
-	return reversal_back(r, c, k, (enum reversal_form)r->form, a);
+	return record_back(r, c, k, (enum reversal_form)r->form, a);
 }
 
 struct graph *reversal_graph(void *state, struct cell *c, const char *what, size_t steps,
@@ -266,20 +268,21 @@ struct graph *reversal_graph(void *state, struct cell *c, const char *what, size
 	return controlled_graph(state, c, what, steps, a);
 }
 
-int reversal_sample(void *state, struct cell *c, bool flow, enum reversal_form form, size_t steps,
+int reversal_sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
 	uint32_t repeat, struct draws *d)
 {
 	struct reversal *r = state;
 	struct arena_mark mark = arena_mark(c->arena);
 	struct graph *paths, *back = NULL;
 
-	if (flow) {
+	if (strcmp(pass->name, "ode") == 0) {
 		paths = reversal_ode(r, c, steps, c->arena);
 		d->no_forward = true;
 	} else {
-		paths = reversal_sde(r, c, steps, false, form, c->arena);
+		enum reversal_form form = strcmp(pass->name, "line") == 0 ? FORM_LINE : FORM_KERNEL;
+		paths = record_sde(r, c, steps, false, form, c->arena);
 		back = r->base.published_forward ? r->base.forward(state, c, steps, true, c->arena)
-						 : reversal_back(r, c, steps, form, c->arena);
+						 : record_back(r, c, steps, form, c->arena);
 	}
 	controlled_run(&r->base, c, paths, back, repeat, d);
 	arena_release(c->arena, mark);

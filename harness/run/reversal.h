@@ -69,10 +69,10 @@ struct reversal {
 extern const char *const reversal_forms[],
 	*const reversal_features[], *const reversal_schedules[], *const reversal_volumes[];
 
-/** The variant's settings in the SCDS paper, for presets. */
+/** The variant's settings in the SCDS paper but for its form, for presets. */
 #define REVERSAL_SCDS   \
 	CONTROLLED_SCDS \
-	",feature=bridge,schedule=linear,beta_min=0.1,form=line,volume=integral"
+	",feature=bridge,schedule=linear,beta_min=0.1,volume=integral"
 
 /** The coefficients of steps: of a scan, or of rows with a time and a length of their own. */
 struct reversal_step {
@@ -105,15 +105,6 @@ struct var reversal_control(const struct reversal *r, int set, struct reversal_s
 /** What eq. 1 (share = 1) and eq. 4 (share = 1/2) add to x, noise apart. */
 struct var reversal_drift(struct reversal_step m, struct var x, struct var u, double share);
 
-/** Paths from the prior by eq. 1 with the weights of eq. 2 or eq. 3: as the loss, or for evaluation,
- *  where kernels are the noising process's own whatever the options say. */
-struct graph *reversal_sde(const struct reversal *r, struct cell *c, size_t k, bool training,
-	enum reversal_form form, struct arena *a);
-
-/** The same weights along the noising process from exact samples. */
-struct graph *reversal_back(const struct reversal *r, struct cell *c, size_t k,
-	enum reversal_form form, struct arena *a);
-
 /** n steps of the flow of eq. 4 in k, from step `first` on, as the scan of g, with the parameters of
  *  `set`: where they end. Labels in the body: the state before a step "x", behind it "next". */
 struct var reversal_flow(const struct reversal *r, struct graph *g, int set, struct var start,
@@ -127,8 +118,9 @@ struct graph *reversal_part(void *state, struct cell *c, size_t k, size_t first,
  *  eps, which is no bound. */
 struct graph *reversal_ode(const struct reversal *r, struct cell *c, size_t k, struct arena *a);
 
-/* For controlled_init: the weights are those of the option `form`. There is no released target-to-prior
- * pass in general. */
+/* For controlled_init: paths from the prior by eq. 1 and along the noising process from exact samples, with
+ * the weights of the option `form`; in evaluation kernels are the noising process's own whatever the
+ * options say. There is no released target-to-prior pass in general. */
 struct graph *reversal_paths(const void *state, struct cell *c, size_t k, bool training,
 	struct arena *a);
 struct graph *reversal_forward(const void *state, struct cell *c, size_t k, bool published,
@@ -138,9 +130,9 @@ struct graph *reversal_forward(const void *state, struct cell *c, size_t k, bool
 struct graph *reversal_graph(void *state, struct cell *c, const char *what, size_t steps,
 	struct arena *a);
 
-/** The body of the hook sample(): along the flow, or by eq. 1 with weights of this form and the
- *  target-to-prior pass. */
-int reversal_sample(void *state, struct cell *c, bool flow, enum reversal_form form, size_t steps,
+/** The hook sample() of passes called "ode": along the flow; "sde" and "line": by eq. 1 with the weights
+ *  of eq. 2 and of eq. 3, and with the target-to-prior pass. */
+int reversal_sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
 	uint32_t repeat, struct draws *d);
 
 #endif
