@@ -210,7 +210,7 @@ static struct graph *record_paths(const void *state, struct cell *c, size_t k, b
 	struct var running = walk(s, &way, start, k, &end, a);
 
 	controlled_conclude(&s->base, running, constant(g, 0),
-		sub(log_normal(start, s->sigma0), log_density(end))); /* eq. 4, 5 */
+		sub(log_gaussian(start, s->sigma0), log_density(end))); /* eq. 4, 5 */
 	return g;
 }
 
@@ -226,7 +226,7 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 	struct var running = walk(s, &way, start, k, &end, a);
 
 	controlled_conclude(&s->base, running, constant(g, 0),
-		sub(log_normal(end, s->sigma0), log_density(start)));
+		sub(log_gaussian(end, s->sigma0), log_density(start)));
 	return g;
 }
 

@@ -151,7 +151,7 @@ static struct graph *record_paths(const void *state, struct cell *c, size_t k, b
 
 	struct var end = label(scan_last(x), "end");
 	controlled_conclude(base, running, stochastic,
-		sub(log_normal(end, s->sigma0), log_density(end))); /* eq. 3, 4 */
+		sub(log_gaussian(end, s->sigma0), log_density(end))); /* eq. 3, 4 */
 	return g;
 }
 
@@ -180,7 +180,7 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 
 	label(scan_last(x), "end");
 	controlled_conclude(&s->base, running, stochastic,
-		sub(log_normal(start, s->sigma0), log_density(start)));
+		sub(log_gaussian(start, s->sigma0), log_density(start)));
 	return g;
 }
 

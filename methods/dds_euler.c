@@ -104,7 +104,7 @@ static struct graph *record_paths(const void *state, struct cell *c, size_t k, b
 
 	struct var end = label(scan_last(x), "end");
 	controlled_conclude(base, running, stochastic,
-		sub(log_normal(end, e->sigma0), log_density(end))); /* eq. 3 */
+		sub(log_gaussian(end, e->sigma0), log_density(end))); /* eq. 3 */
 	return g;
 }
 
@@ -133,7 +133,7 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 
 	label(scan_last(x), "end");
 	controlled_conclude(&e->base, running, stochastic,
-		sub(log_normal(start, e->sigma0), log_density(start)));
+		sub(log_gaussian(start, e->sigma0), log_density(start)));
 	return g;
 }
 

@@ -86,7 +86,7 @@ static struct graph *record_back_published(const struct reversal *r, struct cell
 
 	struct var end = label(scan_last(x), "end");
 	controlled_conclude(&r->base, running, stochastic,
-		sub(log_normal(end, r->sigma0), log_density(start)));
+		sub(log_gaussian(end, r->sigma0), log_density(start)));
 	return g;
 }
 

@@ -105,7 +105,7 @@ static struct graph *record_samples(const struct nis *s, struct cell *c, bool we
 	struct var x = label(scale(s->scale, mlp(&s->g, 0, z)), "end");
 
 	if (weighted)
-		label(sub(log_density(x), log_normal(z, 1)), "log_w");
+		label(sub(log_density(x), log_gaussian(z, 1)), "log_w");
 	return g;
 }
 

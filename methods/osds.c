@@ -198,7 +198,7 @@ static struct graph *record_sde(const struct osds *o, struct cell *c, size_t k, 
 	scan_end(g);
 
 	struct var end = label(scan_last(x), "end");
-	conclude(running, sub(log_normal(x0, o->sigma0), log_density(end)));
+	conclude(running, sub(log_gaussian(x0, o->sigma0), log_density(end)));
 	return g;
 }
 
@@ -222,7 +222,7 @@ static struct graph *record_sde_forward(const struct osds *o, struct cell *c, si
 	scan_end(g);
 
 	struct var end = label(scan_last(x), "end");
-	conclude(running, sub(log_normal(end, o->sigma0), log_density(start)));
+	conclude(running, sub(log_gaussian(end, o->sigma0), log_density(start)));
 	return g;
 }
 
@@ -252,8 +252,8 @@ static struct graph *record_ode(const struct osds *o, struct cell *c, size_t k, 
 	scan_end(g);
 
 	struct var end = label(scan_last(x), "end");
-	struct var terminal = to_prior ? sub(log_normal(end, o->sigma0), log_density(start))
-				       : sub(log_normal(start, o->sigma0), log_density(end));
+	struct var terminal = to_prior ? sub(log_gaussian(end, o->sigma0), log_density(start))
+				       : sub(log_gaussian(start, o->sigma0), log_density(end));
 	label(volume, "volume");
 	conclude(scale(-1, volume), terminal);
 	return g;

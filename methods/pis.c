@@ -139,7 +139,7 @@ static struct graph *record_paths(const void *state, struct cell *c, size_t k, b
 
 	struct var end = label(scan_last(x), "end");
 	controlled_conclude(base, running, stochastic,
-		sub(log_normal(end, sqrt(s.variance)), log_density(end))); /* eq. 3, 4 */
+		sub(log_gaussian(end, sqrt(s.variance)), log_density(end))); /* eq. 3, 4 */
 	return g;
 }
 
@@ -182,7 +182,7 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 
 	label(scan_last(x), "end");
 	controlled_conclude(&p->base, running, stochastic,
-		sub(log_normal(start, sqrt(s.variance)), log_density(start)));
+		sub(log_gaussian(start, sqrt(s.variance)), log_density(start)));
 	return g;
 }
 

@@ -251,7 +251,7 @@ static void prior(struct tensors *f)
 	compare_all(f, "", "x", x, 1, 1e-13);
 	compare_all(f, "", "upper", &bound, 0, 1e-14);
 	compare_all(f, "", "lower", &lower, 0, 1e-14);
-	label(log_normal(input(g, "x", 1), 1), "log_p");
+	label(log_gaussian(input(g, "x", 1), 1), "log_p");
 	graph_forward(g, &(struct graph_args){ .rows = n,
 				 .inputs = &in,
 				 .n_inputs = 1,

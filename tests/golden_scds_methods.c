@@ -401,7 +401,7 @@ void golden_scds_process(struct tensors *f, const char *name, const char *kind)
 	golden_compare(t.g, n, 1, got[1], sigma, 0, 1e-14, "%s sigma_t", name);
 	golden_compare(t.g, n, d, got[2], drift, 0, 1e-14, "%s drift", name);
 	struct graph *g = graph_new(trial_arena(&t), NULL, NULL);
-	label(log_normal(input(g, "x", d), 1), "prior");
+	label(log_gaussian(input(g, "x", d), 1), "prior");
 	trial_bind(&t, "x", x);
 	trial_compare(&t, g, trial_run, "prior", 1, prior, GOLDEN_VALUE, "prior_log_prob");
 }

@@ -13,7 +13,7 @@ static const struct {
 	{ 23, 45, 1, 0 }, { 0, 4, 1, 0 }, { 3, 12, 1, 1 }, { 22, 41, 1, 1 }, { 15, 30, 1, 1 },
 	{ 32, 51, 1, 1 }, { 3, 7, 1, 1 } };
 
-static double log_gauss(double x, double sd)
+static double log_normal(double x, double sd)
 {
 	return -log(sd) - LOG_2PI / 2 - pow(x / sd, 2) / 2;
 }
@@ -36,11 +36,11 @@ static double by_definition(const double *x)
 		shape * log(rate) - lgamma(shape) + (shape - 1) * log(tau) - rate * tau + log(tau);
 
 	for (size_t j = 0; j < 4; j++)
-		sum += log_gauss(x[j], 10);
+		sum += log_normal(x[j], 10);
 	for (size_t i = 0; i < PLATES; i++) {
 		double x1 = table[i].x1, x2 = table[i].x2, b = x[4 + i];
 		double eta = x[0] + x[1] * x1 + x[2] * x1 * x2 + x[3] * x2 + b;
-		sum += log_gauss(b, 1 / sqrt(tau));
+		sum += log_normal(b, 1 / sqrt(tau));
 		sum += log_binomial(table[i].r, table[i].n, eta);
 	}
 	return sum;

@@ -112,7 +112,7 @@ struct var fourier(struct var tau, double first, double last, int set, struct sl
 struct var sum(struct var a);
 struct var dot(struct var a, struct var b);
 /** log N(x; 0, deviation^2 I): one column. */
-struct var log_normal(struct var x, double deviation);
+struct var log_gaussian(struct var x, double deviation);
 /** log rho(x) (its derivative is the score) and the score itself. The derivative of the score is
  *  the Hessian-vector product; wrap it in stop() for the papers' constant score. */
 struct var log_density(struct var x);

@@ -450,7 +450,7 @@ struct var dot(struct var a, struct var b)
 	return append(a.g, (struct node){ .op = OP_DOT, .cols = 1, .in = { a.id, b.id } });
 }
 
-struct var log_normal(struct var x, double deviation)
+struct var log_gaussian(struct var x, double deviation)
 {
 	double log_norm = (double)var_cols(x) * (log(deviation) + 0.91893853320467274);
 

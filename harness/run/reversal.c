@@ -155,7 +155,7 @@ static struct graph *record_sde(const struct reversal *r, struct cell *c, size_t
 
 	struct var end = label(scan_last(x), "end");
 	controlled_conclude(base, running, stochastic,
-		sub(log_normal(x0, r->sigma0), log_density(end)));
+		sub(log_gaussian(x0, r->sigma0), log_density(end)));
 	return g;
 }
 
@@ -188,7 +188,7 @@ static struct graph *record_back(const struct reversal *r, struct cell *c, size_
 
 	struct var end = label(scan_last(x), "end");
 	controlled_conclude(&r->base, running, stochastic,
-		sub(log_normal(end, r->sigma0), log_density(start)));
+		sub(log_gaussian(end, r->sigma0), log_density(start)));
 	return g;
 }
 
@@ -239,7 +239,7 @@ struct graph *reversal_ode(const struct reversal *r, struct cell *c, size_t k, s
 
 	struct var end = label(scan_last(x), "end"), none = constant(g, 0);
 	controlled_conclude(&r->base, running, none,
-		sub(log_normal(x0, r->sigma0), log_density(end)));
+		sub(log_gaussian(x0, r->sigma0), log_density(end)));
 	return g;
 }
 
