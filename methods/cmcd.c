@@ -238,10 +238,8 @@ static int prepare(struct cmcd *s, struct cell *c, bool forwards, bool backwards
 	if (steps > STEPS_MAX)
 		return fail(ERR_RANGE, "steps = %zu: an annealing that is learned has %d at most",
 			steps, STEPS_MAX);
-	if (s->base.loss == LOSS_KL && c->field->hvp == NULL)
-		return fail(ERR_UNSUP,
-			"loss = kl differentiates the score, and the target has no Hessian-vector "
-			"products; loss = lv does without");
+	if (s->base.loss == LOSS_KL)
+		TRY(controlled_has_hessian(c));
 	s->controlled[FORWARDS] = forwards;
 	s->controlled[BACKWARDS] = backwards;
 	if (forwards || backwards) {

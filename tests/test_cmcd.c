@@ -408,7 +408,7 @@ static struct var reversal(const void *context, struct var x, const double *t, s
 }
 
 /* log density of N(mean, variance I) at x [2]. */
-static double log_gaussian(const double *x, double mean, double variance)
+static double gaussian_at(const double *x, double mean, double variance)
 {
 	double total = 0;
 
@@ -432,8 +432,8 @@ static struct outcome outcome_of(double *log_w, const double *x, bool arrives, s
 
 	langevin_chain(k, &c);
 	for (size_t i = 0; i < MANY && !arrives; i++)
-		log_w[i] += log_gaussian(x + 2 * i, c.mean[k], c.variance[k]) -
-			    log_gaussian(x + 2 * i, MEAN, SD * SD);
+		log_w[i] += gaussian_at(x + 2 * i, c.mean[k], c.variance[k]) -
+			    gaussian_at(x + 2 * i, MEAN, SD * SD);
 	for (size_t i = 0; i < MANY; i++)
 		o.mean += log_w[i] / MANY;
 	for (size_t i = 0; i < MANY; i++)

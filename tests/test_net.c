@@ -140,6 +140,28 @@ static void test_decay(void **state)
 	arena_free(a);
 }
 
+/* A step that is left out moves nothing and its loss, finite or not, is told as NaN. */
+static void test_left_out(void **state)
+{
+	struct arena *a = arena_new();
+	struct graph *g = graph_new(a, NULL, NULL);
+	const double x[2] = { 1e30, 2e30 };
+	const struct binding in = { "x", NULL, x };
+	struct graph_args args = { .rows = 2, .inputs = &in, .n_inputs = 1 };
+	struct learner l;
+
+	(void)state;
+	graph_loss(mul(input(g, "x", 1), param(g, 0, (struct slice){ 0, 1, 1 })));
+	learner_init(&l, 1, a);
+	l.settings = plain_adam();
+	l.settings.skip = true;
+	assert_true(isnan(learner_step(&l, g, &args, 1e300)));
+	assert_true(l.theta[0] == 0 && l.optimiser.count == 0);
+	assert_true(learner_step(&l, g, &args, 1e-30) == 0);
+	assert_true(l.theta[0] < 0 && l.optimiser.count == 1);
+	arena_free(a);
+}
+
 /* NaN becomes 0 before the norm is taken; a gradient inside the bound stays. */
 static void test_clipping(void **state)
 {
@@ -403,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_initialisation),
 		cmocka_unit_test(test_first_control),
 		cmocka_unit_test(test_decay),
+		cmocka_unit_test(test_left_out),
 		cmocka_unit_test(test_clipping),
 		cmocka_unit_test(test_average_and_schedule),
 		cmocka_unit_test(test_noise_schedules),

@@ -122,6 +122,26 @@ static void an_interrupted_training_goes_on(void **state)
 	assert_true(output_has(f, "out", "0 went on from a checkpoint, 1 had been trained"));
 }
 
+/* Clips that a schedule has loosened are loose for a run that finds the training complete, too. */
+#define LOOSENED                                                                  \
+	"configs/smoke.yaml --jobs 1 --no-report --set floor_draws=0 "            \
+	"--only dis:funnel --set dis.preset=scds-paper --set dis.iterations=201 " \
+	"--set dis.batch=8 --set dis.steps=2 --set dis.control_clip=0.01 --set steps=2 "
+
+static void clips_of_a_complete_training_are_its_last(void **state)
+{
+	const struct folder *f = *state;
+	char command[PATH_LENGTH];
+
+	assert_int_equal(stride(f, "run " LOOSENED "--set samples=120 --out %s/once"), EXIT_DONE);
+	assert_int_equal(stride(f, "run " LOOSENED "--set samples=100 --out %s/again"), EXIT_DONE);
+	snprintf(command, sizeof(command), "rm -r %s", in_folder(f, "again/cells"));
+	assert_int_equal(system(command), 0);
+	assert_int_equal(stride(f, "run " LOOSENED "--set samples=120 --out %s/again"), EXIT_DONE);
+	assert_true(output_has(f, "out", "1 had been trained"));
+	assert_true(same_results(f, "once", "again"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +151,8 @@ int main(void)
 			folder_teardown),
 		cmocka_unit_test_setup_teardown(an_interrupted_training_goes_on, folder_setup,
 			folder_teardown),
+		cmocka_unit_test_setup_teardown(clips_of_a_complete_training_are_its_last,
+			folder_setup, folder_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

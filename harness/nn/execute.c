@@ -775,9 +775,13 @@ static void count(const struct run *r)
 		c->network += r->args->rows * r->g->networks[region] * times[region];
 	for (size_t i = 0; i < r->g->n; i++) {
 		const struct node *n = graph_node(r->g, (int)i);
-		if (r->p->places[i].live &&
-			(n->op == OP_LOG_DENSITY || n->op == OP_SCORE || n->op == OP_HVP))
-			c->target += r->args->rows * times[n->region];
+		const struct place *at = &r->p->places[i];
+		bool target = n->op == OP_LOG_DENSITY || n->op == OP_SCORE || n->op == OP_HVP;
+		bool again =
+			at->useful && ((n->op == OP_SCORE && r->p->places[n->in[0]].useful) ||
+					      (n->op == OP_HVP && r->p->places[n->in[1]].useful));
+		if (at->live && target)
+			c->target += r->args->rows * times[n->region] * (again ? 2 : 1);
 	}
 }
 

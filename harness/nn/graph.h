@@ -44,7 +44,8 @@ struct field {
 	void (*hvp)(const void *context, size_t n, const real *x, const real *v, real *hv);
 };
 
-/** How often networks and targets were evaluated, in points. Updated by every run of a graph. */
+/** How often networks and targets were evaluated, in points. Updated by every run of a graph; a
+ *  Hessian-vector product by which a score is differentiated is an evaluation of the target too. */
 struct counts {
 	uint64_t network;
 	uint64_t target;

@@ -125,12 +125,13 @@ static bool all_finite(size_t n, const real *x)
 	return finite;
 }
 
-void learner_update(struct learner *l, double loss)
+bool learner_update(struct learner *l, double loss)
 {
 	if (l->settings.skip && !(isfinite(loss) && all_finite(l->n, l->grad)))
-		return;
+		return false;
 	adam_step(&l->optimiser, &l->settings, l->theta, l->grad);
 	update_average(l);
+	return true;
 }
 
 double learner_step(struct learner *l, struct graph *g, struct graph_args *args, double factor)
@@ -140,8 +141,7 @@ double learner_step(struct learner *l, struct graph *g, struct graph_args *args,
 	if (factor != 1)
 		for (size_t i = 0; i < l->n; i++)
 			l->grad[i] *= (real)factor;
-	learner_update(l, loss);
-	return loss;
+	return learner_update(l, loss) ? loss : (double)NAN;
 }
 
 static const char *joined(const char *name, const char *part, char text[64])
@@ -159,7 +159,8 @@ void learner_keep(struct learner *l, const char *name, struct checkpoint *k)
 	checkpoint_add(k, joined(name, "theta", text), l->theta, bytes);
 	checkpoint_add_passing(k, joined(name, "m", text), l->optimiser.m, bytes);
 	checkpoint_add_passing(k, joined(name, "v", text), l->optimiser.v, bytes);
-	checkpoint_add_passing(k, joined(name, "steps", text), &l->optimiser.count,
+	/* Not passing: clips on a schedule go by it, and evaluation goes by them. */
+	checkpoint_add(k, joined(name, "steps", text), &l->optimiser.count,
 		sizeof(l->optimiser.count));
 	if (l->average != NULL)
 		checkpoint_add(k, joined(name, "average", text), l->average, bytes);

@@ -76,11 +76,13 @@ void learner_average(struct learner *l, struct averaging how, struct arena *a);
 real *learner_evaluated(const struct learner *l);
 
 /** One update from the gradient of g's loss at l->theta (args->params[0] is set to it), scaled by
- *  `factor` before zeroing and clipping. Returns the loss before the update. */
+ *  `factor` before zeroing and clipping. Returns the loss before the update; NaN when the step was left
+ *  out, so that a training which makes no step for long shows. */
 double learner_step(struct learner *l, struct graph *g, struct graph_args *args, double factor);
 
-/** As the second half of learner_step: an update from the gradient in l->grad of this loss. */
-void learner_update(struct learner *l, double loss);
+/** As the second half of learner_step: an update from the gradient in l->grad of this loss. false: it
+ *  was left out. */
+bool learner_update(struct learner *l, double loss);
 
 /** What training changes, for a checkpoint: the pieces' names begin with `name`. */
 void learner_keep(struct learner *l, const char *name, struct checkpoint *k);

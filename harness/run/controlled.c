@@ -31,6 +31,15 @@ void controlled_learner(struct controlled *base, size_t n_params, struct cell *c
 	}
 }
 
+int controlled_has_hessian(const struct cell *c)
+{
+	if (c->field->hvp != NULL)
+		return OK;
+	return fail(ERR_UNSUP,
+		"loss = kl differentiates the score, and the target has no Hessian-vector "
+		"products; loss = lv does without");
+}
+
 void controlled_start_average(struct controlled *base, struct cell *c)
 {
 	/* Trainings too short for the published numbers average over the same share of theirs. */
@@ -52,6 +61,8 @@ int controlled_init(void *state, struct cell *c, enum control_form form, bool st
 {
 	struct controlled *base = state;
 
+	if (base->score_gradient && base->loss == LOSS_KL)
+		TRY(controlled_has_hessian(c));
 	base->paths = paths;
 	base->forward = forward;
 	if (base->network == NETWORK_SCDS) {

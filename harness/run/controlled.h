@@ -148,6 +148,9 @@ int controlled_init(void *state, struct cell *c, enum control_form form, bool st
 void controlled_learner(struct controlled *base, size_t n_params, struct cell *c);
 void controlled_start_average(struct controlled *base, struct cell *c);
 
+/** OK when a loss kl can differentiate the target's score; else ERR_UNSUP. */
+int controlled_has_hessian(const struct cell *c);
+
 /** One update on the graph's loss; returns the loss as trained on. Before any use of the network:
  *  controlled_ready moves the clips to where the updates so far have brought them. */
 double controlled_update(struct controlled *base, struct graph *g, struct graph_args *args,
