@@ -297,13 +297,13 @@ struct method {
 enum better { BETTER_LOWER, BETTER_HIGHER, BETTER_ZERO /* nearest to 0 */, BETTER_NONE };
 
 enum needs {
-	NEEDS_EXACT = 1,    /* exact samples of the target */
-	NEEDS_WEIGHTS = 2,  /* log weights */
-	NEEDS_FORWARD = 4,  /* target-to-prior log weights */
-	NEEDS_LOG_Z = 8,    /* a known, finite log-normaliser */
-	NEEDS_MODES = 16,   /* modes and a classifier */
-	NEEDS_SAMPLES = 32, /* the samples themselves (not the weights alone) */
-	NEEDS_DETFLOW = 64, /* weights of kind WEIGHTS_DETFLOW: the metric is for those alone.
+	NEEDS_EXACT = 1,      /* exact samples of the target */
+	NEEDS_WEIGHTS = 2,    /* log weights */
+	NEEDS_FORWARD = 4,    /* target-to-prior log weights */
+	NEEDS_LOG_Z = 8,      /* a known, finite log-normaliser */
+	NEEDS_MODES = 16,     /* modes and a classifier */
+	NEEDS_SAMPLES = 32,   /* the samples themselves (not the weights alone) */
+	NEEDS_DETFLOW = 64,   /* weights of kind WEIGHTS_DETFLOW: the metric is for those alone.
 			       A metric with NEEDS_WEIGHTS and not this is skipped for them. */
 	NEEDS_EVIDENCE = 128, /* log weights, or the draw's own estimate of log Z */
 };
