@@ -683,13 +683,19 @@ static void row_chunk(void *context, size_t chunk)
 }
 
 /* Forwards, and the loss of each row. */
-static void row_chunk_loss(void *context, size_t chunk)
+static struct spot forward_with_loss(const struct run *r, size_t chunk)
 {
-	struct spot s = spot_of_rows(context, chunk);
+	struct spot s = spot_of_rows(r, chunk);
 
 	chunk_forward(&s);
 	for (size_t i = 0; i < s.rows; i++)
-		s.run->p->losses[s.first_row + i] = f64_of(&s, s.run->g->loss, i);
+		r->p->losses[s.first_row + i] = f64_of(&s, r->g->loss, i);
+	return s;
+}
+
+static void row_chunk_loss(void *context, size_t chunk)
+{
+	forward_with_loss(context, chunk);
 }
 
 /* Backwards, by the shares that the rows have in the loss. */
@@ -705,9 +711,8 @@ static void row_chunk_back(void *context, size_t chunk)
 /* Both, where a row's share is known beforehand. */
 static void row_chunk_both(void *context, size_t chunk)
 {
-	row_chunk_loss(context, chunk);
+	struct spot s = forward_with_loss(context, chunk);
 
-	struct spot s = spot_of_rows(context, chunk);
 	chunk_backward(&s);
 }
 

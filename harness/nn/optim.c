@@ -106,10 +106,10 @@ static void update_average(struct learner *l)
 {
 	const struct averaging *s = &l->averaging;
 	long n = l->optimiser.count;
-	double decay = averaging_decay(s, n);
 
 	if (s->every == 0 || n % s->every != 0)
 		return;
+	double decay = averaging_decay(s, n);
 	if (decay > 0)
 		ema_update(l->n, decay, l->average, l->theta);
 	else
@@ -153,7 +153,6 @@ static const char *joined(const char *name, const char *part, char text[64])
 void learner_keep(struct learner *l, const char *name, struct checkpoint *k)
 {
 	size_t bytes = l->n * sizeof(real);
-
 	char text[64];
 
 	checkpoint_add(k, joined(name, "theta", text), l->theta, bytes);

@@ -224,7 +224,9 @@ struct graph *reversal_part(void *state, struct cell *c, size_t k, size_t first,
 	return g;
 }
 
-struct graph *reversal_ode(const struct reversal *r, struct cell *c, size_t k, struct arena *a)
+/* The flow of eq. 4 in k steps. Its "log_w" is what the SCDS code reports along it: eq. 3 without the term in
+ * eps, which is no bound. */
+static struct graph *record_ode(const struct reversal *r, struct cell *c, size_t k, struct arena *a)
 {
 	struct graph *g = graph_new(a, c->field, &c->counts);
 	struct var x0 = flow_prior(r, g, c->dim);
@@ -264,7 +266,7 @@ struct graph *reversal_graph(void *state, struct cell *c, const char *what, size
 	struct arena *a)
 {
 	if (strcmp(what, "ode") == 0)
-		return reversal_ode(state, c, steps, a);
+		return record_ode(state, c, steps, a);
 	return controlled_graph(state, c, what, steps, a);
 }
 
@@ -276,7 +278,7 @@ int reversal_sample(void *state, struct cell *c, const struct pass *pass, size_t
 	struct graph *paths, *back = NULL;
 
 	if (strcmp(pass->name, "ode") == 0) {
-		paths = reversal_ode(r, c, steps, c->arena);
+		paths = record_ode(r, c, steps, c->arena);
 		d->no_forward = true;
 	} else {
 		enum reversal_form form = strcmp(pass->name, "line") == 0 ? FORM_LINE : FORM_KERNEL;

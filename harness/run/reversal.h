@@ -114,10 +114,6 @@ struct var reversal_flow(const struct reversal *r, struct graph *g, int set, str
 struct graph *reversal_part(void *state, struct cell *c, size_t k, size_t first, size_t n,
 	const real **params, struct arena *a);
 
-/** The flow of eq. 4 in k steps. Its "log_w" is what the SCDS code reports along it: eq. 3 without the term in
- *  eps, which is no bound. */
-struct graph *reversal_ode(const struct reversal *r, struct cell *c, size_t k, struct arena *a);
-
 /* For controlled_init: paths from the prior by eq. 1 and along the noising process from exact samples, with
  * the weights of the option `form`; in evaluation kernels are the noising process's own whatever the
  * options say. There is no released target-to-prior pass in general. */
