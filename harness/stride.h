@@ -306,20 +306,24 @@ enum needs {
 	NEEDS_DETFLOW = 64,   /* weights of kind WEIGHTS_DETFLOW: the metric is for those alone.
 			       A metric with NEEDS_WEIGHTS and not this is skipped for them. */
 	NEEDS_EVIDENCE = 128, /* log weights, or the draw's own estimate of log Z */
+	NEEDS_TARGET = 256,   /* the target itself: its log density and gradient */
+	NEEDS_MOMENTS = 512,  /* exact samples, or the target's means and standard deviations */
 };
 
-/** What a metric sees. */
+/** What a metric sees. What it does not declare in its needs may be NULL. */
 struct scored {
 	size_t n, dim;
-	const double *x; /* samples [n][dim] */
+	const double *x;  /* samples [n][dim] */
+	size_t nonfinite; /* samples that are not finite; such samples are not shown to metrics */
 	size_t n_exact;
-	const double *exact;         /* exact samples [n_exact][dim], or NULL */
-	const double *log_w;         /* [n] or NULL */
-	const double *log_w_forward; /* [n] or NULL */
-	bool dependent;              /* see struct draws */
-	double elbo;                 /* see struct draws */
-	double log_z_own, log_z_se;  /* likewise, log_z and log_z_se there */
-	const struct density *target;
+	const double *exact;          /* exact samples [n_exact][dim], or NULL */
+	const double *log_w;          /* [n] or NULL */
+	const double *log_w_forward;  /* [n] or NULL */
+	enum weights weights;         /* what log_w is */
+	bool dependent;               /* see struct draws */
+	double elbo;                  /* see struct draws */
+	double log_z_own, log_z_se;   /* likewise, log_z and log_z_se there */
+	const struct density *target; /* NULL: samples of nothing that stride knows */
 	struct log_z log_z;
 	uint64_t seed;       /* for subsets and projections: purpose RNG_METRIC */
 	struct arena *arena; /* scratch: released after the call */
@@ -328,7 +332,14 @@ struct scored {
 struct value {
 	double value; /* NaN: undefined; +-inf is a result */
 	double se;    /* standard error from this one run; NaN: not known */
+	double p;     /* p-value of the hypothesis that the samples are exact; NaN: no test */
 };
+
+/** A value with its standard error (NaN: not known) and without a test. */
+static inline struct value value_make(double value, double se)
+{
+	return (struct value){ value, se, (double)NAN };
+}
 
 struct metric {
 	const char *name;  /* the id */

@@ -24,7 +24,7 @@ static void mean_log_w(const double *log_w, size_t n, struct value *out)
 static int elbo(const struct scored *in, struct value *out)
 {
 	if (isfinite(in->elbo))
-		*out = (struct value){ .value = in->elbo, .se = (double)NAN };
+		*out = value_make(in->elbo, (double)NAN);
 	else
 		mean_log_w(in->log_w, in->n, out);
 	return OK;

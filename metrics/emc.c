@@ -23,10 +23,7 @@ static int emc(const struct scored *in, struct value *out)
 	size_t *count = ARENA_NEW(in->arena, modes, size_t);
 	for (size_t i = 0; i < in->n; i++)
 		count[t->classify(state, in->x + i * in->dim)]++;
-	*out = (struct value){
-		.value = stats_entropy(count, modes) / log((double)modes),
-		.se = (double)NAN,
-	};
+	*out = value_make(stats_entropy(count, modes) / log((double)modes), (double)NAN);
 	return OK;
 }
 

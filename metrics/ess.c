@@ -16,7 +16,7 @@ static int ess_rev(const struct scored *in, struct value *out)
 {
 	struct weight_stats s;
 	stats_weights(in->log_w, in->n, 1, &s);
-	*out = (struct value){ .value = s.ess, .se = (double)NAN };
+	*out = value_make(s.ess, (double)NAN);
 	return OK;
 }
 
@@ -26,7 +26,7 @@ static int ess_fwd(const struct scored *in, struct value *out)
 	double down = stats_log_sum_exp(in->log_w_forward, in->n, -1);
 	double value =
 		up == (double)INFINITY ? (double)NAN : exp(2 * log((double)in->n) - up - down);
-	*out = (struct value){ .value = value, .se = (double)NAN };
+	*out = value_make(value, (double)NAN);
 	return OK;
 }
 

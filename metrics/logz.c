@@ -24,18 +24,18 @@ static bool usable(const double *log_w, size_t n)
 
 static void log_mean_w(const double *log_w, size_t n, int sign, struct value *out)
 {
-	*out = (struct value){ .value = (double)NAN, .se = (double)NAN };
+	*out = value_make((double)NAN, (double)NAN);
 	if (!usable(log_w, n))
 		return;
 	struct weight_stats s;
 	stats_weights(log_w, n, sign, &s);
-	*out = (struct value){ .value = sign * s.log_mean, .se = s.log_mean_se };
+	*out = value_make(sign * s.log_mean, s.log_mean_se);
 }
 
 static int logz_rev(const struct scored *in, struct value *out)
 {
 	if (in->log_w == NULL) {
-		*out = (struct value){ .value = in->log_z_own, .se = in->log_z_se };
+		*out = value_make(in->log_z_own, in->log_z_se);
 		return OK;
 	}
 	log_mean_w(in->log_w, in->n, 1, out);

@@ -27,7 +27,7 @@ static int mmd_osds(const struct scored *in, struct value *out)
 	kernel_sums(&z, in->n_exact, h, in->arena, &s);
 	double t = (2 * s.xx + n) / (m * (m - 1)) + (2 * s.yy + m) / (n * (n - 1)) -
 		   2 * s.xy / (n * m);
-	*out = (struct value){ .value = sqrt(fmax(1e-20, t)), .se = (double)NAN };
+	*out = value_make(sqrt(fmax(1e-20, t)), (double)NAN);
 	return OK;
 }
 

@@ -23,10 +23,7 @@ static int mmd_u(const struct scored *in, struct value *out)
 		return fail(ERR_NUMERIC,
 			"the median distance of the exact samples is %g: no bandwidth", h);
 	kernel_sums(&z, in->n_exact, h, in->arena, &s);
-	*out = (struct value){
-		.value = kernel_mmd_u(&s, (double)in->n_exact, (double)in->n),
-		.se = (double)NAN,
-	};
+	*out = value_make(kernel_mmd_u(&s, (double)in->n_exact, (double)in->n), (double)NAN);
 	return OK;
 }
 

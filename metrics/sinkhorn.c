@@ -32,7 +32,7 @@ static int sinkhorn(const struct scored *in, struct value *out)
 			"the mean cost of the exact samples gives a regularisation of %g",
 			rule.eps);
 	TRY(transport_divergence(&x, &y, &rule, true, in->arena, &value));
-	*out = (struct value){ .value = value, .se = (double)NAN };
+	*out = value_make(value, (double)NAN);
 	return OK;
 }
 

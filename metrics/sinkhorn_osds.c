@@ -27,7 +27,7 @@ static int sinkhorn_osds(const struct scored *in, struct value *out)
 	if (!(rule.eps > 0 && isfinite(rule.eps)))
 		return fail(ERR_NUMERIC, "the mean cost gives a regularisation of %g", rule.eps);
 	TRY(transport_divergence(&x, &y, &rule, false, in->arena, &value));
-	*out = (struct value){ .value = value, .se = (double)NAN };
+	*out = value_make(value, (double)NAN);
 	return OK;
 }
 

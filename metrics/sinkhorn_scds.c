@@ -21,7 +21,7 @@ static int sinkhorn_scds(const struct scored *in, struct value *out)
 	TRY(cloud_make(&rows, in->x, in->n, in->dim, in->arena));
 	TRY(cloud_make(&columns, in->exact, in->n_exact, in->dim, in->arena));
 	TRY(transport_truncated(&rows, &columns, &rule, in->arena, &plan));
-	*out = (struct value){ .value = plan.value, .se = (double)NAN };
+	*out = value_make(plan.value, (double)NAN);
 	return OK;
 }
 

@@ -430,7 +430,7 @@ static void deviations(const struct evaluation *e)
 static double metric_value(const struct evaluation *e, const char *name)
 {
 	const struct metric *m = metric_find(name);
-	struct value out = { (double)NAN, (double)NAN };
+	struct value out = value_make((double)NAN, (double)NAN);
 
 	if (m == NULL || m->eval(&e->in, &out) != OK)
 		golden_failed(e->f->g, "%s: %s", part(e, name), error_text());

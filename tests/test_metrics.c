@@ -2,6 +2,7 @@
  * invariances and degenerate input. */
 #include "core/csv.h"
 #include "core/stats.h"
+#include "run/scoring.h"
 #include "score/kernel.h"
 #include "score/moments.h"
 #include "score/transport.h"
@@ -58,7 +59,7 @@ static int eval(const char *name, const struct scored *in, struct value *out)
 	struct arena_mark mark = arena_mark(arena);
 
 	assert_non_null(m);
-	*out = (struct value){ not_a_number, not_a_number };
+	*out = value_make(not_a_number, not_a_number);
 	int code = m->eval(in, out);
 	arena_release(arena, mark);
 	return code;
@@ -899,14 +900,10 @@ static struct scored declared(const struct metric *m, struct scored in)
 		in.log_z_own = in.log_z_se = not_a_number;
 	if (!(m->needs & NEEDS_FORWARD))
 		in.log_w_forward = NULL;
+	in.weights = m->needs & NEEDS_DETFLOW ? WEIGHTS_DETFLOW : WEIGHTS_EXACT;
 	if (!(m->needs & NEEDS_LOG_Z))
 		in.log_z = (struct log_z){ LOG_Z_UNKNOWN, not_a_number, not_a_number, "" };
 	return in;
-}
-
-static bool applies(const struct metric *m, const struct scored *in)
-{
-	return !(m->needs & NEEDS_MODES) || density_target(in->target)->modes;
 }
 
 static const double *reversed(const double *x, size_t n, size_t dim)
@@ -934,7 +931,7 @@ static void test_contract(void **state)
 	for (const struct metric *const *p = metrics; *p; p++) {
 		const struct metric *m = *p;
 		struct scored in = declared(m, whole), turned = in;
-		if (!applies(m, &in))
+		if (!scoring_applies(m, &in))
 			continue;
 		print_message("           %s\n", m->name);
 		assert_true(strlen(m->title) > 0 && m->unit && m->paper && m->version >= 1);
@@ -986,7 +983,7 @@ static void test_contract_non_finite(void **state)
 		log_w[17] = bad[b];
 		for (const struct metric *const *p = metrics; *p; p++) {
 			struct value out;
-			if (!applies(*p, &whole))
+			if (!scoring_applies(*p, &whole))
 				continue;
 			int code = eval((*p)->name, &whole, &out);
 			assert_true(code == ERR_NUMERIC || (code == OK && isnan(out.value)));

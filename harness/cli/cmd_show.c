@@ -309,7 +309,9 @@ static void show_metric(const struct metric *m, struct arena *a)
 		{ NEEDS_FORWARD, "target-to-prior log weights" }, { NEEDS_LOG_Z, "a known log Z" },
 		{ NEEDS_MODES, "modes" }, { NEEDS_SAMPLES, "samples" },
 		{ NEEDS_DETFLOW, "deterministic-flow weights" },
-		{ NEEDS_EVIDENCE, "log weights or the method's own log Z" } };
+		{ NEEDS_EVIDENCE, "log weights or the method's own log Z" },
+		{ NEEDS_TARGET, "the target's log density and gradient" },
+		{ NEEDS_MOMENTS, "exact samples or known moments" } };
 	static const char *const better[] = { [BETTER_LOWER] = "lower is better",
 		[BETTER_HIGHER] = "higher is better",
 		[BETTER_ZERO] = "nearest to 0 is better",

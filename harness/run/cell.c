@@ -20,84 +20,7 @@ static void tick(const struct ticker *t, double fraction)
 		t->tick(t->context, fraction);
 }
 
-/* --- scoring ---------------------------------------------------------------------------------- */
-
-/* What metrics of this target see, but for the samples. exact may stay NULL. */
-static void prepare_scored(struct scored *in, const struct density *d, const struct log_z *log_z,
-	const double *exact, size_t n, struct arena *scratch)
-{
-	*in = (struct scored){ .n = n,
-		.dim = density_dim(d),
-		.n_exact = exact != NULL ? n : 0,
-		.exact = exact,
-		.elbo = (double)NAN,
-		.log_z_own = (double)NAN,
-		.log_z_se = (double)NAN,
-		.target = d,
-		.log_z = *log_z,
-		.arena = scratch };
-}
-
-static bool has_finite_log_z(const struct log_z *z)
-{
-	return z->kind == LOG_Z_EXACT || z->kind == LOG_Z_QUADRATURE || z->kind == LOG_Z_ESTIMATE;
-}
-
-static bool has_modes(const struct density *d)
-{
-	const struct target *t = density_target(d);
-
-	return t->modes != NULL && t->classify != NULL && t->modes(density_state(d)) > 0;
-}
-
-static bool applies(const struct metric *m, enum weights weights, const struct scored *in)
-{
-	const unsigned weighing = NEEDS_WEIGHTS | NEEDS_FORWARD | NEEDS_DETFLOW | NEEDS_EVIDENCE;
-	bool detflow = weights == WEIGHTS_DETFLOW;
-
-	if ((m->needs & NEEDS_EXACT) && in->exact == NULL)
-		return false;
-	if ((m->needs & (NEEDS_WEIGHTS | NEEDS_DETFLOW)) && in->log_w == NULL)
-		return false;
-	if ((m->needs & NEEDS_FORWARD) && in->log_w_forward == NULL)
-		return false;
-	if ((m->needs & NEEDS_EVIDENCE) && in->log_w == NULL && isnan(in->log_z_own))
-		return false;
-	if ((m->needs & weighing) && detflow != ((m->needs & NEEDS_DETFLOW) != 0))
-		return false;
-	if ((m->needs & NEEDS_LOG_Z) && !has_finite_log_z(&in->log_z))
-		return false;
-	return !(m->needs & NEEDS_MODES) || has_modes(in->target);
-}
-
-/* A metric on samples that are not all finite has no value; the harness says so for all of them. */
-static void score_one(const struct metric *m, struct scored *in, size_t nonfinite,
-	struct score *out, struct arena *a)
-{
-	bool sees_samples = (m->needs & (NEEDS_SAMPLES | NEEDS_EXACT | NEEDS_MODES)) != 0;
-	struct arena_mark mark = arena_mark(in->arena);
-
-	*out = (struct score){ .metric = m, .value = { (double)NAN, (double)NAN } };
-	if (sees_samples && nonfinite > 0)
-		out->failure =
-			arena_printf(a, "%zu of %zu samples are not finite", nonfinite, in->n);
-	else if (m->eval(in, &out->value) != OK)
-		out->failure = arena_strdup(a, error_text());
-	arena_release(in->arena, mark);
-}
-
-static size_t count_nonfinite(const double *x, size_t n, size_t dim)
-{
-	size_t bad = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		bool finite = true;
-		for (size_t k = 0; k < dim; k++)
-			finite = finite && isfinite(x[i * dim + k]);
-		bad += !finite;
-	}
-	return bad;
-}
+/* --- the reference set ------------------------------------------------------------------------- */
 
 /* The fixed set that samples are compared with: the same for all seeds, as published. */
 static int draw_reference(const struct density *d, size_t n, double **out, struct arena *a)
@@ -289,7 +212,6 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 	r->sample_seconds = clock_seconds() - start - w->cell.aside_seconds;
 	r->evaluations = (struct counts){ .network = w->cell.counts.network - before.network,
 		.target = w->cell.counts.target - before.target };
-	r->nonfinite = count_nonfinite(d->x, n, dim);
 	if (w->samples != NULL && r->repeat == 0 &&
 		keeps_points(w->plan->config, w->planned, r->steps))
 		write_points(w->samples, d->x, kept_of(w->plan->config, KEPT_POINTS, n, dim),
@@ -303,11 +225,12 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	double start = clock_seconds();
 	struct scored in;
 
-	prepare_scored(&in, w->cell.target, &w->planned->target->log_z, w->reference, c->samples,
-		w->scratch);
-	in.x = d->x;
+	scoring_start(&in, w->cell.target, &w->planned->target->log_z, d->x, d->n, w->cell.dim,
+		w->reference, c->samples, w->scratch);
+	r->nonfinite = in.nonfinite;
 	in.log_w = d->log_w;
 	in.log_w_forward = d->no_forward ? NULL : d->log_w_forward;
+	in.weights = r->pass->weights;
 	in.elbo = d->elbo;
 	in.dependent = d->dependent;
 	in.log_z_own = d->log_z;
@@ -317,9 +240,8 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	for (size_t i = 0; i < c->n_metrics; i++) {
 		if (parallel_stopping())
 			return interrupted();
-		if (applies(c->metrics[i], r->pass->weights, &in))
-			score_one(c->metrics[i], &in, r->nonfinite, &r->scores[r->n_scores++],
-				w->arena);
+		if (scoring_applies(c->metrics[i], &in))
+			scoring_run(c->metrics[i], &in, &r->scores[r->n_scores++], w->arena);
 	}
 	r->score_seconds = clock_seconds() - start;
 	return OK;
@@ -437,10 +359,9 @@ int floor_run(const struct plan *p, const struct plan_target *t, const struct ti
 	*n = 0;
 	*out = ARENA_NEW(a, c->n_metrics, struct floor_scores);
 	struct arena *scratch = arena_new();
-	prepare_scored(&in, d, &t->log_z, reference, c->samples, scratch);
-	in.x = x;
+	scoring_start(&in, d, &t->log_z, x, c->samples, t->dim, reference, c->samples, scratch);
 	for (size_t j = 0; j < c->n_metrics; j++)
-		if (c->metrics[j]->floor && applies(c->metrics[j], WEIGHTS_NONE, &in))
+		if (c->metrics[j]->floor && scoring_applies(c->metrics[j], &in))
 			(*out)[(*n)++] = (struct floor_scores){ c->metrics[j], 0,
 				ARENA_NEW(a, c->floor_draws, double) };
 	int code = OK;
@@ -450,7 +371,7 @@ int floor_run(const struct plan *p, const struct plan_target *t, const struct ti
 		in.seed = i;
 		for (size_t j = 0; j < *n && code == OK; j++) {
 			struct score s;
-			score_one((*out)[j].metric, &in, 0, &s, a);
+			scoring_run((*out)[j].metric, &in, &s, a);
 			if (s.failure == NULL)
 				(*out)[j].values[(*out)[j].n++] = s.value.value;
 			if (parallel_stopping())

@@ -4,16 +4,10 @@
 #include "run/curve.h"
 #include "run/plan.h"
 #include "run/reports.h"
+#include "run/scoring.h"
 #include "run/training.h"
 
 #include <stdio.h>
-
-/** A metric on one draw. */
-struct score {
-	const struct metric *metric;
-	struct value value;
-	const char *failure; /* NULL: the value stands */
-};
 
 /** One pass at one step count. */
 struct result {

@@ -139,6 +139,20 @@ static const char *weights_name(enum weights w)
 	return names[w];
 }
 
+static json_t *known(double x)
+{
+	return isnan(x) ? json_null() : number(x);
+}
+
+static json_t *score_json(const struct value *v)
+{
+	json_t *object = json_pack("{s:o, s:o}", "value", number(v->value), "se", known(v->se));
+
+	if (!isnan(v->p))
+		json_object_set_new(object, "p", number(v->p));
+	return object;
+}
+
 static json_t *result(const struct result *r, size_t n)
 {
 	json_t *values = json_object(), *failures = json_object(), *reports = json_object();
@@ -149,9 +163,7 @@ static json_t *result(const struct result *r, size_t n)
 			json_object_set_new(failures, s->metric->name, json_string(s->failure));
 			continue;
 		}
-		json_object_set_new(values, s->metric->name,
-			json_pack("{s:o, s:o}", "value", number(s->value.value), "se",
-				isnan(s->value.se) ? json_null() : number(s->value.se)));
+		json_object_set_new(values, s->metric->name, score_json(&s->value));
 	}
 	for (size_t i = 0; i < r->reports.n; i++)
 		json_object_set_new(reports, r->reports.of[i].name, number(r->reports.of[i].value));

@@ -1,0 +1,100 @@
+#include "run/scoring.h"
+
+static size_t count_nonfinite(const double *x, size_t n, size_t dim)
+{
+	size_t bad = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bool finite = true;
+		for (size_t k = 0; k < dim; k++)
+			finite = finite && isfinite(x[i * dim + k]);
+		bad += !finite;
+	}
+	return bad;
+}
+
+void scoring_start(struct scored *out, const struct density *target, const struct log_z *log_z,
+	const double *x, size_t n, size_t dim, const double *exact, size_t n_exact,
+	struct arena *scratch)
+{
+	*out = (struct scored){ .n = n,
+		.dim = dim,
+		.x = x,
+		.nonfinite = count_nonfinite(x, n, dim),
+		.n_exact = exact != NULL ? n_exact : 0,
+		.exact = exact,
+		.elbo = (double)NAN,
+		.log_z_own = (double)NAN,
+		.log_z_se = (double)NAN,
+		.target = target,
+		.log_z = *log_z,
+		.arena = scratch };
+}
+
+static bool has_finite_log_z(const struct log_z *z)
+{
+	return z->kind == LOG_Z_EXACT || z->kind == LOG_Z_QUADRATURE || z->kind == LOG_Z_ESTIMATE;
+}
+
+static bool has_modes(const struct density *d)
+{
+	const struct target *t = density_target(d);
+
+	return t->modes != NULL && t->classify != NULL && t->modes(density_state(d)) > 0;
+}
+
+/* The target's means and standard deviations are known, and numbers. */
+static bool has_moments(const struct density *d, struct arena *a)
+{
+	const size_t dim = density_dim(d);
+	struct arena_mark mark = arena_mark(a);
+	double *mean = ARENA_NEW(a, dim, double), *sd = ARENA_NEW(a, dim, double);
+	bool known = density_moments(d, mean, sd);
+
+	for (size_t k = 0; k < dim; k++)
+		known = known && isfinite(mean[k]) && isfinite(sd[k]);
+	arena_release(a, mark);
+	return known;
+}
+
+bool scoring_applies(const struct metric *m, const struct scored *in)
+{
+	const unsigned weighing = NEEDS_WEIGHTS | NEEDS_FORWARD | NEEDS_DETFLOW | NEEDS_EVIDENCE;
+	bool detflow = in->weights == WEIGHTS_DETFLOW;
+
+	if ((m->needs & NEEDS_SAMPLES) && in->x == NULL)
+		return false;
+	if ((m->needs & NEEDS_EXACT) && in->exact == NULL)
+		return false;
+	if ((m->needs & (NEEDS_WEIGHTS | NEEDS_DETFLOW)) && in->log_w == NULL)
+		return false;
+	if ((m->needs & NEEDS_FORWARD) && in->log_w_forward == NULL)
+		return false;
+	if ((m->needs & NEEDS_EVIDENCE) && in->log_w == NULL && isnan(in->log_z_own))
+		return false;
+	if ((m->needs & weighing) && detflow != ((m->needs & NEEDS_DETFLOW) != 0))
+		return false;
+	if ((m->needs & NEEDS_LOG_Z) && !has_finite_log_z(&in->log_z))
+		return false;
+	if ((m->needs & (NEEDS_MODES | NEEDS_TARGET)) && in->target == NULL)
+		return false;
+	if ((m->needs & NEEDS_MODES) && !has_modes(in->target))
+		return false;
+	return !(m->needs & NEEDS_MOMENTS) || in->exact != NULL ||
+	       (in->target != NULL && has_moments(in->target, in->arena));
+}
+
+void scoring_run(const struct metric *m, const struct scored *in, struct score *out,
+	struct arena *a)
+{
+	bool sees_samples = (m->needs & (NEEDS_SAMPLES | NEEDS_EXACT | NEEDS_MODES)) != 0;
+	struct arena_mark mark = arena_mark(in->arena);
+
+	*out = (struct score){ .metric = m, .value = value_make((double)NAN, (double)NAN) };
+	if (sees_samples && in->nonfinite > 0)
+		out->failure =
+			arena_printf(a, "%zu of %zu samples are not finite", in->nonfinite, in->n);
+	else if (m->eval(in, &out->value) != OK)
+		out->failure = arena_strdup(a, error_text());
+	arena_release(in->arena, mark);
+}

@@ -1,0 +1,30 @@
+#ifndef STRIDE_RUN_SCORING_H
+#define STRIDE_RUN_SCORING_H
+
+#include "stride.h"
+
+/** Scoring: which metrics apply to what there is, and one metric's verdict. */
+
+/** A metric on one draw. */
+struct score {
+	const struct metric *metric;
+	struct value value;
+	const char *failure; /* NULL: the value stands */
+};
+
+/** Start from n samples x [n][dim] of a target (NULL: none that stride knows) with its log_z, and
+ *  n_exact exact samples (NULL: none): no weights, no estimates. All are borrowed; scratch is an arena
+ *  of its own for what metrics allocate. Counts the samples that are not finite. */
+void scoring_start(struct scored *out, const struct density *target, const struct log_z *log_z,
+	const double *x, size_t n, size_t dim, const double *exact, size_t n_exact,
+	struct arena *scratch);
+
+/** Is everything there that the metric needs? */
+bool scoring_applies(const struct metric *m, const struct scored *in);
+
+/** Score, leaving no scratch behind. A metric of samples has no value when some of them are not
+ *  finite: the failure says how many, for every metric alike. The text lives in the arena. */
+void scoring_run(const struct metric *m, const struct scored *in, struct score *out,
+	struct arena *a);
+
+#endif
