@@ -2,6 +2,7 @@
  * finite. */
 #include "core/vmath.h"
 
+#include <gsl/gsl_cdf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -32,6 +33,13 @@ static double logistic2(double y)
 	return 1 / (1 + exp2(-y));
 }
 
+static double normal_slope(double x)
+{
+	double pdf = 0.3989422804014327 * exp(-0.5 * x * x);
+
+	return gsl_cdf_ugaussian_P(x) + (pdf > 0 ? x * pdf : 0);
+}
+
 static const struct function {
 	const char *name;
 	float (*eval)(float x);
@@ -43,7 +51,8 @@ static const struct function {
 	{ "2^r", vm_exp2_near_0f, exp2, -0.5, 0.5, 2.5e-7, true },
 	{ "logistic of base 2", vm_logistic2f, logistic2, -3e38, 3e38, 2e-7, false },
 	{ "log", vm_logf, log, 1.2e-38, 3.4e38, 2e-7, true },
-	{ "erf", vm_erff, erf, -3e38, 3e38, 2.5e-7, false },
+	{ "normal cdf", vm_normal_cdff, gsl_cdf_ugaussian_P, -3e38, 3e38, 3.5e-7, false },
+	{ "slope of x Phi(x)", vm_normal_slopef, normal_slope, -3e38, 3e38, 4e-7, false },
 	{ "sin", sine_of, sin, -0.785398, 0.785398, 1e-7, false },
 	{ "cos", cosine_of, cos, -0.785398, 0.785398, 1e-7, false },
 };
@@ -99,9 +108,10 @@ static void test_saturation(void **state)
 	assert_true(isinf(vm_expf(88.4f)) && isinf(vm_expf(1e30f)));
 	assert_true(vm_exp(-708.75) == 0 && vm_exp(-1e300) == 0);
 	assert_true(isinf(vm_exp(709.44)) && isinf(vm_exp(1e300)));
-	assert_true(vm_erff(4.0f) == 1 && vm_erff(-4.0f) == -1);
-	for (float x = 0.1f; x < 5; x += 0.01f) /* odd, and a number between -1 and 1 */
-		assert_true(vm_erff(-x) == -vm_erff(x) && vm_erff(x) <= 1);
+	assert_true(vm_normal_cdff(5.7f) == 1 && vm_normal_cdff(-5.7f) == 0);
+	for (float x = 0.1f; x < 6; x += 0.01f) /* less 1/2 odd, and a distribution function */
+		assert_true(vm_normal_cdff(-x) >= 0 && vm_normal_cdff(x) <= 1 &&
+			    fabsf(vm_normal_cdff(-x) + vm_normal_cdff(x) - 1) <= 1.2e-7f);
 }
 
 static void test_not_finite(void **state)
@@ -110,12 +120,12 @@ static void test_not_finite(void **state)
 
 	(void)state;
 	assert_true(isnan(vm_expf(nan)) && isnan(vm_exp((double)nan)));
-	assert_true(isnan(vm_logf(nan)) && isnan(vm_logf(-nan)) && isnan(vm_erff(nan)));
+	assert_true(isnan(vm_logf(nan)) && isnan(vm_logf(-nan)));
 	assert_true(isnan(sine_of(nan)) && isnan(cosine_of(nan)) && isnan(vm_exp2_near_0f(nan)));
 	assert_true(isinf(vm_expf(infinity)) && vm_expf(-infinity) == 0);
 	assert_true(isinf(vm_exp((double)infinity)) && vm_exp(-(double)infinity) == 0);
 	assert_true(isinf(vm_logf(infinity)) && vm_logf(infinity) > 0);
-	assert_true(vm_erff(infinity) == 1 && vm_erff(-infinity) == -1);
+	assert_true(vm_normal_cdff(infinity) == 1 && vm_normal_cdff(-infinity) == 0);
 	assert_true(vm_logistic2f(infinity) == 1 && vm_logistic2f(-infinity) < 1e-30f);
 }
 

@@ -141,27 +141,58 @@ static inline float vm_logf(float x)
 	return x <= FLT_MAX ? result : x; /* the bits of a NaN look like a number's */
 }
 
-/** erf(x) in float: absolute error below 2.5e-7, exactly -1 or 1 beyond |x| = 4. */
-static inline float vm_erff(float x)
+/* The smaller of two numbers that are not negative. Their bits are ordered as they are, and integers
+ * have a vector minimum that needs no mask. */
+static inline float vm_smallerf(float a, float b)
 {
-	const float round = 12582912.0f;
-	float t = x < 0.0f ? -x : x;
+	uint32_t i = vm_bits_of_float(a), j = vm_bits_of_float(b);
 
-	t = t > 4.0f ? 4.0f : t;
-	/* erfc(t) = 2^-(t q(t)), q minimax in the error of erfc: 1.6e-8 on [0, 4]. */
-	float q = 4.536092537e-5f;
-	q = q * t - 4.455242277e-4f;
-	q = q * t + 1.489487936e-3f;
-	q = q * t + 7.745649667e-4f;
-	q = q * t - 2.825363326e-2f;
-	q = q * t + 1.484815969e-1f;
-	q = q * t + 9.184163964e-1f;
-	q = q * t + 1.627908593f;
-	float y = -t * q;
-	float shifted = y + round;
-	uint32_t scale = (vm_bits_of_float(shifted) + 127u) << 23;
-	float e = 1.0f - vm_exp2_near_0f(y - (shifted - round)) * vm_float_of_bits(scale);
-	return x < 0.0f ? -e : e;
+	return vm_float_of_bits(i < j ? i : j);
+}
+
+/* t P(t^2) / Q(t^2) at t = |x|, which is cut off at 5.9. */
+static inline float vm_ratiof(float x, const float p[6], const float q[6])
+{
+	float t = vm_smallerf(vm_float_of_bits(vm_bits_of_float(x) & 0x7fffffffu), 5.9f);
+	float z = t * t;
+	float above = ((((p[5] * z + p[4]) * z + p[3]) * z + p[2]) * z + p[1]) * z + p[0];
+	float below = ((((q[5] * z + q[4]) * z + q[3]) * z + q[2]) * z + q[1]) * z + q[0];
+
+	return t * above / below;
+}
+
+/* 1/2 + y for x >= 0, 1/2 - y for x < 0; y is not negative. */
+static inline float vm_around_halff(float y, float x)
+{
+	uint32_t sign = vm_bits_of_float(x) & 0x80000000u;
+
+	return 0.5f + vm_float_of_bits(vm_bits_of_float(y) | sign);
+}
+
+/** The normal distribution function in float: absolute error below 3.5e-7, exactly 0 or 1 beyond
+ *  |x| = 5.6. NaN gives a number: for use beside a factor that carries the NaN on. */
+static inline float vm_normal_cdff(float x)
+{
+	/* Minimax in the error, 2e-8; P larger by 2^-23, so that the ends are reached. */
+	static const float p[6] = { 3.989422129e-01f, 3.619208283e-02f, 4.818629088e-03f,
+		1.920354188e-04f, 6.452175673e-06f, 2.058300940e-08f };
+	static const float q[6] = { 1.000000000e+00f, 2.573849344e-01f, 2.997928317e-02f,
+		2.016768336e-03f, 8.075250199e-05f, 1.141319657e-06f };
+
+	return vm_around_halff(vm_smallerf(vm_ratiof(x, p, q), 0.5f), x);
+}
+
+/** The derivative of x Phi(x), Phi(x) + x phi(x), in float: absolute error below 4e-7. NaN gives
+ *  a number, as above. */
+static inline float vm_normal_slopef(float x)
+{
+	/* Minimax in the error, 1.2e-7. */
+	static const float p[6] = { 7.978853612e-01f, -3.099583357e-02f, 1.423030491e-02f,
+		1.922096501e-05f, 3.595594899e-05f, 1.929292123e-07f };
+	static const float q[6] = { 1.000000000e+00f, 2.944940676e-01f, 4.098021959e-02f,
+		3.523035721e-03f, 1.920366080e-04f, 8.952417773e-06f };
+
+	return vm_around_halff(vm_ratiof(x, p, q), x);
 }
 
 /** sin and cos of a for |a| <= pi/4 in float: absolute error below 1e-7. */

@@ -260,19 +260,20 @@ static inline void gelu_tanh_all(real x, real *f, real *f1, real *f2)
 static inline void gelu_erf_all(real x, real *f, real *f1, real *f2)
 {
 #ifdef STRIDE_DOUBLE
-	real square = x * x;
 	real cdf = 0.5 * erfc(-x * 0.7071067811865476);
-	real pdf = 0.3989422804014327 * exp(-0.5 * square);
-#else
-	/* Where the density is 0 anyway, its square must not overflow: 0 times infinity is NaN. */
-	float square = x * x > 400.0f ? 400.0f : x * x;
-	float cdf = 0.5f + 0.5f * vm_erff(x * 0.70710678f);
-	float pdf = 0.39894228f * vm_expf(-0.5f * square);
-#endif
+	real pdf = 0.3989422804014327 * exp(-0.5 * x * x);
 
 	*f = x * cdf;
 	*f1 = cdf + x * pdf;
-	*f2 = pdf * (2 - square);
+	*f2 = pdf * (2 - x * x);
+#else
+	/* Where the density is 0 anyway, its square must not overflow: 0 times infinity is NaN. */
+	float square = x * x > 400.0f ? 400.0f : x * x;
+
+	*f = x * vm_normal_cdff(x);
+	*f1 = vm_normal_slopef(x);
+	*f2 = 0.39894228f * vm_expf(-0.5f * square) * (2 - square);
+#endif
 }
 
 static inline void gelu_all(enum gelu_kind kind, real x, real *f, real *f1, real *f2)
