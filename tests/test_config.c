@@ -42,7 +42,7 @@ static void a_good_file_is_read(void **state)
 	assert_int_equal(c->steps[2], 16);
 	assert_int_equal(c->samples, 50);
 	assert_int_equal(c->repeats, 1);
-	assert_int_equal(c->floor_draws, 10);
+	assert_int_equal(c->floor_draws, 19);
 	assert_true(isinf(c->timeout_seconds));
 	assert_true(c->checkpoint_seconds == 60);
 	assert_true(c->n_metrics > 1);

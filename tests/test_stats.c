@@ -95,6 +95,26 @@ static void test_select_equals_sort(void **state)
 	}
 }
 
+/* A further draw lies above the quantile of 19 with the stated probability: of 20 equally likely ranks
+ * one. 4000 trials: standard error 0.0034, and 4 of them. */
+static void test_quantile_predicts(void **state)
+{
+	enum { DRAWS = 19, TRIALS = 4000 };
+	double x[DRAWS];
+	size_t above = 0;
+
+	(void)state;
+	for (size_t t = 0; t < TRIALS; t++) {
+		for (size_t i = 0; i < DRAWS; i++)
+			x[i] = exp(
+				rng_gauss((struct rng){ .purpose = RNG_TEST }, (uint32_t)t, i, 0));
+		double next =
+			exp(rng_gauss((struct rng){ .purpose = RNG_TEST }, (uint32_t)t, DRAWS, 0));
+		above += next > stats_quantile(x, DRAWS, 0.95);
+	}
+	assert_near((double)above / TRIALS, 0.05, 4 * sqrt(0.05 * 0.95 / TRIALS));
+}
+
 static void test_quantiles(void **state)
 {
 	double x[] = { 7, 1, 3, 5 }, one[] = { 2 }, odd[] = { 9, -1, 4 },
@@ -105,8 +125,10 @@ static void test_quantiles(void **state)
 	assert_near(stats_median(x, 4), 4, 0);
 	assert_near(stats_quantile(x, 4, 0), 1, 0);
 	assert_near(stats_quantile(x, 4, 1), 7, 0);
-	/* Rank 0.95 * 3 = 2.85: between 5 and 7. */
-	assert_near(stats_quantile(x, 4, 0.95), 5 + 0.85 * 2, 1e-14);
+	/* Rank 0.6 * 5 - 1 = 2, rank 0.75 * 5 - 1 = 2.75: between 5 and 7; rank 3.75: cut at 3. */
+	assert_near(stats_quantile(x, 4, 0.6), 5, 1e-14);
+	assert_near(stats_quantile(x, 4, 0.75), 5 + 0.75 * 2, 1e-14);
+	assert_near(stats_quantile(x, 4, 0.95), 7, 0);
 	assert_near(stats_median(one, 1), 2, 0);
 	assert_near(stats_median(odd, 3), 4, 0);
 	assert_true(isnan(stats_median(odd, 0)));
@@ -215,6 +237,7 @@ int main(void)
 		cmocka_unit_test(test_non_finite_sums),
 		cmocka_unit_test(test_select_equals_sort),
 		cmocka_unit_test(test_quantiles),
+		cmocka_unit_test(test_quantile_predicts),
 		cmocka_unit_test(test_log_sum_exp),
 		cmocka_unit_test(test_weights_of_known_law),
 		cmocka_unit_test(test_standard_error_of_log_mean),

@@ -98,7 +98,7 @@ double stats_quantile(double *x, size_t n, double q)
 	for (size_t i = 0; i < n; i++)
 		if (isnan(x[i]))
 			return (double)NAN;
-	double rank = q * (double)(n - 1);
+	double rank = fmin(fmax(q * (double)(n + 1) - 1, 0), (double)(n - 1));
 	size_t k = (size_t)rank;
 	double below = stats_select(x, n, k), share = rank - (double)k;
 	if (k + 1 == n || share == 0)

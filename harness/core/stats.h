@@ -24,8 +24,9 @@ double stats_se(const double *x, size_t n);
  *  position k is larger and nothing after it smaller. No NaN in x. */
 double stats_select(double *x, size_t n, size_t k);
 
-/** Quantile 0 <= q <= 1 by linear interpolation at rank q (n - 1) (type 7 of Hyndman and Fan 1996).
- *  Reorders x. */
+/** Quantile 0 <= q <= 1 by linear interpolation at rank q (n + 1) - 1, within 0 .. n - 1 (type 6 of Hyndman
+ *  and Fan 1996): one more value of the same law exceeds it with probability 1 - q, whatever the law,
+ *  as far as n values can tell. Reorders x. */
 double stats_quantile(double *x, size_t n, double q);
 
 /** Median: the mean of the two middle values when n is even. Reorders x. */

@@ -12,8 +12,6 @@ static const double tie_level = 0.05;
 static const double above_limit = 3, rounding = 1e-6;
 /* Mass on each side outside the floor's band. */
 static const double floor_tail = 0.05;
-/* Of fewer draws the band is from the smallest to the largest. */
-enum { FEW_DRAWS = 3 };
 /* Half-width in standard deviations of the band that holds 90 % of a normal. */
 static const double normal_90 = 1.6448536269514722;
 
@@ -92,12 +90,8 @@ static void find_floor(struct column *c, const struct floor_record *f, struct ar
 		c->floor_low = v->mean - normal_90 * v->sd;
 		c->floor_high = v->q95;
 		if (v->n_values) {
-			const double tail = v->n_values < FEW_DRAWS ? 0 : floor_tail;
-
 			memcpy(sorted, v->values, v->n_values * sizeof(*sorted));
-			c->floor_low = stats_quantile(sorted, v->n_values, tail);
-			if (v->n_values < FEW_DRAWS)
-				c->floor_high = stats_quantile(sorted, v->n_values, 1);
+			c->floor_low = stats_quantile(sorted, v->n_values, floor_tail);
 		}
 	}
 }

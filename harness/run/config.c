@@ -171,7 +171,7 @@ static int take_numbers(const struct loading *l)
 
 	TRY(take_number(l, "samples", r->samples, 2000, 2, SAMPLES_MAX, &c->samples));
 	TRY(take_number(l, "repeats", r->repeats, 1, 1, REPEATS_MAX, &c->repeats));
-	TRY(take_number(l, "floor_draws", r->floor_draws, 10, 0, REPEATS_MAX, &c->floor_draws));
+	TRY(take_number(l, "floor_draws", r->floor_draws, 19, 0, REPEATS_MAX, &c->floor_draws));
 	c->keep_samples = r->keep_samples;
 	int timeout = document_find(l->doc, document_root(l->doc), "timeout_seconds");
 	c->timeout_seconds = timeout != 0 ? r->timeout_seconds : (double)INFINITY;

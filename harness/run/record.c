@@ -1,4 +1,5 @@
 #include "run/record.h"
+#include "core/stats.h"
 #include "run/info.h"
 #include "core/version.h"
 
@@ -236,45 +237,17 @@ json_t *record_cell(const struct plan *p, const struct plan_cell *c, const struc
 
 /* --- floors ----------------------------------------------------------------------------------- */
 
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Quantile by linear interpolation of the order statistics. */
-static double quantile(const double *values, size_t n, double q)
-{
-	double *sorted = malloc(n * sizeof(*sorted));
-
-	invariant(sorted != NULL);
-	memcpy(sorted, values, n * sizeof(*sorted));
-	qsort(sorted, n, sizeof(*sorted), compare_doubles);
-	double place = q * (double)(n - 1);
-	size_t i = (size_t)place;
-	double x = sorted[i];
-	if (i + 1 < n)
-		x += (place - (double)i) * (sorted[i + 1] - sorted[i]);
-	free(sorted);
-	return x;
-}
-
+/* The values come first: the quantile reorders them. */
 static json_t *floor_scores(const struct floor_scores *f)
 {
 	json_t *values = json_array();
-	double sum = 0, squares = 0;
 
-	for (size_t i = 0; i < f->n; i++) {
-		sum += f->values[i];
-		json_array_append_new(values, number(f->values[i]));
-	}
-	double mean = sum / (double)f->n;
 	for (size_t i = 0; i < f->n; i++)
-		squares += (f->values[i] - mean) * (f->values[i] - mean);
-	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "version", f->metric->version, "mean",
-		number(mean), "sd", number(sqrt(squares / (double)(f->n - 1))), "q95",
-		number(f->n > 0 ? quantile(f->values, f->n, 0.95) : (double)NAN), "values", values);
+		json_array_append_new(values, number(f->values[i]));
+	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "version", f->metric->version, "values",
+		values, "mean", number(stats_mean(f->values, f->n)), "sd",
+		number(sqrt(stats_variance(f->values, f->n))), "q95",
+		number(stats_quantile(f->values, f->n, 0.95)));
 }
 
 json_t *record_floor(const struct plan *p, const struct plan_target *t,
