@@ -8,9 +8,17 @@
  *     c_skip = sd^2/(s^2 + sd^2),  c_out = s sd/sqrt(s^2 + sd^2),                               (2)
  *     loss = E |f(x_i, s_i) - sg f(x_{i+1}, s_{i+1})|^2/D                                       (3)
  *
- * with x_i, x_{i+1} where the teacher, in N steps, passes neighbours among M levels, i being drawn for the
- * whole batch (or for each row, option per_row). One evaluation makes a sample, f(x, 1). More refine it
- * (eq. 4): noise it again by the noising process, to a level in between, and map once more.
+ * with x_i, x_{i+1} where the teacher, in N steps, passes neighbours among M levels, i being drawn for each
+ * row. One evaluation makes a sample, f(x, 1). More refine it (eq. 4): noise it again by the noising
+ * process, to a level in between, and map once more.
+ *
+ * The update of eq. 3 is no gradient: its target moves along. To first order it takes the error e of the
+ * parameters to e - rate sum_i w_i F_i^T (F_i - F_{i+1}) e, F_i being f's derivative at the level i, and
+ * F_{M-1} = 0, as f(x, 0) = x. With equal weights w_i, e^T sum_i ... e is half of |F_0 e|^2 + sum_i
+ * |(F_i - F_{i+1}) e|^2: errors do not grow. With others they may. The authors' first release draws a level
+ * for each row; their second one a level for the batch (per_row=false), whose gradient is then clipped to
+ * norm 1 on its own: weights as unequal as the levels' gradients, and at the released rate parameters that
+ * grow without end.
  *
  * As released, the student starts with the teacher's base network, whose time runs the other way; the
  * teacher is used with its parameters as trained, not with their average, and with clips of its own. */
@@ -41,8 +49,9 @@ static const struct option options[] = {
 	{ "levels", OPTION_INT, O(levels), "18", 2, 65536, "",
 		"levels M on the teacher's grid, both ends included", NULL },
 	{ "deviation", OPTION_REAL, O(deviation), "0.5", 1e-6, 1e6, "", "sd of eq. 2", NULL },
-	{ "per_row", OPTION_BOOL, O(per_row), "false", 0, 0, "",
-		"a level for each row instead of one for the batch", NULL },
+	{ "per_row", OPTION_BOOL, O(per_row), "true", 0, 0, "",
+		"a level for each row; false: one for the batch, as last released, which diverges",
+		NULL },
 	CONTROLLED_OPTIMISER(struct cdds),
 	{ 0 },
 };
