@@ -308,6 +308,7 @@ enum needs {
 	NEEDS_EVIDENCE = 128, /* log weights, or the draw's own estimate of log Z */
 	NEEDS_TARGET = 256,   /* the target itself: its log density and gradient */
 	NEEDS_MOMENTS = 512,  /* exact samples, or the target's means and standard deviations */
+	NEEDS_FLOW = 1024,    /* exact weights of a deterministic flow (run/flow.h) */
 };
 
 /** What a metric sees. What it does not declare in its needs may be NULL. */
@@ -316,10 +317,13 @@ struct scored {
 	const double *x;  /* samples [n][dim] */
 	size_t nonfinite; /* samples that are not finite; such samples are not shown to metrics */
 	size_t n_exact;
-	const double *exact;          /* exact samples [n_exact][dim], or NULL */
-	const double *log_w;          /* [n] or NULL */
-	const double *log_w_forward;  /* [n] or NULL */
-	enum weights weights;         /* what log_w is */
+	const double *exact;         /* exact samples [n_exact][dim], or NULL */
+	const double *log_w;         /* [n] or NULL */
+	const double *log_w_forward; /* [n] or NULL */
+	enum weights weights;        /* what log_w is */
+	/* [n] or NULL: log |w| and the sign of w, 1, -1 or 0, of a deterministic flow's exact weights.
+	 * Draws of their own: row i is not the sample i. */
+	const double *log_abs_w, *sign;
 	bool dependent;               /* see struct draws */
 	double elbo;                  /* see struct draws */
 	double log_z_own, log_z_se;   /* likewise, log_z and log_z_se there */

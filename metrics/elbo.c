@@ -14,9 +14,8 @@ static void mean_log_w(const double *log_w, size_t n, struct value *out)
 {
 	out->value = stats_mean(log_w, n);
 	out->se = stats_se(log_w, n);
-	for (size_t i = 0; i < n; i++)
-		if (log_w[i] == (double)INFINITY)
-			out->value = (double)NAN;
+	if (stats_nonfinite(log_w, n).plus > 0)
+		out->value = (double)NAN;
 	if (!isfinite(out->value))
 		out->se = (double)NAN;
 }

@@ -14,18 +14,12 @@
 #include "core/stats.h"
 #include "stride.h"
 
-static bool usable(const double *log_w, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (isnan(log_w[i]) || log_w[i] == (double)INFINITY)
-			return false;
-	return true;
-}
-
 static void log_mean_w(const double *log_w, size_t n, int sign, struct value *out)
 {
+	const struct nonfinite odd = stats_nonfinite(log_w, n);
+
 	*out = value_make((double)NAN, (double)NAN);
-	if (!usable(log_w, n))
+	if (odd.nan + odd.plus > 0)
 		return;
 	struct weight_stats s;
 	stats_weights(log_w, n, sign, &s);

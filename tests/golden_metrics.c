@@ -28,6 +28,12 @@ static const struct column weight_columns[] = {
 	{ "osds_logZ_forward_f64", "logz_fwd", 1, 1e-12 },
 	{ "osds_ESS_reverse_f64", "ess_rev", 0, 1e-10 },
 	{ "osds_ESS_forward_f64", "ess_fwd", 0, 1e-8 },
+	{ "sde_log_norm_const_is_f64", "logz_rev", 1, 1e-12 },
+	{ "sde_log_norm_const_lb_f64", "elbo", 1, 1e-12 },
+	{ "sde_lv_loss_f64", "lv", 0, 1e-12 },
+	{ "sde_ess_norm_f64", "ess_rev", 0, 1e-10 },
+	{ "exact_logZ_reverse", "logz_rev", 1, 1e-12 },
+	{ "exact_logZ_forward", "logz_fwd", 1, 1e-12 },
 	{ 0 },
 };
 

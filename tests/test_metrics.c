@@ -863,9 +863,13 @@ static void contract_input(struct scored *in)
 		x[i] = 1.1 * x[i] + 0.2;
 	double *log_w = arena_alloc(arena, n, sizeof(double));
 	double *forward = arena_alloc(arena, n, sizeof(double));
+	double *size = arena_alloc(arena, n, sizeof(double));
+	double *sign = arena_alloc(arena, n, sizeof(double));
 	for (size_t i = 0; i < n; i++) {
 		log_w[i] = rng_gauss(r, 1, i, 0);
 		forward[i] = 1 + rng_gauss(r, 1, i, 1);
+		size[i] = 0.5 * rng_gauss(r, 1, i, 2);
+		sign[i] = i % 8 == 3 ? -1 : 1;
 	}
 	*in = (struct scored){
 		.n = n,
@@ -875,6 +879,8 @@ static void contract_input(struct scored *in)
 		.exact = exact,
 		.log_w = log_w,
 		.log_w_forward = forward,
+		.log_abs_w = size,
+		.sign = sign,
 		.elbo = not_a_number,
 		.log_z_own = 0.5,
 		.log_z_se = 0.125,
@@ -900,6 +906,8 @@ static struct scored declared(const struct metric *m, struct scored in)
 		in.log_z_own = in.log_z_se = not_a_number;
 	if (!(m->needs & NEEDS_FORWARD))
 		in.log_w_forward = NULL;
+	if (!(m->needs & NEEDS_FLOW))
+		in.log_abs_w = in.sign = NULL;
 	in.weights = m->needs & NEEDS_DETFLOW ? WEIGHTS_DETFLOW : WEIGHTS_EXACT;
 	if (!(m->needs & NEEDS_LOG_Z))
 		in.log_z = (struct log_z){ LOG_Z_UNKNOWN, not_a_number, not_a_number, "" };
@@ -957,6 +965,8 @@ static void test_contract(void **state)
 		turned.x = reversed(in.x, in.n, in.dim);
 		turned.log_w = reversed(in.log_w, in.n, 1);
 		turned.log_w_forward = reversed(in.log_w_forward, in.n, 1);
+		turned.log_abs_w = reversed(in.log_abs_w, in.n, 1);
+		turned.sign = reversed(in.sign, in.n, 1);
 		turned.exact = reversed(in.exact, in.n_exact, in.dim);
 		struct value again = value_of(m->name, &turned);
 		assert_near(again.value, first.value, 1e-10 * (1 + fabs(first.value)), m->name);
@@ -977,7 +987,7 @@ static void test_contract_non_finite(void **state)
 	memcpy(x, whole.x, whole.n * whole.dim * sizeof(double));
 	memcpy(log_w, whole.log_w, whole.n * sizeof(double));
 	whole.x = x;
-	whole.log_w = whole.log_w_forward = log_w;
+	whole.log_w = whole.log_w_forward = whole.log_abs_w = log_w;
 	for (size_t b = 0; b < 2; b++) {
 		x[17 * whole.dim] = bad[b];
 		log_w[17] = bad[b];

@@ -139,12 +139,25 @@ double stats_log_sum_exp(const double *x, size_t n, int sign)
 	return max + log(sum_get(&s));
 }
 
+struct nonfinite stats_nonfinite(const double *x, size_t n)
+{
+	struct nonfinite odd = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		odd.minus += x[i] == -(double)INFINITY;
+		odd.nan += isnan(x[i]) != 0;
+		odd.plus += x[i] == (double)INFINITY;
+	}
+	return odd;
+}
+
 void stats_weights(const double *log_w, size_t n, int sign, struct weight_stats *out)
 {
 	double count = (double)n, max = largest(log_w, n, sign);
 	*out = (struct weight_stats){ .log_mean = n ? max : (double)NAN,
 		.log_mean_se = (double)NAN,
-		.ess = (double)NAN };
+		.ess = (double)NAN,
+		.ess_se = (double)NAN };
 	if (!isfinite(max))
 		return;
 	struct sum first = { 0 }, second = { 0 };
@@ -154,15 +167,19 @@ void stats_weights(const double *log_w, size_t n, int sign, struct weight_stats 
 		sum_add(&second, w * w);
 	}
 	double mean = sum_get(&first) / count, square = sum_get(&second) / count;
-	struct sum spread = { 0 };
+	struct sum spread = { 0 }, influence = { 0 };
 	for (size_t i = 0; i < n; i++) {
 		double w = exp(sign * log_w[i] - max);
+		double moved = 2 * (w / mean - 1) - (w * w / square - 1); /* d log ess, in sum 0 */
 		sum_add(&spread, (w - mean) * (w - mean));
+		sum_add(&influence, moved * moved);
 	}
 	out->log_mean = max + log(mean);
 	out->ess = mean * mean / square;
-	if (n > 1)
+	if (n > 1) {
 		out->log_mean_se = sqrt(sum_get(&spread) / (count - 1) / count) / mean;
+		out->ess_se = out->ess * sqrt(sum_get(&influence) / (count - 1) / count);
+	}
 }
 
 double stats_entropy(const size_t *count, size_t classes)

@@ -35,11 +35,18 @@ double stats_median(double *x, size_t n);
 /** log sum_i exp(sign x_i), sign = +1 or -1, without overflow. -inf terms count as 0. */
 double stats_log_sum_exp(const double *x, size_t n, int sign);
 
+/** How many of them are -inf, NaN and +inf. */
+struct nonfinite {
+	size_t minus, nan, plus;
+};
+struct nonfinite stats_nonfinite(const double *x, size_t n);
+
 /** What log weights say: see stats_weights. */
 struct weight_stats {
 	double log_mean;    /* log of the mean of w = exp(sign log_w) */
 	double log_mean_se; /* its standard error by the delta method, sd(w) / (mean(w) sqrt(n)) */
 	double ess;         /* (sum w)^2 / (n sum w^2), in [1/n, 1] */
+	double ess_se;      /* likewise: the ratio of two means that depend on each other */
 };
 
 /** Summarise n log weights in the log domain. A term of -inf is a weight of 0; any NaN or +inf

@@ -70,6 +70,8 @@ bool scoring_applies(const struct metric *m, const struct scored *in)
 		return false;
 	if ((m->needs & NEEDS_FORWARD) && in->log_w_forward == NULL)
 		return false;
+	if ((m->needs & NEEDS_FLOW) && in->log_abs_w == NULL)
+		return false;
 	if ((m->needs & NEEDS_EVIDENCE) && in->log_w == NULL && isnan(in->log_z_own))
 		return false;
 	if ((m->needs & weighing) && detflow != ((m->needs & NEEDS_DETFLOW) != 0))
