@@ -230,6 +230,19 @@ struct draws {
 	double log_z_se;
 };
 
+/** A step of a deterministic flow as a map F of R^dim. */
+struct flow_map {
+	/* Inputs "x" and "v" [dim]; labels "y" = F(x) and "dy" = jvp(y, x, v). Nothing of it is behind
+	 * stop(), the score neither. NULL: the pass is no composition of such maps. */
+	struct graph *g;
+	const real *params; /* set 0, until the method trains again */
+	double deviation;   /* of step 0: the flow starts from N(0, deviation^2 I) */
+};
+
+/** OK where the target's score may be in such a map: it has a Hessian-vector product and is locally
+ *  Lipschitz. Else ERR_UNSUP, which says what is missing. */
+int cell_smooth_score(const struct cell *c);
+
 /** Published option values: applied in the order of their table, before the user's own. settings is
  *  a comma-separated list of key=value. A method that several papers have in variants of their own
  *  names them in an OPTION_CHOICE called "preset" (the first is the default); a row with a paper is
@@ -281,6 +294,14 @@ struct method {
 	 *  it with as set 0, until the method trains again. Optional. */
 	struct graph *(*flow)(void *state, struct cell *c, size_t k, size_t first, size_t n,
 		const real **params, struct arena *a);
+
+	/** Step `step` of the k that this pass's samples are made by, when they are a composition of maps:
+	 *  for the exact evidence (run/flow.h). A pass without a step axis is one map. What it is in
+	 *  sample(), but of a whole prior, without the bounds that its draws may have. *out is zeroed;
+	 *  the graph lives in the arena. ERR_UNSUP: not of this target (cell_smooth_score), or not in k
+	 *  steps. Optional. */
+	int (*map)(void *state, struct cell *c, const struct pass *pass, size_t k, size_t step,
+		struct flow_map *out, struct arena *a);
 
 	/** The parameters that training moves: pointer into the state, length in *n. Optional. */
 	real *(*params)(void *state, size_t *n);

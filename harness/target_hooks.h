@@ -18,6 +18,9 @@ const char *data;
  *  integrate by parts do not hold. */
 bool jumps;
 
+/** Its gradient is bounded but not continuous everywhere: no change of variables goes through it. */
+bool kinks;
+
 /** Dimension. Called after init. Required. */
 size_t (*dim)(const void *state);
 

@@ -205,6 +205,28 @@ static struct graph *record_sample(const struct cdds *s, struct cell *c, size_t 
 	return g;
 }
 
+/* One step is a map; more draw noise between them. The last level is 0, where the process adds nothing. */
+static int map(void *state, struct cell *c, const struct pass *pass, size_t k, size_t step,
+	struct flow_map *out, struct arena *a)
+{
+	struct cdds *s = state;
+	double skip, share;
+
+	(void)pass, (void)step;
+	if (k > 1)
+		return fail(ERR_UNSUP,
+			"cdds draws fresh noise between steps: no map but for one step");
+	controlled_ready(&s->base);
+	schedule_consistency(1, s->deviation, &skip, &share); /* eq. 2 */
+	struct graph *g = graph_new(a, NULL, &c->counts);
+	struct var x = input(g, "x", c->dim), v = input(g, "v", c->dim);
+	struct var y =
+		label(consistent(s, x, constant(g, 1), constant(g, skip), constant(g, share)), "y");
+	label(jvp(y, x, v), "dy");
+	*out = (struct flow_map){ g, learner_evaluated(&s->base.learner), s->teacher->sigma0 };
+	return OK;
+}
+
 static int sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
 	uint32_t repeat, struct draws *d)
 {
@@ -305,6 +327,7 @@ const METHOD(PLUGIN) = {
 	.check_steps = check_steps,
 	.sample = sample,
 	.graph = graph,
+	.map = map,
 	.params = controlled_params,
 	.keep = controlled_keep,
 };

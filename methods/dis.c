@@ -119,6 +119,7 @@ const METHOD(PLUGIN) = {
 	.sample = reversal_sample,
 	.graph = reversal_graph,
 	.flow = reversal_part,
+	.map = reversal_map,
 	.params = controlled_params,
 	.keep = controlled_keep,
 };

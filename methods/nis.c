@@ -120,6 +120,17 @@ static struct graph *record_map(const struct nis *s, struct cell *c, struct aren
 	return g;
 }
 
+/* Eq. 1 is one map, in either pass. */
+static int map(void *state, struct cell *c, const struct pass *pass, size_t k, size_t step,
+	struct flow_map *out, struct arena *a)
+{
+	const struct nis *s = state;
+
+	(void)pass, (void)k, (void)step;
+	*out = (struct flow_map){ record_map(s, c, a), s->sampler.theta, 1 };
+	return OK;
+}
+
 static struct graph *graph(void *state, struct cell *c, const char *what, size_t steps,
 	struct arena *a)
 {
@@ -269,6 +280,7 @@ const METHOD(PLUGIN) = {
 	.train = train,
 	.sample = sample,
 	.graph = graph,
+	.map = map,
 	.params = params,
 	.keep = keep,
 };

@@ -134,14 +134,21 @@ static struct var bridge_score(const struct osds *o, struct moment m, struct var
 	return mul(m.sigma, add(to_target, to_prior));
 }
 
-/* u(x, t, d, l) with the parameters of `set`; eq. 1. */
+/* u(x, t, d, l) with the parameters of `set`. */
+static struct var steer_by(const struct osds *o, int set, struct moment m, struct var x,
+	struct var feature)
+{
+	if (o->oracle.control != NULL)
+		return o->oracle.control(o->oracle.context, x, m.times, m.k);
+	return control(&o->net, set, x, m.t, m.d, feature);
+}
+
+/* The same with eq. 1. */
 static struct var steer(const struct osds *o, int set, struct moment m, struct var x,
 	struct var *feature)
 {
 	*feature = stop(bridge_score(o, m, x));
-	if (o->oracle.control != NULL)
-		return o->oracle.control(o->oracle.context, x, m.times, m.k);
-	return control(&o->net, set, x, m.t, m.d, *feature);
+	return steer_by(o, set, m, x, *feature);
 }
 
 /* What eq. 2 (share = 1) and eq. 3 (share = 1/2) add to x, noise apart. */
@@ -279,6 +286,29 @@ static struct graph *flow(void *state, struct cell *c, size_t k, size_t first, s
 	return g;
 }
 
+/* Eq. 3 as a map: its derivative goes through l, and so through the score. */
+static int map(void *state, struct cell *c, const struct pass *pass, size_t k, size_t step,
+	struct flow_map *out, struct arena *a)
+{
+	const struct osds *o = state;
+
+	if (strcmp(pass->name, "ode") != 0)
+		return OK;
+	TRY(cell_smooth_score(c));
+	struct graph *g = graph_new(a, c->field, &c->counts);
+	struct var start = input(g, "x", o->dim), v = input(g, "v", o->dim);
+	scan_begin(g, 1);
+	struct moment m = moment_of_part(o, g, k, step, 1, false, a);
+	struct var x = scan_state(start);
+	struct var u = steer_by(o, 0, m, x, bridge_score(o, m, x));
+	struct var y = label(add(x, drift(m, x, u, 0.5)), "y");
+	label(jvp(y, x, v), "dy");
+	scan_next(x, y);
+	scan_end(g);
+	*out = (struct flow_map){ g, o->learner.theta, o->sigma0 };
+	return OK;
+}
+
 /* One step S of the flow from x, and its log volume along the probe v. */
 static struct var flow_step(const struct osds *o, int set, struct moment m, struct var x,
 	struct var v, struct var *u, struct var *volume)
@@ -344,7 +374,7 @@ static struct graph *record_points(const struct osds *o, struct cell *c, struct 
 		.beta = input(g, "beta", 1),
 		.sigma = input(g, "sigma", 1) };
 	struct var u = label(steer(o, 0, m, x, &feature), "u");
-	struct var through = control(&o->net, 0, x, m.t, m.d, bridge_score(o, m, x));
+	struct var through = steer_by(o, 0, m, x, bridge_score(o, m, x));
 
 	label(feature, "feature");
 	label(jvp(u, x, v), "du");
@@ -521,6 +551,7 @@ const METHOD(PLUGIN) = {
 	.sample = sample,
 	.graph = graph,
 	.flow = flow,
+	.map = map,
 	.params = params,
 	.keep = keep,
 };

@@ -164,6 +164,7 @@ const METHOD(PLUGIN) = {
 	.sample = reversal_sample,
 	.graph = graph,
 	.flow = reversal_part,
+	.map = reversal_map,
 	.params = controlled_params,
 	.keep = controlled_keep,
 };

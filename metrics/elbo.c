@@ -4,7 +4,9 @@
  *     elbo = mean of log w under the sampler  <=  log Z  <=  eubo = mean of log w under the target.
  *
  * logZ - elbo = KL(sampler | target) and eubo - logZ = KL(target | sampler) on path space. elbo_df
- * is the published mean for a deterministic flow, whose weight is no weight: no bound. Non-finite:
+ * is the published mean for a deterministic flow, whose weight is no weight: no bound. elbo_exact is the
+ * mean of log |w| of its exact weight: a bound if the flow is injective, and with folds one of
+ * log(Z E[multiplicity]) alone. Non-finite:
  * -inf makes the mean -inf; NaN or +inf make it NaN, never dropped.
  */
 #include "core/stats.h"
@@ -35,6 +37,12 @@ static int elbo_df(const struct scored *in, struct value *out)
 	return OK;
 }
 
+static int elbo_exact(const struct scored *in, struct value *out)
+{
+	mean_log_w(in->log_abs_w, in->n, out);
+	return OK;
+}
+
 static int eubo(const struct scored *in, struct value *out)
 {
 	mean_log_w(in->log_w_forward, in->n, out);
@@ -61,6 +69,17 @@ const METRIC(elbo_df) = {
 	.better = BETTER_NONE,
 	.needs = NEEDS_WEIGHTS | NEEDS_DETFLOW,
 	.eval = elbo_df,
+};
+
+const METRIC(elbo_exact) = {
+	.name = "elbo_exact",
+	.title = "ELBO, flow (exact)",
+	.unit = "nats",
+	.paper = "change of variables with the whole Jacobian (metrics/README.md)",
+	.version = 1,
+	.better = BETTER_HIGHER,
+	.needs = NEEDS_FLOW,
+	.eval = elbo_exact,
 };
 
 const METRIC(eubo) = {

@@ -7,7 +7,7 @@
  * ess_rev is blind to what was never sampled: a collapsed sampler scores near 1. ess_fwd is
  * computed as exp(2 log n - LSE(log w) - LSE(-log w)), so that it does not underflow on the way.
  * Standard errors by the delta method: small when one weight rules, as nothing else was seen.
- * ess_df: the same as ess_rev of the published weight of a deterministic flow. Non-finite: log w =
+ * ess_exact: of the size of a deterministic flow's exact weights. ess_df: the same as ess_rev of the published weight of a deterministic flow. Non-finite: log w =
  * -inf is weight 0 (and ess_fwd 0); NaN or +inf make the value NaN, as do weights that are all 0.
  */
 #include "core/stats.h"
@@ -18,6 +18,14 @@ static int ess_rev(const struct scored *in, struct value *out)
 	struct weight_stats s;
 	stats_weights(in->log_w, in->n, 1, &s);
 	*out = value_make(s.ess, in->dependent ? (double)NAN : s.ess_se);
+	return OK;
+}
+
+static int ess_exact(const struct scored *in, struct value *out)
+{
+	struct weight_stats s;
+	stats_weights(in->log_abs_w, in->n, 1, &s);
+	*out = value_make(s.ess, s.ess_se);
 	return OK;
 }
 
@@ -65,6 +73,17 @@ const METRIC(ess_df) = {
 	.better = BETTER_NONE,
 	.needs = NEEDS_WEIGHTS | NEEDS_DETFLOW,
 	.eval = ess_rev,
+};
+
+const METRIC(ess_exact) = {
+	.name = "ess_exact",
+	.title = "ESS, flow (exact)",
+	.unit = "",
+	.paper = "the same of the exact weight's size",
+	.version = 1,
+	.better = BETTER_HIGHER,
+	.needs = NEEDS_FLOW,
+	.eval = ess_exact,
 };
 
 const METRIC(ess_fwd) = {

@@ -359,7 +359,7 @@ static void window(const void *state, struct window *out)
 #define RADIAL                                                                                  \
 	.state_size = sizeof(struct rings), .dim = dim, .draw = draw, .log_z = log_z,           \
 	.modes = modes, .classify = classify, .mode_weights = mode_weights, .moments = moments, \
-	.cdf = cdf, .window = window
+	.cdf = cdf, .window = window, .kinks = true
 
 const TARGET(rings_cos) = {
 	.name = "rings_cos",

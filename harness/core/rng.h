@@ -28,7 +28,9 @@ enum rng_purpose {
 	RNG_METRIC,    /* subsets, projections, permutations, bootstrap */
 	RNG_FLOOR,     /* exact samples for noise floors */
 	RNG_TEST,      /* tests */
-	RNG_USER       /* first value free for a plug-in: RNG_USER + 0, 1, ... */
+	RNG_USER,      /* first value free for a plug-in: RNG_USER + 0, 1, ... */
+	/* Initial states for the exact evidence of a flow; far from what plug-ins count up from. */
+	RNG_EVIDENCE = 0x10000
 };
 
 /** A stream of random numbers. */

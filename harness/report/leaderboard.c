@@ -6,13 +6,16 @@ const char *const legend[] = {
 	"Bold: best of the column, or tied with it (Welch t test, 5 %; with one seed: within "
 	"1.96 joint standard errors); nothing where the best is told from no other. Not ranked: "
 	"estimates of log Z, columns of the deterministic flow, the exact sampler, rows with "
-	"failed seeds, ‹, ▲ and △.",
+	"failed seeds, ‹, ▲, △, ◇ and ▽.",
 	"~: within the noise floor, between the 5 % and the 95 % quantile of what exact samples "
 	"score against exact samples. The last row has the mean and the 95 % quantile of that "
 	"score.",
 	"‹: below the floor: too concentrated, or a heavy tail missed; not comparable.",
 	"▲: a lower bound that exceeds log Z by more than 3 joint standard errors, so it is none. "
 	"△: it lies above log Z, and its standard error is not known.",
+	"◇: the flow folds (determinants of both signs): a bound of log Z times the mean "
+	"multiplicity, "
+	"not of log Z. ▽: the weights' Pareto k exceeds 0.7: their mean and ESS are unusable.",
 	"†: some seeds diverged or failed, or the metric is undefined for them; the mean is over "
 	"the seeds counted.",
 	"‡: timed while other cells ran; not comparable as a speed.",
@@ -60,7 +63,8 @@ static struct table_cell estimate_cell(const struct estimate *e, const struct ro
 	else if (e->missing)
 		c.text = "nan";
 	c.marks = (e->within_floor ? MARK_FLOOR : 0u) | (e->below_floor ? MARK_BELOW : 0u) |
-		  (e->above_log_z ? MARK_ABOVE : 0u) | (e->above_unsure ? MARK_UNSURE : 0u);
+		  (e->above_log_z ? MARK_ABOVE : 0u) | (e->above_unsure ? MARK_UNSURE : 0u) |
+		  (e->folds ? MARK_FOLDS : 0u) | (e->heavy_tail ? MARK_HEAVY : 0u);
 	if (e->missing) {
 		c.marks |= MARK_PARTIAL;
 		c.note = arena_printf(a, "%zu/%zu", e->seeds, row->ok);
@@ -229,7 +233,8 @@ static bool one_seed(const struct board *b)
 struct table leaderboard_table(const struct board *b, enum column_group group, struct arena *a)
 {
 	static const char *const names[GROUP_COUNT] = { "samples", "evidence",
-		"evidence of the deterministic flow, as published: not a bound", "other metrics" };
+		"evidence of the deterministic flow; _df: as published, not a bound",
+		"other metrics" };
 	struct pick p = { 0, arena_alloc(a, b->n_columns, sizeof(size_t)) };
 	struct table t;
 
@@ -249,7 +254,7 @@ struct table leaderboard_table(const struct board *b, enum column_group group, s
 struct table summary_table(const struct board *b, struct arena *a)
 {
 	static const char *const samples[] = { "sinkhorn_osds", "mmd_osds" };
-	static const char *const evidence[] = { "elbo", "delta_logz", "elbo_df" };
+	static const char *const evidence[] = { "elbo", "delta_logz", "elbo_df", "elbo_exact" };
 	struct pick p = { 0, arena_alloc(a, b->n_columns, sizeof(size_t)) };
 	struct table t;
 
@@ -535,17 +540,45 @@ static size_t metric_notes(const struct board *b, const char **lines, struct are
 	return n;
 }
 
+/* Weights that are not finite, and flows without exact weights, each text once. */
+static size_t weight_notes(const struct board *b, const char **lines, struct arena *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n_cells; i++)
+		for (size_t k = 0; k < b->cells[i]->n_results; k++) {
+			const struct record *c = b->cells[i];
+			const struct record_result *r = &c->results[k];
+			const char *who = arena_printf(a, "%s%s%s", method_name(c, a),
+				*r->pass_title ? " " : "", r->pass_title);
+
+			for (size_t j = 0; j < r->n_odd; j++)
+				n = add_line(lines, n,
+					arena_printf(a,
+						"%s, %zu steps, seed %ld: of %zu log weights not "
+						"finite: %s.",
+						who, r->steps, c->seed, r->n, r->odd[j]));
+			if (*r->flow_skipped)
+				n = add_line(lines, n,
+					arena_printf(a, "No exact evidence: %s, %zu steps: %s.",
+						who, r->steps, r->flow_skipped));
+		}
+	return n;
+}
+
 size_t board_notes(const struct board *b, const char ***lines, struct arena *a)
 {
 	size_t room = b->n_rows * b->n_columns + b->n_cells + 1, n;
 
 	for (size_t i = 0; i < b->n_cells; i++)
 		for (size_t k = 0; k < b->cells[i]->n_results; k++)
-			room += b->cells[i]->results[k].n_failures;
+			room += b->cells[i]->results[k].n_failures + b->cells[i]->results[k].n_odd +
+				1;
 	*lines = arena_alloc(a, room, sizeof(**lines));
 	n = above_notes(b, *lines, a);
 	n += failure_notes(b, *lines + n, a);
 	n += metric_notes(b, *lines + n, a);
+	n += weight_notes(b, *lines + n, a);
 	if (b->floor && b->n && b->floor->n != b->n)
 		(*lines)[n++] = arena_printf(a,
 			"The noise floor on record is for n = %zu; it is left out.", b->floor->n);
@@ -583,7 +616,9 @@ void leaderboard_latex(const struct board *b, FILE *out, struct arena *a)
 {
 	fputs("% Needs \\usepackage{booktabs}. $\\sim$: within the noise floor; $\\langle$: "
 	      "below it, not comparable;\n% $\\triangle$: "
-	      "above log Z, no bound;\n% $\\dagger$: failed seeds; $\\ddagger$: timed beside other "
+	      "above log Z, no bound;\n% $\\diamond$: the flow folds, no bound; $\\nabla$: Pareto "
+	      "k "
+	      "above 0.7, unusable;\n% $\\dagger$: failed seeds; $\\ddagger$: timed beside other "
 	      "cells; bold: best or tied with it.\n",
 		out);
 	for (int i = 0; i < BOARD_TABLES; i++) {

@@ -21,7 +21,20 @@ static const double normal_95 = 1.959963984540054;
 /* The order of columns; other metrics follow by name. Headlines first. */
 static const char *const column_order[] = { "sinkhorn_osds", "sinkhorn", "sinkhorn_scds",
 	"mmd_osds", "mmd_u", "emc", "elbo", "eubo", "logz_rev", "logz_fwd", "delta_logz", "ess_rev",
-	"ess_fwd", "elbo_df", "logz_df", "delta_logz_df", "ess_df" };
+	"ess_fwd", "lv", "pareto_k", "elbo_df", "elbo_exact", "logz_df", "logz_exact",
+	"logz_unsigned", "fold_fraction", "delta_logz_df", "delta_logz_exact", "ess_df",
+	"ess_exact" };
+
+/* Weights with a Pareto k above this have no usable mean (Vehtari et al. 2024); the column of k, and
+ * those that it speaks of. */
+static const double heavy_limit = 0.7;
+static const struct {
+	const char *shape, *of;
+} tails[] = { { "pareto_k", "logz_rev" }, { "pareto_k", "delta_logz" }, { "pareto_k", "ess_rev" },
+	{ "pareto_k_df", "logz_df" }, { "pareto_k_df", "delta_logz_df" },
+	{ "pareto_k_df", "ess_df" }, { "pareto_k_exact", "logz_exact" },
+	{ "pareto_k_exact", "logz_unsigned" }, { "pareto_k_exact", "delta_logz_exact" },
+	{ "pareto_k_exact", "ess_exact" } };
 
 /* Step counts shown in tables when there are many. */
 static const size_t selected_steps[] = { 1, 2, 8, 32, 128 };
@@ -56,7 +69,7 @@ static enum column_group group_of(const struct metric *m)
 {
 	if (!m)
 		return GROUP_OTHER;
-	if (m->needs & NEEDS_DETFLOW)
+	if (m->needs & (NEEDS_DETFLOW | NEEDS_FLOW))
 		return GROUP_DETFLOW;
 	return m->needs & NEEDS_SAMPLES ? GROUP_SAMPLES : GROUP_EVIDENCE;
 }
@@ -388,6 +401,25 @@ static void mark_above(struct estimate *e, const struct column *c, const struct 
 	e->above_log_z = excess > above_limit * e->joint_se;
 }
 
+/* The mean in a row's column of that name; NaN: none. */
+static double mean_named(const struct board *b, const struct row *row, const char *name)
+{
+	for (size_t c = 0; c < b->n_columns; c++)
+		if (!strcmp(b->columns[c].name, name) && row->values[c].seeds)
+			return row->values[c].mean;
+	return (double)NAN;
+}
+
+/* What other columns of the row say against this one. */
+static void mark_weights(struct estimate *e, const struct board *b, const struct row *row,
+	const struct column *c)
+{
+	e->folds = !strcmp(c->name, "elbo_exact") && mean_named(b, row, "fold_fraction") > 0;
+	for (size_t i = 0; i < COUNT(tails); i++)
+		e->heavy_tail |= !strcmp(tails[i].of, c->name) &&
+				 mean_named(b, row, tails[i].shape) > heavy_limit;
+}
+
 /* Smaller is better, whatever the direction. */
 static double badness(const struct estimate *e, const struct column *c)
 {
@@ -409,7 +441,7 @@ static bool ranked(const struct row *row, const struct estimate *e, const struct
 {
 	return !row->series->oracle && row->selected && row->ok == row->total &&
 	       e->seeds == row->ok && !e->missing && !e->above_log_z && !e->above_unsure &&
-	       !e->below_floor && isfinite(badness(e, c));
+	       !e->below_floor && !e->folds && !e->heavy_tail && isfinite(badness(e, c));
 }
 
 /* Values of either sign are as good as their distance from 0. */
@@ -643,6 +675,8 @@ static void make_rows(struct board *b, const struct model *m, struct arena *a)
 			mark_floor(&row->values[c], &b->columns[c]);
 			mark_above(&row->values[c], &b->columns[c], &b->log_z);
 		}
+		for (size_t c = 0; c < b->n_columns; c++)
+			mark_weights(&row->values[c], b, row, &b->columns[c]);
 	}
 	for (size_t c = 0; c < b->n_columns; c++)
 		mark_best(b, c, a);

@@ -21,7 +21,13 @@ struct series {
 };
 
 /* What a column is about; tables are made one a group. */
-enum column_group { GROUP_SAMPLES, GROUP_EVIDENCE, GROUP_DETFLOW, GROUP_OTHER, GROUP_COUNT };
+enum column_group {
+	GROUP_SAMPLES,
+	GROUP_EVIDENCE,
+	GROUP_DETFLOW, /* deterministic flows: published weights and exact ones side by side */
+	GROUP_OTHER,
+	GROUP_COUNT
+};
 
 struct column {
 	const char *name, *title, *unit;
@@ -46,6 +52,8 @@ struct estimate {
 	bool above_log_z;  /* a lower bound that exceeds log Z by > 3 joint standard errors */
 	bool above_unsure; /* it lies above log Z, and its own error is not known */
 	double joint_se;   /* of that comparison; NaN when unsure */
+	bool folds;        /* an exact bound of a flow that folds: none of log Z */
+	bool heavy_tail;   /* of weights whose Pareto k is above 0.7: unusable */
 };
 
 struct row {

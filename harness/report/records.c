@@ -223,6 +223,29 @@ static int get_reports(const struct reader *r, const json_t *o, struct record_re
 	return OK;
 }
 
+static int get_odd_weights(const struct reader *r, const json_t *o, struct record_result *out)
+{
+	static const char *const kinds[] = { "-inf", "nan", "inf" };
+	const json_t *weights, *counts;
+	const char **keys;
+
+	TRY(get_part(r, o, "nonfinite_weights", JSON_OBJECT, &weights));
+	keys = keys_of(r, weights, &out->n_odd);
+	out->odd = ARENA_NEW(r->arena, out->n_odd, const char *);
+	for (size_t i = 0; i < out->n_odd; i++) {
+		out->odd[i] = arena_printf(r->arena, "%s:", keys[i]);
+		TRY(get_part(r, weights, keys[i], JSON_OBJECT, &counts));
+		for (size_t k = 0; k < 3; k++) {
+			double n;
+			TRY(get_number(r, counts, kinds[k], &n));
+			if (n > 0)
+				out->odd[i] = arena_printf(r->arena, "%s %.0f %s", out->odd[i], n,
+					kinds[k]);
+		}
+	}
+	return OK;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	const size_t *x = a, *y = b;
@@ -280,6 +303,8 @@ static int get_results(const struct reader *r, const json_t *o, struct record *o
 		TRY(get_values(r, e, versions, s));
 		TRY(get_reports(r, e, s));
 		TRY(get_number(r, e, "nonfinite", &s->nonfinite));
+		TRY(get_odd_weights(r, e, s));
+		TRY(get_text(r, e, "flow_skipped", "", &s->flow_skipped));
 		TRY(get_number(r, e, "network_evaluations", &s->network_evaluations));
 		TRY(get_number(r, e, "target_evaluations", &s->target_evaluations));
 		TRY(get_number(r, e, "sample_seconds", &s->sample_seconds));

@@ -44,6 +44,10 @@ struct record_result {
 	size_t n_reports;
 	struct record_report *reports; /* by name */
 	double nonfinite;
+	/* Log weights that are not finite, a kind each: "log_w: 3 -inf, 1 nan". */
+	size_t n_odd;
+	const char **odd;
+	const char *flow_skipped; /* why a flow has no exact weights; "": it has, or none asked */
 	double network_evaluations, target_evaluations; /* for all n samples */
 	double sample_seconds, score_seconds;
 };

@@ -173,7 +173,8 @@ static void write_marks(const struct table_cell *c, enum format format, FILE *ou
 		const char *plain, *latex;
 	} marks[] = { { MARK_FLOOR, "~", "$\\sim$" }, { MARK_ABOVE, "▲", "$\\triangle$" },
 		{ MARK_PARTIAL, "†", "$\\dagger$" }, { MARK_SHARED, "‡", "$\\ddagger$" },
-		{ MARK_UNSURE, "△", "$\\triangle?$" }, { MARK_BELOW, "‹", "$\\langle$" } };
+		{ MARK_UNSURE, "△", "$\\triangle?$" }, { MARK_BELOW, "‹", "$\\langle$" },
+		{ MARK_FOLDS, "◇", "$\\diamond$" }, { MARK_HEAVY, "▽", "$\\nabla$" } };
 
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
 		if (c->marks & marks[i].mark) {

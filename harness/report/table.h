@@ -20,6 +20,8 @@ enum mark {
 	MARK_SHARED = 8,  /* a double dagger */
 	MARK_UNSURE = 16, /* an open triangle */
 	MARK_BELOW = 32,  /* a single angle */
+	MARK_FOLDS = 64,  /* a lozenge */
+	MARK_HEAVY = 128, /* a triangle on its tip */
 };
 
 struct table_cell {

@@ -1,5 +1,6 @@
 #include "run/cell.h"
 #include "run/clock.h"
+#include "run/flow.h"
 
 #include <stdlib.h>
 
@@ -88,7 +89,7 @@ struct work {
 	double started;
 	double ticked; /* part of the cell that earlier trainings were */
 	/* Buffers of every draw. */
-	double *x, *log_w, *x_exact, *log_w_forward;
+	double *x, *log_w, *x_exact, *log_w_forward, *log_abs_w, *sign;
 	double *reference;
 };
 
@@ -176,6 +177,8 @@ static void allocate_buffers(struct work *w)
 	w->log_w = ARENA_NEW(w->arena, n, double);
 	w->x_exact = ARENA_NEW(w->arena, n * dim, double);
 	w->log_w_forward = ARENA_NEW(w->arena, n, double);
+	w->log_abs_w = ARENA_NEW(w->arena, n, double);
+	w->sign = ARENA_NEW(w->arena, n, double);
 }
 
 /* One draw. NaN fills what the method should write, so that what it leaves out shows. */
@@ -219,6 +222,29 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 	return OK;
 }
 
+/* The exact weights of a deterministic flow, where a metric asks for them. */
+static int weigh_flow(struct work *w, struct result *r, struct scored *in)
+{
+	const struct config *c = w->plan->config;
+	unsigned needs = 0;
+	bool is_flow;
+
+	for (size_t i = 0; i < c->n_metrics; i++)
+		needs |= c->metrics[i]->needs;
+	if (!(needs & NEEDS_FLOW))
+		return OK;
+	int code = flow_weights(w->method, w->state, &w->cell, r->pass, r->steps, r->repeat,
+		c->samples, w->log_abs_w, w->sign, &is_flow);
+	if (code == ERR_UNSUP) {
+		r->flow_skipped = arena_strdup(w->arena, error_text());
+		return OK;
+	}
+	TRY(code);
+	in->log_abs_w = is_flow ? w->log_abs_w : NULL;
+	in->sign = is_flow ? w->sign : NULL;
+	return OK;
+}
+
 static int score_all(struct work *w, struct result *r, const struct draws *d)
 {
 	const struct config *c = w->plan->config;
@@ -236,6 +262,8 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	in.log_z_own = d->log_z;
 	in.log_z_se = d->log_z_se;
 	in.seed = w->cell.seed;
+	TRY(weigh_flow(w, r, &in));
+	scoring_count_odd(&in, r->odd);
 	r->scores = ARENA_NEW(w->arena, c->n_metrics, struct score);
 	for (size_t i = 0; i < c->n_metrics; i++) {
 		if (parallel_stopping())

@@ -16,7 +16,9 @@ struct result {
 	uint32_t repeat;
 	size_t n_scores;
 	struct score *scores;
-	size_t nonfinite; /* samples with a coordinate that is not finite */
+	size_t nonfinite;                     /* samples with a coordinate that is not finite */
+	struct nonfinite odd[SCORED_WEIGHTS]; /* log weights that are not, by kind */
+	const char *flow_skipped; /* why a flow has no exact weights; NULL: it has, or none asked */
 	struct counts evaluations;
 	struct reports reports;
 	double sample_seconds, score_seconds;

@@ -205,7 +205,7 @@ struct var controlled_score(const struct controlled *base, struct var x)
 {
 	struct var s = score(x);
 
-	return base->score_gradient ? s : stop(s);
+	return base->score_gradient || base->through ? s : stop(s);
 }
 
 struct var controlled_control(const struct controlled *base, int set, struct sight s)
@@ -215,7 +215,8 @@ struct var controlled_control(const struct controlled *base, int set, struct sig
 	if (base->oracle.control != NULL)
 		return base->oracle.control(base->oracle.context, s.x, s.t, s.k);
 	if (base->network == NETWORK_OSDS)
-		return control(&base->net, set, s.x, s.time, d, stop(s.score));
+		return control(&base->net, set, s.x, s.time, d,
+			base->through ? s.score : stop(s.score));
 	if (base->sde.form == CONTROL_LERP)
 		return control_lerp(&base->sde, set, &base->clips, s.x, s.time, d, s.sigma,
 			s.score);

@@ -41,6 +41,7 @@ struct controlled {
 	long width;
 	double rate, rate_decay, clip_element, clip_norm, l2;
 	bool average, scale_loss, score_gradient, published_forward;
+	bool through; /* no option: the score is differentiated whatever the variant says */
 	double noise_clip, control_clip, max_cost;
 
 	/* What the method itself records, given the whole state: paths from the prior in k steps, as

@@ -154,6 +154,21 @@ static json_t *score_json(const struct value *v)
 	return object;
 }
 
+/* Log weights that are not finite; kinds without any are left out. */
+static json_t *odd_weights(const struct result *r)
+{
+	json_t *object = json_object();
+
+	for (size_t k = 0; k < SCORED_WEIGHTS; k++) {
+		const struct nonfinite *o = &r->odd[k];
+		if (o->minus + o->nan + o->plus > 0)
+			json_object_set_new(object, scored_weights[k],
+				json_pack("{s:o, s:o, s:o}", "-inf", count(o->minus), "nan",
+					count(o->nan), "inf", count(o->plus)));
+	}
+	return object;
+}
+
 static json_t *result(const struct result *r, size_t n)
 {
 	json_t *values = json_object(), *failures = json_object(), *reports = json_object();
@@ -168,14 +183,18 @@ static json_t *result(const struct result *r, size_t n)
 	}
 	for (size_t i = 0; i < r->reports.n; i++)
 		json_object_set_new(reports, r->reports.of[i].name, number(r->reports.of[i].value));
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	json_t *object = json_pack(
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"pass", r->pass->name, "pass_title", r->pass->title, "weights",
 		weights_name(r->pass->weights), "steps", count(r->steps), "repeat",
 		count(r->repeat), "n", count(n), "metrics", values, "failed_metrics", failures,
-		"reports", reports, "nonfinite", count(r->nonfinite), "network_evaluations",
-		count(r->evaluations.network), "target_evaluations", count(r->evaluations.target),
-		"sample_seconds", number(r->sample_seconds), "score_seconds",
-		number(r->score_seconds));
+		"reports", reports, "nonfinite", count(r->nonfinite), "nonfinite_weights",
+		odd_weights(r), "network_evaluations", count(r->evaluations.network),
+		"target_evaluations", count(r->evaluations.target), "sample_seconds",
+		number(r->sample_seconds), "score_seconds", number(r->score_seconds));
+	if (r->flow_skipped != NULL)
+		json_object_set_new(object, "flow_skipped", json_string(r->flow_skipped));
+	return object;
 }
 
 static json_t *results(const struct plan *p, const struct outcome *o)

@@ -224,6 +224,32 @@ struct graph *reversal_part(void *state, struct cell *c, size_t k, size_t first,
 	return g;
 }
 
+int reversal_map(void *state, struct cell *c, const struct pass *pass, size_t k, size_t step,
+	struct flow_map *out, struct arena *a)
+{
+	struct reversal *r = state, *whole;
+
+	if (strcmp(pass->name, "ode") != 0)
+		return OK;
+	TRY(cell_smooth_score(c));
+	controlled_ready(&r->base);
+	whole = ARENA_NEW(a, 1, struct reversal); /* with the clips that the graph reads */
+	*whole = *r;
+	whole->base.through = true;
+	struct graph *g = graph_new(a, c->field, &c->counts);
+	struct var start = input(g, "x", c->dim), v = input(g, "v", c->dim);
+	scan_begin(g, 1);
+	struct reversal_step m = part_of_scan(whole, g, k, step, 1, false, false, a);
+	struct var x = scan_state(start);
+	struct var u = reversal_control(whole, 0, m, x, x);
+	struct var y = label(add(x, reversal_drift(m, x, u, 0.5)), "y"); /* eq. 4 */
+	label(jvp(y, x, v), "dy");
+	scan_next(x, y);
+	scan_end(g);
+	*out = (struct flow_map){ g, learner_evaluated(&r->base.learner), r->sigma0 };
+	return OK;
+}
+
 /* The flow of eq. 4 in k steps. Its "log_w" is what the SCDS code reports along it: eq. 3 without the term in
  * eps, which is no bound. */
 static struct graph *record_ode(const struct reversal *r, struct cell *c, size_t k, struct arena *a)

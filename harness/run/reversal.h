@@ -114,6 +114,10 @@ struct var reversal_flow(const struct reversal *r, struct graph *g, int set, str
 struct graph *reversal_part(void *state, struct cell *c, size_t k, size_t first, size_t n,
 	const real **params, struct arena *a);
 
+/** The hook map() of passes called "ode": eq. 4. */
+int reversal_map(void *state, struct cell *c, const struct pass *pass, size_t k, size_t step,
+	struct flow_map *out, struct arena *a);
+
 /* For controlled_init: paths from the prior by eq. 1 and along the noising process from exact samples, with
  * the weights of the option `form`; in evaluation kernels are the noising process's own whatever the
  * options say. There is no released target-to-prior pass in general. */

@@ -13,6 +13,48 @@ static size_t count_nonfinite(const double *x, size_t n, size_t dim)
 	return bad;
 }
 
+const char *const scored_weights[SCORED_WEIGHTS] = { "log_w", "log_w_forward", "log_abs_w" };
+
+static const double *weights_of(const struct scored *in, int kind)
+{
+	const double *const all[] = { in->log_w, in->log_w_forward, in->log_abs_w };
+
+	return all[kind];
+}
+
+void scoring_count_odd(const struct scored *in, struct nonfinite odd[SCORED_WEIGHTS])
+{
+	for (int k = 0; k < SCORED_WEIGHTS; k++) {
+		const double *log_w = weights_of(in, k);
+		odd[k] = log_w != NULL ? stats_nonfinite(log_w, in->n) : (struct nonfinite){ 0 };
+	}
+}
+
+/* The kind of weights that the metric is of; SCORED_WEIGHTS: none. */
+static int kind_of(const struct metric *m)
+{
+	if (m->needs & (NEEDS_WEIGHTS | NEEDS_DETFLOW | NEEDS_EVIDENCE))
+		return SCORED_LOG_W;
+	if (m->needs & NEEDS_FORWARD)
+		return SCORED_FORWARD;
+	return m->needs & NEEDS_FLOW ? SCORED_FLOW : SCORED_WEIGHTS;
+}
+
+/* Why a value is not a number: the weights that are none. NULL: there are no such weights. */
+static const char *weights_failure(const struct metric *m, const struct scored *in, struct arena *a)
+{
+	struct nonfinite odd[SCORED_WEIGHTS];
+	int kind = kind_of(m);
+
+	if (kind == SCORED_WEIGHTS)
+		return NULL;
+	scoring_count_odd(in, odd);
+	if (odd[kind].nan + odd[kind].plus == 0)
+		return NULL;
+	return arena_printf(a, "of %zu log weights %zu are NaN and %zu infinite", in->n,
+		odd[kind].nan, odd[kind].plus);
+}
+
 void scoring_start(struct scored *out, const struct density *target, const struct log_z *log_z,
 	const double *x, size_t n, size_t dim, const double *exact, size_t n_exact,
 	struct arena *scratch)
@@ -98,5 +140,7 @@ void scoring_run(const struct metric *m, const struct scored *in, struct score *
 			arena_printf(a, "%zu of %zu samples are not finite", in->nonfinite, in->n);
 	else if (m->eval(in, &out->value) != OK)
 		out->failure = arena_strdup(a, error_text());
+	else if (isnan(out->value.value))
+		out->failure = weights_failure(m, in, a);
 	arena_release(in->arena, mark);
 }

@@ -1,6 +1,7 @@
 #ifndef STRIDE_RUN_SCORING_H
 #define STRIDE_RUN_SCORING_H
 
+#include "core/stats.h"
 #include "stride.h"
 
 /** Scoring: which metrics apply to what there is, and one metric's verdict. */
@@ -11,6 +12,12 @@ struct score {
 	struct value value;
 	const char *failure; /* NULL: the value stands */
 };
+
+/** The kinds of log weights, and how many of each are not finite (all 0 without weights): -inf is a weight
+ *  of 0, NaN and +inf make every value NaN. */
+enum { SCORED_LOG_W, SCORED_FORWARD, SCORED_FLOW, SCORED_WEIGHTS };
+extern const char *const scored_weights[SCORED_WEIGHTS];
+void scoring_count_odd(const struct scored *in, struct nonfinite odd[SCORED_WEIGHTS]);
 
 /** Start from n samples x [n][dim] of a target (NULL: none that stride knows) with its log_z, and
  *  n_exact exact samples (NULL: none): no weights, no estimates. All are borrowed; scratch is an arena
@@ -23,7 +30,8 @@ void scoring_start(struct scored *out, const struct density *target, const struc
 bool scoring_applies(const struct metric *m, const struct scored *in);
 
 /** Score, leaving no scratch behind. A metric of samples has no value when some of them are not
- *  finite: the failure says how many, for every metric alike. The text lives in the arena. */
+ *  finite: the failure says how many, for every metric alike; so it does for weights that are NaN or
+ *  +inf. The text lives in the arena. */
 void scoring_run(const struct metric *m, const struct scored *in, struct score *out,
 	struct arena *a);
 
