@@ -1,6 +1,8 @@
 /* Metrics on recorded samples and log weights: SET_expected_clouds.csv, _logweights.csv, _costs.csv and
  * _emc.csv. A column that stands for a metric of this build is compared, the others are listed. */
 #include "golden.h"
+#include "core/stats.h"
+#include "score/moments.h"
 
 #include <stdlib.h>
 
@@ -8,46 +10,51 @@
 struct column {
 	const char *column, *metric;
 	double floor, tolerance;
+	enum { AS_IT_IS, LOGARITHM, TIMES_N, OF_FINITE /* weights alone */ } form;
 };
 
 /* As golden_compare's floor: a divergence of equal clouds is 0 up to the rounding of costs of order 1
  * to 1000; the other values are compared by their own size. */
 static const struct column cloud_columns[] = {
-	{ "osds_mmd_f64", "mmd_osds", 0, 1e-8 },
-	{ "osds_sd_f64", "sinkhorn_osds", 1e-3, 1e-8 },
-	{ "sde_sinkhorn_f64", "sinkhorn_scds", 1e-3, 1e-8 },
+	{ "osds_mmd_f64", "mmd_osds", 0, 1e-8, AS_IT_IS },
+	{ "osds_sd_f64", "sinkhorn_osds", 1e-3, 1e-8, AS_IT_IS },
+	{ "sde_sinkhorn_f64", "sinkhorn_scds", 1e-3, 1e-8, AS_IT_IS },
 	{ 0 },
 };
 
 /* Sums of log weights are good to rounding, which is that of their logarithm, so relative to 1 +
  * |value|. ESS is the exponential of such sums: of numbers up to 1e3 forwards. */
 static const struct column weight_columns[] = {
-	{ "osds_elbo_or_eubo_f64", "elbo", 1, 1e-12 },
-	{ "osds_elbo_or_eubo_f64", "eubo", 1, 1e-12 },
-	{ "osds_logZ_reverse_f64", "logz_rev", 1, 1e-12 },
-	{ "osds_logZ_forward_f64", "logz_fwd", 1, 1e-12 },
-	{ "osds_ESS_reverse_f64", "ess_rev", 0, 1e-10 },
-	{ "osds_ESS_forward_f64", "ess_fwd", 0, 1e-8 },
-	{ "sde_log_norm_const_is_f64", "logz_rev", 1, 1e-12 },
-	{ "sde_log_norm_const_lb_f64", "elbo", 1, 1e-12 },
-	{ "sde_lv_loss_f64", "lv", 0, 1e-12 },
-	{ "sde_ess_norm_f64", "ess_rev", 0, 1e-10 },
-	{ "exact_logZ_reverse", "logz_rev", 1, 1e-12 },
-	{ "exact_logZ_forward", "logz_fwd", 1, 1e-12 },
+	{ "osds_elbo_or_eubo_f64", "elbo", 1, 1e-12, AS_IT_IS },
+	{ "osds_elbo_or_eubo_f64", "eubo", 1, 1e-12, AS_IT_IS },
+	{ "osds_logZ_reverse_f64", "logz_rev", 1, 1e-12, AS_IT_IS },
+	{ "osds_logZ_forward_f64", "logz_fwd", 1, 1e-12, AS_IT_IS },
+	{ "osds_ESS_reverse_f64", "ess_rev", 0, 1e-10, AS_IT_IS },
+	{ "osds_ESS_forward_f64", "ess_fwd", 0, 1e-8, AS_IT_IS },
+	{ "sde_log_norm_const_is_f64", "logz_rev", 1, 1e-12, AS_IT_IS },
+	{ "sde_log_norm_const_lb_f64", "elbo", 1, 1e-12, AS_IT_IS },
+	{ "sde_lv_loss_f64", "lv", 0, 1e-12, AS_IT_IS },
+	{ "sde_ess_norm_f64", "ess_rev", 0, 1e-10, AS_IT_IS },
+	{ "exact_logZ_reverse", "logz_rev", 1, 1e-12, AS_IT_IS },
+	{ "exact_logZ_forward", "logz_fwd", 1, 1e-12, AS_IT_IS },
+	{ "sde_ess_f64", "ess_rev", 0, 1e-10, TIMES_N },
+	{ "exact_log_ESS_reverse", "ess_rev", 1, 1e-10, LOGARITHM },
+	{ "exact_log_ESS_forward", "ess_fwd", 1, 1e-10, LOGARITHM },
+	{ "osds_stable_mean_f64", "elbo", 1, 1e-12, OF_FINITE },
 	{ 0 },
 };
 
 /* log w is minus the sum of the costs; the first column leaves the stochastic one out. */
 static const struct column cost_columns[] = {
-	{ "KL/elbo_f64", "elbo", 1, 1e-12 },
-	{ "KL/elbo_with_stochastic_f64", "elbo", 1, 1e-12 },
-	{ "logZ/reverse_f64", "logz_rev", 1, 1e-12 },
-	{ "ESS/reverse_f64", "ess_rev", 0, 1e-10 },
+	{ "KL/elbo_f64", "elbo", 1, 1e-12, AS_IT_IS },
+	{ "KL/elbo_with_stochastic_f64", "elbo", 1, 1e-12, AS_IT_IS },
+	{ "logZ/reverse_f64", "logz_rev", 1, 1e-12, AS_IT_IS },
+	{ "ESS/reverse_f64", "ess_rev", 0, 1e-10, AS_IT_IS },
 	{ 0 },
 };
 
 static const struct column emc_columns[] = {
-	{ "emc_f64", "emc", 1, 1e-12 },
+	{ "emc_f64", "emc", 1, 1e-12, AS_IT_IS },
 	{ 0 },
 };
 
@@ -110,11 +117,16 @@ static void compare_row(struct golden *g, const struct csv *t, size_t row, const
 		return;
 	double want = undefined ? (double)NAN : strtod(text, NULL);
 	in->arena = golden_arena(g);
-	if (metric_find(c->metric)->eval(in, &value) != OK)
+	if (metric_find(c->metric)->eval(in, &value) != OK) {
 		golden_failed(g, "%s %s: %s", name, c->metric, error_text());
-	else
-		golden_compare(g, 1, 1, &value.value, &want, c->floor, c->tolerance, "%s %s", name,
-			c->metric);
+		return;
+	}
+	if (c->form == LOGARITHM)
+		value.value = log(value.value);
+	if (c->form == TIMES_N)
+		value.value *= (double)in->n;
+	golden_compare(g, 1, 1, &value.value, &want, c->floor, c->tolerance, "%s %s", name,
+		c->column);
 }
 
 static struct scored no_data(void)
@@ -185,6 +197,27 @@ static struct scored weighted(const double *log_w, size_t n)
 	return in;
 }
 
+/* The finite ones alone. */
+static struct scored finite_part(struct golden *g, const double *log_w, size_t n)
+{
+	double *finite = ARENA_NEW(golden_arena(g), n, double);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (isfinite(log_w[i]))
+			finite[kept++] = log_w[i];
+	return weighted(finite, kept);
+}
+
+static bool all_zero(const double *log_w, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && log_w[i] == -(double)INFINITY)
+		i++;
+	return i == n;
+}
+
 static void log_weights(struct golden *g, const char *dir, const char *set)
 {
 	struct arena *a = golden_arena(g);
@@ -198,9 +231,18 @@ static void log_weights(struct golden *g, const char *dir, const char *set)
 		const char *name = cell(&t, row, "name");
 		if (!golden_csv(g, folder, arena_printf(a, "%s.csv", name), &l))
 			continue;
-		struct scored in = weighted(l.x, l.rows);
-		for (const struct column *c = weight_columns; c->column != NULL; c++)
-			compare_row(g, &t, row, name, c, &in, has_infinite_weight(l.x, l.rows));
+		for (const struct column *c = weight_columns; c->column != NULL; c++) {
+			struct scored in = weighted(l.x, l.rows);
+			bool undefined = has_infinite_weight(l.x, l.rows);
+			if (c->form == OF_FINITE) {
+				in = finite_part(g, l.x, l.rows);
+				undefined = false;
+			}
+			/* sde_sampler subtracts the maximum, though it be -inf; here log 0 is -inf. */
+			if (undefined || !all_zero(l.x, l.rows) || c->form == OF_FINITE ||
+				strcmp(c->column, "sde_log_norm_const_is_f64") != 0)
+				compare_row(g, &t, row, name, c, &in, undefined);
+		}
 	}
 	list_unknown(g, file, &t, weight_columns);
 	note_index(g, folder, set);
@@ -276,6 +318,137 @@ static void mode_coverage(struct golden *g, const char *dir, const char *set)
 	list_unknown(g, file, &t, emc_columns);
 }
 
+/* --- the metrics of sde_sampler --------------------------------------------------------- */
+
+/* The case: samples, log weights, and the target that the fixtures state. */
+struct sde_case {
+	const char *name;
+	struct csv y;
+	const double *log_w;
+	double *mean, *sd, *box;
+};
+
+/* "eval/NAME" of the case, NaN and *known false for another name. */
+static double sde_value(struct golden *g, const struct sde_case *c, const char *name, bool *known)
+{
+	static const char *const functions[] = { [MOMENTS_SQUARE] = "square",
+		[MOMENTS_ABS] = "abs",
+		[MOMENTS_SUM] = "sum",
+		[MOMENTS_SQUARE_MINUS_SUM] = "square_minus_sum" };
+	static const char *const scores[][2] = { { "log_norm_const_lb_ito", "elbo" },
+		{ "log_norm_const_is", "logz_rev" }, { "norm_effective_sample_size", "ess_rev" },
+		{ "effective_sample_size", "ess_rev" } };
+	struct arena *a = golden_arena(g);
+	struct scored in = weighted(c->log_w, c->y.rows);
+	struct value v;
+
+	*known = true;
+	in.arena = a;
+	for (size_t i = 0; i < 4; i++) {
+		if (strcmp(name, functions[i]) == 0)
+			return moments_expectation((enum moments_of)i, c->y.x, c->y.rows, c->y.cols,
+				NULL, a);
+		if (strcmp(name, arena_printf(a, "%s_is", functions[i])) == 0)
+			return moments_expectation((enum moments_of)i, c->y.x, c->y.rows, c->y.cols,
+				c->log_w, a);
+		if (strcmp(name, scores[i][0]) == 0 &&
+			metric_find(scores[i][1])->eval(&in, &v) == OK)
+			return i == 3 ? v.value * (double)in.n : v.value;
+	}
+	if (strcmp(name, "avg_stddev") == 0)
+		return stats_mean(c->sd, c->y.cols);
+	if (strcmp(name, "frac_pred_in_domain") == 0)
+		return moments_inside(c->y.x, c->y.rows, c->y.cols, c->box);
+	for (size_t k = 0; k < 2; k++) {
+		if (strcmp(name, arena_printf(a, "stddev_%zu", k)) == 0)
+			return c->sd[k];
+		if (strcmp(name, arena_printf(a, "avg_%zu", k)) == 0)
+			return c->mean[k];
+	}
+	*known = false;
+	return (double)NAN;
+}
+
+/* What the target's value is: expectations of a normal, deviations of 1, log Z 1/4. */
+static double sde_truth(const char *name, double dim)
+{
+	if (strncmp(name, "square", 6) == 0)
+		return dim;
+	if (strncmp(name, "abs", 3) == 0)
+		return dim * sqrt(2 / M_PI);
+	if (strncmp(name, "sum", 3) == 0)
+		return 0;
+	return strcmp(name, "avg_stddev") == 0 ? 1 : 0.25;
+}
+
+static double sde_metric(struct golden *g, const struct sde_case *c, const char *metric,
+	bool *known)
+{
+	const char *name = strchr(metric, '/') != NULL ? strchr(metric, '/') + 1 : metric;
+	double ones[64], value, truth = sde_truth(name, (double)c->y.cols);
+
+	if (strcmp(metric, "error/avg_marginal_stddev") == 0) {
+		invariant(c->y.cols <= 64);
+		for (size_t k = 0; k < c->y.cols; k++)
+			ones[k] = 1;
+		*known = true;
+		return moments_distance(c->sd, ones, c->y.cols);
+	}
+	value = sde_value(g, c, name, known);
+	if (strncmp(metric, "eval/", 5) == 0)
+		return value;
+	double error = fabs(value - truth);
+	return strncmp(metric, "rel_error/", 10) == 0 ? error / (fabs(truth) + 1e-8) : error;
+}
+
+static bool open_case(struct golden *g, const char *dir, const char *set, const char *name,
+	struct sde_case *c)
+{
+	struct arena *a = golden_arena(g);
+	const char *clouds_dir = arena_printf(a, "%s/clouds", dir);
+	const char *weights_dir = arena_printf(a, "%s/logweights", dir);
+	struct csv l;
+
+	if (!golden_csv(g, clouds_dir, arena_printf(a, "%s_Y.csv", name), &c->y) ||
+		!golden_csv(g, weights_dir, arena_printf(a, "%s_reverse_lognormal_s1.csv", set),
+			&l))
+		return false;
+	c->name = name;
+	c->log_w = l.x;
+	c->mean = ARENA_NEW(a, c->y.cols, double);
+	c->sd = ARENA_NEW(a, c->y.cols, double);
+	c->box = ARENA_NEW(a, 2 * c->y.cols, double);
+	for (size_t k = 0; k < c->y.cols; k++) {
+		c->box[2 * k] = -2;
+		c->box[2 * k + 1] = 2;
+	}
+	moments_marginal(c->y.x, c->y.rows, c->y.cols, NULL, c->mean, c->sd, a);
+	return true;
+}
+
+static void sde_metrics(struct golden *g, const char *dir, const char *set)
+{
+	struct arena *a = golden_arena(g);
+	const char *file = arena_printf(a, "%s_expected_sde_metrics.csv", set);
+	struct sde_case c = { .name = "" };
+	struct csv t;
+
+	if (!golden_csv_text(g, dir, file, &t))
+		return;
+	for (size_t row = 0; row < t.rows; row++) {
+		const char *name = cell(&t, row, "case"), *metric = cell(&t, row, "metric");
+		double want = strtod(cell(&t, row, "f64"), NULL);
+		bool known;
+		if (strcmp(c.name, name) != 0 && !open_case(g, dir, set, name, &c))
+			continue;
+		double got = sde_metric(g, &c, metric, &known);
+		if (known) /* a relative error of 0 is over 1e-8 */
+			golden_compare(g, 1, 1, &got, &want, 1, 1e-10, "%s %s", name, metric);
+		else
+			golden_unknown(g, 1, "%s: %s", file, metric);
+	}
+}
+
 void golden_metrics(struct golden *g, const char *dir)
 {
 	static const struct {
@@ -286,6 +459,7 @@ void golden_metrics(struct golden *g, const char *dir)
 		{ "_expected_logweights.csv", log_weights },
 		{ "_expected_costs.csv", costs },
 		{ "_expected_emc.csv", mode_coverage },
+		{ "_expected_sde_metrics.csv", sde_metrics },
 	};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)

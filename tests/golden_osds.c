@@ -1,6 +1,7 @@
 /* OSDS, PIS, DDS and DIS against the JAX code: networks, paths, costs, losses, gradients, optimiser steps,
  * evaluation passes. In the double build to rounding; in the float build to what float gives. */
 #include "golden_trial.h"
+#include "nn/jacobian.h"
 
 #include <lapacke.h>
 #include <stdlib.h>
@@ -465,6 +466,38 @@ static void sum_volumes(struct trial *t, const double *path, size_t k, struct vo
 	}
 }
 
+/* The same by the hook map(), step by step. */
+static void compare_maps(struct trial *t, const json_t *j, const double *path, size_t k)
+{
+	const struct pass *ode = t->method->passes;
+	size_t d = t->dim;
+	double *x = trial_room(t, t->rows * d),
+	       *got[2] = { trial_room(t, t->rows), trial_room(t, t->rows) };
+	static const char *const keys[] = { "logdet_slogdet_full", "slogdet_full_sign" };
+
+	while (strcmp(ode->name, "ode") != 0)
+		ode++;
+	for (size_t i = 0; i < t->rows; i++)
+		got[1][i] = 1;
+	for (size_t s = 0; s < k; s++) {
+		struct flow_map map = { .g = NULL };
+		if (t->method->map(t->state, &t->cell, ode, k, s, &map, trial_arena(t)) != OK) {
+			golden_failed(t->g, "%s: %s", t->name, error_text());
+			return;
+		}
+		const real *const params[GRAPH_PARAMS_MAX] = { t->params };
+		for (size_t i = 0; i < t->rows; i++)
+			memcpy(x + i * d, path + (i * (k + 1) + s) * d, d * sizeof(double));
+		jacobian_log_det(map.g, params, t->rows, d, x, NULL, got[0], got[1]);
+	}
+	for (size_t c = 0; c < 2; c++) {
+		double *want = numbers_at(t, j, keys[c], t->rows);
+		if (want != NULL)
+			golden_compare(t->g, t->rows, 1, got[c], want, 1, GOLDEN_VALUE,
+				"%s %s by map", t->name, keys[c]);
+	}
+}
+
 static void compare_volumes(struct trial *t, const json_t *j, size_t k)
 {
 	double *path = numbers_at(t, j, "traj", t->rows * (k + 1) * t->dim);
@@ -483,6 +516,7 @@ static void compare_volumes(struct trial *t, const json_t *j, size_t k)
 	for (size_t i = 0; i < t->rows; i++)
 		v.sign[i] = 1;
 	sum_volumes(t, path, k, &v);
+	compare_maps(t, j, path, k);
 	for (size_t c = 0; c < sizeof(checks) / sizeof(checks[0]); c++) {
 		double *want = numbers_at(t, j, checks[c].path, t->rows);
 		if (want != NULL)

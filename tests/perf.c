@@ -2,6 +2,7 @@
  * machines compare. A benchmark, not a test. Each workload is timed once warm, at least 5 times and half
  * a second; the median counts. */
 #include "perf_loop.h"
+#include "run/flow.h"
 #include "run/plan.h"
 
 #include <cblas.h>
@@ -300,6 +301,34 @@ static void time_sampling(struct report *r, const char *method, const char *targ
 	arena_free(a);
 }
 
+/* The exact weights of a flow in one step: all that logz_exact costs beside its sums. */
+static void weigh_once(void *context)
+{
+	struct job *j = context;
+	bool is_flow;
+
+	invariant(flow_weights(j->method, j->state, &j->cell, j->pass, j->steps, 0, j->draws.n,
+			  j->draws.log_w, j->draws.x, &is_flow) == OK &&
+		  is_flow);
+}
+
+static void time_exact_weights(struct report *r, const char *method, const char *target)
+{
+	struct arena *a = arena_new();
+	struct job j;
+	char name[64];
+
+	reset_peak();
+	job_open(&j, method, target, NULL, 0, a);
+	j.steps = 1;
+	j.draws = (struct draws){ .n = POINTS,
+		.x = ARENA_NEW(a, POINTS, double), /* signs */
+		.log_w = ARENA_NEW(a, POINTS, double) };
+	snprintf(name, sizeof(name), "%s/%s/exact weights", method, target);
+	report_line(r, name, perf_median(weigh_once, &j), 0);
+	arena_free(a);
+}
+
 /* Sampling without a graph: untrained methods in their first pass, with their defaults. */
 static void time_untrained(struct report *r, const char *method, const char *target)
 {
@@ -468,6 +497,7 @@ static void run_all(struct report *r)
 	time_scds(r, "pis", "funnel", 128);
 	time_scds(r, "dds", "funnel", 257);
 	time_cdds(r, "gmm9");
+	time_exact_weights(r, "osds", "sonar");
 	time_untrained(r, "smc", "funnel");
 	time_untrained(r, "pt", "funnel");
 	time_untrained(r, "hmc", "funnel");

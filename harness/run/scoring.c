@@ -62,7 +62,7 @@ void scoring_start(struct scored *out, const struct density *target, const struc
 	*out = (struct scored){ .n = n,
 		.dim = dim,
 		.x = x,
-		.nonfinite = count_nonfinite(x, n, dim),
+		.nonfinite = x != NULL ? count_nonfinite(x, n, dim) : 0,
 		.n_exact = exact != NULL ? n_exact : 0,
 		.exact = exact,
 		.elbo = (double)NAN,

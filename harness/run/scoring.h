@@ -19,7 +19,7 @@ enum { SCORED_LOG_W, SCORED_FORWARD, SCORED_FLOW, SCORED_WEIGHTS };
 extern const char *const scored_weights[SCORED_WEIGHTS];
 void scoring_count_odd(const struct scored *in, struct nonfinite odd[SCORED_WEIGHTS]);
 
-/** Start from n samples x [n][dim] of a target (NULL: none that stride knows) with its log_z, and
+/** Start from n samples x [n][dim] (NULL: weights alone) of a target (NULL: none that stride knows) with its log_z, and
  *  n_exact exact samples (NULL: none): no weights, no estimates. All are borrowed; scratch is an arena
  *  of its own for what metrics allocate. Counts the samples that are not finite. */
 void scoring_start(struct scored *out, const struct density *target, const struct log_z *log_z,
