@@ -515,6 +515,56 @@ static void test_bounds_above_log_z(void **state)
 	arena_free(m.arena);
 }
 
+/* What one column says against another: folds against the exact bound, k against means of weights. */
+static void test_marks_of_weights(void **state)
+{
+	const struct folder *f = *state;
+	const char *folding =
+		join(join(value("elbo_exact", -1, 0.1), value("fold_fraction", 0.25, 0.01)),
+			join(value("ess_rev", 0.9, 0.01), value("pareto_k", 0.71, 0.1)));
+	const char *good = join(join(value("elbo_exact", -2, 0.1), value("fold_fraction", 0, 0.03)),
+		join(value("ess_rev", 0.5, 0.01), value("pareto_k", 0.69, 0.1)));
+	const char *bad = "\"nonfinite_weights\": {\"log_w\": {\"-inf\": 4, \"nan\": 0, \"inf\": "
+			  "2}}, \"flow_skipped\": \"61 dimensions\"}";
+	const char *one = result("", 0, 0, good), **notes;
+	char *text = NULL;
+	size_t size, n, found = 0;
+	struct made m;
+
+	put_cell(f, &(struct spec){ .key = "a0",
+			    .method = "a",
+			    .title = "a",
+			    .results = result("", 0, 0, folding) });
+	put_cell(f, &(struct spec){ .key = "b0",
+			    .method = "b",
+			    .title = "b",
+			    .results = arena_printf(texts, "%.*s, %s", (int)strlen(one) - 1, one,
+				    bad) });
+	m = make(f);
+	assert_true(estimate_of(&m, "a", 0, "elbo_exact")->folds);
+	assert_false(estimate_of(&m, "b", 0, "elbo_exact")->folds);
+	assert_true(estimate_of(&m, "a", 0, "ess_rev")->heavy_tail);
+	assert_false(estimate_of(&m, "b", 0, "ess_rev")->heavy_tail);
+	assert_false(estimate_of(&m, "a", 0, "ess_rev")->best);
+	n = board_notes(&m.model.boards[0], &notes, texts);
+	for (size_t i = 0; i < n; i++)
+		found += strstr(notes[i], "log_w: 4 -inf 2 inf") != NULL ||
+			 strstr(notes[i], "No exact evidence") != NULL;
+	assert_int_equal(found, 2);
+	for (int latex = 0; latex < 2; latex++) {
+		FILE *out = open_memstream(&text, &size);
+		if (latex)
+			leaderboard_latex(&m.model.boards[0], out, texts);
+		else
+			leaderboard_markdown(&m.model.boards[0], out, texts);
+		fclose(out);
+		assert_non_null(strstr(text, latex ? "$ $\\diamond$" : "(0.10) ◇"));
+		assert_non_null(strstr(text, latex ? "$ $\\nabla$" : "(0.010) ▽"));
+		free(text);
+	}
+	arena_free(m.arena);
+}
+
 static void test_no_bound_without_log_z(void **state)
 {
 	const struct folder *f = *state;
@@ -1572,6 +1622,7 @@ int main(void)
 		TEST(test_ties_of_one_seed),
 		TEST(test_floor_marks),
 		TEST(test_bounds_above_log_z),
+		TEST(test_marks_of_weights),
 		TEST(test_no_bound_without_log_z),
 		TEST(test_failures_are_counted),
 		TEST(test_reports_are_a_table),

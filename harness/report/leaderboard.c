@@ -5,17 +5,17 @@ const char *const legend[] = {
 	"standard error of a single run, where it is known.",
 	"Bold: best of the column, or tied with it (Welch t test, 5 %; with one seed: within "
 	"1.96 joint standard errors); nothing where the best is told from no other. Not ranked: "
-	"estimates of log Z, columns of the deterministic flow, the exact sampler, rows with "
-	"failed seeds, ‹, ▲, △, ◇ and ▽.",
+	"estimates of log Z, published columns of the deterministic flow, the exact sampler, rows "
+	"with failed seeds, ‹, ▲, △, ◇ and ▽.",
 	"~: within the noise floor, between the 5 % and the 95 % quantile of what exact samples "
 	"score against exact samples. The last row has the mean and the 95 % quantile of that "
 	"score.",
 	"‹: below the floor: too concentrated, or a heavy tail missed; not comparable.",
 	"▲: a lower bound that exceeds log Z by more than 3 joint standard errors, so it is none. "
 	"△: it lies above log Z, and its standard error is not known.",
-	"◇: the flow folds (determinants of both signs): a bound of log Z times the mean "
-	"multiplicity, "
-	"not of log Z. ▽: the weights' Pareto k exceeds 0.7: their mean and ESS are unusable.",
+	"◇: the flow folds (determinants of both signs): a bound of the log of Z times the mean "
+	"multiplicity, not of log Z.",
+	"▽: the weights' Pareto k exceeds 0.7: their mean and ESS are unusable.",
 	"†: some seeds diverged or failed, or the metric is undefined for them; the mean is over "
 	"the seeds counted.",
 	"‡: timed while other cells ran; not comparable as a speed.",

@@ -610,6 +610,8 @@ struct table papers_table(const struct comparison *c, size_t first, size_t *next
 			cells[5].text = number_text(x->mean, x->se, x->one_run, a);
 			cells[5].marks = floor_marks(x) |
 					 (x->estimate->above_log_z ? MARK_ABOVE : 0u) |
+					 (x->estimate->folds ? MARK_FOLDS : 0u) |
+					 (x->estimate->heavy_tail ? MARK_HEAVY : 0u) |
 					 (x->estimate->missing ? MARK_PARTIAL : 0u);
 		}
 		cells[6].text = published_text(x->published, a);

@@ -218,7 +218,8 @@ int report_summary(const char *dir, FILE *out)
 	if (code == OK)
 		fputs("\n* best or tied   ~ within the noise floor   ‹ below it: not comparable   "
 		      "▲ above log Z: no bound"
-		      "   △ so, error unknown   † failed seeds\n",
+		      "   △ so, error unknown   ◇ the flow folds   ▽ heavy tail of weights   "
+		      "† failed seeds\n",
 			out);
 	arena_free(a);
 	return code;
