@@ -5,18 +5,19 @@
  *
  * Determinants of both signs prove that the flow folds; then elbo_exact is no bound of log Z. None seen
  * proves little: the upper 95 % limit of p is then 3/n, which stands in the place of the standard error
- * sqrt(p (1 - p)/n). NaN where a determinant is not a number.
+ * sqrt(p (1 - p)/n). NaN where a weight is NaN or infinite.
  */
 #include "core/stats.h"
 #include "stride.h"
 
 static int fold_fraction(const struct scored *in, struct value *out)
 {
+	const struct nonfinite odd = stats_nonfinite(in->log_abs_w, in->n);
 	const double n = (double)in->n;
 	size_t minus = 0, plus = 0;
 
 	*out = value_make((double)NAN, (double)NAN);
-	if (stats_nonfinite(in->log_abs_w, in->n).nan > 0)
+	if (odd.nan + odd.plus > 0)
 		return OK;
 	for (size_t i = 0; i < in->n; i++) {
 		minus += in->sign[i] < 0;
