@@ -205,7 +205,8 @@ static struct graph *record_sample(const struct cdds *s, struct cell *c, size_t 
 	return g;
 }
 
-/* One step is a map; more draw noise between them. The last level is 0, where the process adds nothing. */
+/* One step is a map; more draw noise between them. The last level is 0, where the process adds nothing. The
+ * network is not bounded, so that nothing makes the map's degree one. */
 static int map(void *state, struct cell *c, const struct pass *pass, size_t k, size_t step,
 	struct flow_map *out, struct arena *a)
 {
