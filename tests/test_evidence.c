@@ -246,6 +246,72 @@ static void test_maps_are_the_flow(void **unused)
 	}
 }
 
+/* F(x + h v), F at rows of x; dy of the last one where it is wanted. */
+static void apply(const struct flow_map *map, size_t rows, size_t dim, const double *x,
+	const double *v, double h, double *y, double *dy)
+{
+	double *moved = arena_alloc(texts, rows * dim, sizeof(*moved));
+	const struct binding inputs[] = { { "x", NULL, moved }, { "v", NULL, v } };
+	const struct capture captures[] = { { "y", y, NULL, NULL }, { "dy", dy, NULL, NULL } };
+	const struct graph_args args = { .rows = rows,
+		.params = { map->params },
+		.inputs = inputs,
+		.n_inputs = 2,
+		.captures = captures,
+		.n_captures = dy != NULL ? 2 : 1 };
+
+	for (size_t j = 0; j < rows * dim; j++)
+		moved[j] = x[j] + h * v[j];
+	graph_forward(map->g, &args);
+}
+
+/* The whole derivative of every method's map, by central differences: an error of h^2 = eps^(2/3) times third
+ * derivatives, and of eps/h. A score held constant would be off by its Hessian, of order one: 2 % tell. Rows
+ * whose differences reach over a clip's edge, or bend more, are few. */
+static void test_derivatives(void **unused)
+{
+	static const struct {
+		const char *method, *pass, *settings;
+	} maps[] = { { "osds", "ode", BRIEF }, { "scds", "ode", BRIEF }, { "scds", "ode", SCDS },
+		{ "dis", "ode", BRIEF }, { "nis", "samples", "width=16,batch=4" } };
+	enum { N = 200 };
+	const double h = cbrt((double)REAL_EPS);
+
+	(void)unused;
+	for (size_t m = 0; m < sizeof(maps) / sizeof(maps[0]); m++) {
+		struct trial *t = trial_start(maps[m].method, "gmm40_2d", "", maps[m].settings, 6);
+		const size_t dim = t->cell.dim, size = N * dim;
+		struct arena *a = t->cell.arena;
+		double *x = ARENA_NEW(a, size, double), *v = ARENA_NEW(a, size, double);
+		double *y = ARENA_NEW(a, size, double), *dy = ARENA_NEW(a, size, double);
+		double *up = ARENA_NEW(a, size, double), *down = ARENA_NEW(a, size, double);
+		struct flow_map map = { .g = NULL };
+		size_t off = 0;
+		assert_int_equal(t->method->map(t->state, &t->cell, trial_pass(t, maps[m].pass), 2,
+					 1, &map, a),
+			OK);
+		for (size_t j = 0; j < size; j++) {
+			x[j] = 20 * rng_gauss(stream, 9, j, 0);
+			v[j] = rng_uniform(stream, 9, j, 2) < 0.5 ? -1 : 1;
+		}
+		apply(&map, N, dim, x, v, 0, y, dy);
+		apply(&map, N, dim, x, v, h, up, NULL);
+		apply(&map, N, dim, x, v, -h, down, NULL);
+		for (size_t i = 0; i < N; i++) {
+			double away = 0, largest = 0;
+			for (size_t j = i * dim; j < (i + 1) * dim; j++) {
+				away = fmax(away, fabs((up[j] - down[j]) / (2 * h) - dy[j]));
+				largest = fmax(largest, fabs(dy[j]));
+			}
+			off += away <= 0.02 * (1 + largest) ? 0 : 1;
+		}
+		if (off > N / 20)
+			fail_msg("%s (%s): %zu of %d derivatives are off", maps[m].method,
+				maps[m].settings, off, N);
+		trial_free(t);
+	}
+}
+
 /* What is no flow, what cannot be had, and what costs too much. */
 static void test_refusals(void **unused)
 {
@@ -487,6 +553,7 @@ int main(void)
 		cmocka_unit_test(test_fold),
 		cmocka_unit_test(test_linear),
 		cmocka_unit_test(test_maps_are_the_flow),
+		cmocka_unit_test(test_derivatives),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_known_log_z),
