@@ -21,7 +21,7 @@ enum {
 };
 
 /* Regularisations in units of the mean cost: the first, the last, and what one is of the one before. */
-static const float EPS_FIRST = 0.5F, EPS_LAST = 5e-4F, EPS_FALL = 0.85F;
+static const float EPS_FIRST = 0.5F, EPS_LAST = 5e-4F, EPS_FALL = 0.75F;
 
 /* Terms of smaller exponents are 0, none is subnormal, which would be slow; smaller sums have missed them. */
 static const float EXPONENT_MIN = -60, SUM_MIN = 1e-20F;
