@@ -10,7 +10,7 @@ struct keyed {
 	uint64_t place;
 };
 
-/** Sort n of them by key, equal keys in the order given (a radix sort: linear in n). scratch [n]. No NaN;
+/** Sort n < 2^32 of them by key, equal keys in the order given, in a time linear in n. scratch [n]. No NaN;
  *  -0 comes before 0. */
 void sort_keyed(struct keyed *x, size_t n, struct keyed *scratch);
 
