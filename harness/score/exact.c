@@ -290,7 +290,7 @@ static size_t add_cheap(struct simplex *s, const struct lists *rows)
 		for (size_t k = 0; k < rows->count; k++) {
 			size_t at = i * rows->count + k;
 			double f = s->potential[i], g = rows->g[rows->place[at]];
-			if (!simplex_improves(rows->cost[at], f, g))
+			if (!simplex_improves(s, rows->cost[at], f, g))
 				break;
 			simplex_add(s, (uint32_t)i, rows->place[at], rows->cost[at]);
 		}

@@ -28,9 +28,10 @@ enum {
 	LOOK_UP = 1 << 16,    /* pivots between looks at a wish to stop */
 };
 
-/* A reduced cost this far below 0, by the size of its terms, is rounding: potentials are sums along
- * paths of the tree. */
-static const double ROUNDING = 64 * DBL_EPSILON;
+/* A reduced cost below 0 by this much of the largest potential is rounding: potentials are sums along
+ * paths of the tree, and a small one keeps the error of large ones on its path. Without a margin, pivots
+ * among costs that tie might go on for ever. */
+static const double ROUNDING = 16 * DBL_EPSILON;
 
 static size_t nodes(const struct simplex *s)
 {
@@ -169,6 +170,7 @@ void simplex_begin(struct simplex *s, const double *f, const double *g, double a
 	int64_t *left = arena_alloc(s->arena, nodes(s), sizeof(*left));
 	uint32_t root = (uint32_t)(s->n + s->m);
 
+	s->margin = ROUNDING * above;
 	for (size_t u = 0; u < nodes(s); u++) {
 		s->parent[u] = s->first[u] = s->next[u] = s->last[u] = NONE;
 		left[u] = u < s->n ? s->supply : s->demand;
@@ -203,9 +205,9 @@ void simplex_begin(struct simplex *s, const double *f, const double *g, double a
 
 /* --- pivots ---------------------------------------------------------------------------------- */
 
-bool simplex_improves(double cost, double f, double g)
+bool simplex_improves(const struct simplex *s, double cost, double f, double g)
 {
-	return cost - f - g < -ROUNDING * (fabs(cost) + fabs(f) + fabs(g));
+	return cost - f - g < -s->margin;
 }
 
 /* The most negative reduced cost of the next block that has one; the number of arcs when none has. */
@@ -219,7 +221,7 @@ static size_t find_entering(struct simplex *s)
 	for (size_t seen = 0; seen < arcs->n;) {
 		size_t from = s->at < arcs->n ? s->at : 0, best = arcs->n;
 		size_t to = from + block < arcs->n ? from + block : arcs->n;
-		double least = 0;
+		double least = -s->margin;
 		for (size_t k = from; k < to; k++) {
 			double reduced = arcs->cost[k] - f[arcs->row[k]] - g[arcs->column[k]];
 			if (reduced < least) {
@@ -229,8 +231,7 @@ static size_t find_entering(struct simplex *s)
 		}
 		seen += to - from;
 		s->at = to;
-		if (best < arcs->n && simplex_improves(arcs->cost[best], f[arcs->row[best]],
-					      g[arcs->column[best]]))
+		if (best < arcs->n)
 			return best;
 	}
 	return arcs->n;

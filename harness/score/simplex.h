@@ -34,6 +34,7 @@ struct simplex {
 	uint32_t *depth;
 	int64_t *flow; /* of the arc to the parent, which leaves a row and enters a column */
 	double *toll;  /* cost of that arc */
+	double margin; /* reduced costs above -margin may be 0 */
 	size_t at;     /* where pricing goes on */
 	size_t pivots;
 	struct arena *arena;
@@ -46,11 +47,11 @@ void simplex_make(struct simplex *s, size_t n, size_t m, struct arena *a);
 void simplex_add(struct simplex *s, uint32_t row, uint32_t column, double cost);
 
 /** The first basis, from the arcs given and potentials f [n], g [m]. above: more than cost - f_i - g_j of
- *  every arc that there is or will be. */
+ *  every arc that there is or will be, and than f_i and g_j. */
 void simplex_begin(struct simplex *s, const double *f, const double *g, double above);
 
 /** Would an arc with these potentials at its ends improve the flow? Not by what may be rounding. */
-bool simplex_improves(double cost, double f, double g);
+bool simplex_improves(const struct simplex *s, double cost, double f, double g);
 
 /** Pivot until no arc improves the flow. On return s->potential has cost - f - g >= 0 for all arcs up to
  *  rounding, = 0 where units flow. ERR_NUMERIC when pivots do not end; ERR_INTERRUPTED. */

@@ -480,7 +480,8 @@ static int run(struct rounds *r, const struct truncation *rule, struct truncated
 		parallel_for(y->centres.n, columns_group, r);
 		find_tops(y);
 		double df = side_change(x), dg = side_change(y);
-		out->converged = fmax(df, dg) < rule->tolerance;
+		out->change = fmax(df, dg);
+		out->converged = out->change < rule->tolerance;
 		out->rounds++;
 	}
 	parallel_for(r->pieces, plan_piece, r);

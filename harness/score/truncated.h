@@ -20,8 +20,9 @@ struct truncation {
 };
 
 struct truncated {
-	double value; /* <P, C>, without entropy */
-	double error; /* L1 error of the marginal a; b is exact */
+	double value;  /* <P, C>, without entropy */
+	double error;  /* L1 error of the marginal a; b is exact */
+	double change; /* the largest of a potential in the last round */
 	long rounds;
 	bool converged;
 };
