@@ -34,13 +34,15 @@ static size_t block_end(size_t block, size_t n)
 	return (block + 1) * CLOUD_BLOCK < n ? (block + 1) * CLOUD_BLOCK : n;
 }
 
-static void costs(const struct cloud *x, size_t i, const struct cloud *y, bool squared, double *out)
+/* Of the points from .. to - 1 of y. */
+static void costs(const struct cloud *x, size_t i, const struct cloud *y, bool squared, size_t from,
+	size_t to, double *out)
 {
-	cloud_distances(x, i, y, 0, y->n, out);
+	cloud_distances(x, i, y, from, to, out);
 	if (squared)
 		return;
 #pragma omp simd
-	for (size_t j = 0; j < y->n; j++)
+	for (size_t j = 0; j < to - from; j++)
 		out[j] = sqrt(out[j]);
 }
 
@@ -66,7 +68,7 @@ static void cost_block(void *context, size_t block)
 
 	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, r->x->n); i++) {
 		float *out = r->cost + i * m;
-		costs(r->x, i, r->y, r->squared, line);
+		costs(r->x, i, r->y, r->squared, 0, m, line);
 #pragma omp simd
 		for (size_t j = 0; j < m; j++)
 			out[j] = (float)(line[j] / r->scale);
@@ -123,9 +125,9 @@ static void columns_block(void *context, size_t block)
 	}
 }
 
-/* Potentials of the second cloud that are near optimal ones. */
-static void entropic(const struct cloud *x, const struct cloud *y, bool squared, double scale,
-	struct arena *a, double *g)
+/* Potentials g of the second cloud that are near optimal ones; the costs by their mean [n][m]. */
+static const float *entropic(const struct cloud *x, const struct cloud *y, bool squared,
+	double scale, struct arena *a, double *g)
 {
 	size_t n = x->n, m = y->n, threads = parallel_threads();
 	struct rounds r = {
@@ -148,6 +150,7 @@ static void entropic(const struct cloud *x, const struct cloud *y, bool squared,
 	}
 	for (size_t j = 0; j < m; j++)
 		g[j] = isfinite(r.g[j]) ? scale * (double)r.g[j] : 0;
+	return r.cost;
 }
 
 /* --- lists of pairs -------------------------------------------------------------------------- */
@@ -156,40 +159,44 @@ static void entropic(const struct cloud *x, const struct cloud *y, bool squared,
 struct lists {
 	const struct cloud *x, *y;
 	bool squared;
+	const float *kept; /* costs by `scale`, rounded [n][m], or NULL */
+	double scale;
+	const double *f; /* [n]: only pairs of C_ij - g_j < f_i; NULL: all */
 	const double *g;
-	size_t count;    /* of a point: NEAR, or what there is */
-	uint32_t *place; /* [n][count] */
-	double *cost;    /* [n][count] C_ij */
-	double *less;    /* [n][count] C_ij - g_j */
-	double *largest; /* [n] C_ij */
-	double *line;    /* [threads][m] */
+	size_t room;     /* for a point: NEAR, or what there is */
+	size_t *used;    /* [n] */
+	uint32_t *place; /* [n][room] */
+	double *cost;    /* [n][room] C_ij */
+	double *less;    /* [n][room] C_ij - g_j */
 };
+
+/* Float costs are off by 6e-8 of themselves. */
+static const double ROUNDED_DOWN = 1 - 1e-7;
 
 static struct lists lists_new(const struct cloud *x, const struct cloud *y, bool squared,
 	const double *g, struct arena *a)
 {
-	size_t count = y->n < NEAR ? y->n : NEAR;
+	size_t room = y->n < NEAR ? y->n : NEAR;
 
 	return (struct lists){
 		.x = x,
 		.y = y,
 		.squared = squared,
 		.g = g,
-		.count = count,
-		.place = arena_alloc(a, x->n * count, sizeof(uint32_t)),
-		.cost = arena_alloc(a, x->n * count, sizeof(double)),
-		.less = arena_alloc(a, x->n * count, sizeof(double)),
-		.largest = arena_alloc(a, x->n, sizeof(double)),
-		.line = arena_alloc(a, parallel_threads() * y->n, sizeof(double)),
+		.room = room,
+		.used = arena_alloc(a, x->n, sizeof(size_t)),
+		.place = arena_alloc(a, x->n * room, sizeof(uint32_t)),
+		.cost = arena_alloc(a, x->n * room, sizeof(double)),
+		.less = arena_alloc(a, x->n * room, sizeof(double)),
 	};
 }
 
 /* Put pair j into the list of i, in its place. */
-static void list_pair(struct lists *l, size_t i, size_t *used, size_t j, double cost, double less)
+static void list_pair(struct lists *l, size_t i, size_t j, double cost, double less)
 {
-	uint32_t *place = l->place + i * l->count;
-	double *c = l->cost + i * l->count, *s = l->less + i * l->count;
-	size_t k = *used < l->count ? (*used)++ : l->count - 1;
+	uint32_t *place = l->place + i * l->room;
+	double *c = l->cost + i * l->room, *s = l->less + i * l->room;
+	size_t k = l->used[i] < l->room ? l->used[i]++ : l->room - 1;
 
 	for (; k > 0 && s[k - 1] > less; k--) {
 		place[k] = place[k - 1];
@@ -201,81 +208,113 @@ static void list_pair(struct lists *l, size_t i, size_t *used, size_t j, double 
 	s[k] = less;
 }
 
+/* Can a pair of the tile have C_ij - g_j < limit? By the rounded costs. */
+static bool tile_counts(const struct lists *l, size_t i, size_t from, size_t to, double limit)
+{
+	const float *c = l->kept + i * l->y->n;
+	double scale = l->scale * ROUNDED_DOWN, least = (double)INFINITY;
+
+#pragma omp simd reduction(min : least)
+	for (size_t j = from; j < to; j++) {
+		double less = scale * (double)c[j] - l->g[j];
+		least = less < least ? less : least;
+	}
+	return least < limit;
+}
+
 static void lists_block(void *context, size_t block)
 {
+	_Alignas(64) double c[TILE];
 	struct lists *l = context;
 	size_t m = l->y->n;
-	double *c = l->line + parallel_slot() * m;
 
 	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, l->x->n); i++) {
-		size_t used = 0;
-		double limit = (double)INFINITY, largest = 0;
-		costs(l->x, i, l->y, l->squared, c);
+		double limit = l->f ? l->f[i] : (double)INFINITY;
+		const double *last = l->less + (i + 1) * l->room - 1;
+		l->used[i] = 0;
 		for (size_t from = 0; from < m; from += TILE) {
 			size_t to = from + TILE < m ? from + TILE : m;
-			double least = (double)INFINITY;
-#pragma omp simd reduction(min : least) reduction(max : largest)
+			if (l->kept && !tile_counts(l, i, from, to, limit))
+				continue;
+			costs(l->x, i, l->y, l->squared, from, to, c);
 			for (size_t j = from; j < to; j++) {
-				double less = c[j] - l->g[j];
-				least = less < least ? less : least;
-				largest = c[j] > largest ? c[j] : largest;
+				double less = c[j - from] - l->g[j];
+				if (!(less < limit))
+					continue;
+				list_pair(l, i, j, c[j - from], less);
+				if (l->used[i] == l->room)
+					limit = *last;
 			}
-			for (size_t j = from; least < limit && j < to; j++)
-				if (c[j] - l->g[j] < limit || used < l->count) {
-					list_pair(l, i, &used, j, c[j], c[j] - l->g[j]);
-					if (used == l->count)
-						limit = l->less[(i + 1) * l->count - 1];
-				}
 		}
-		l->largest[i] = largest;
 	}
 }
 
-static void lists_fill(struct lists *l)
+/* f: see struct lists. */
+static void lists_fill(struct lists *l, const double *f)
 {
+	l->f = f;
 	parallel_for(cloud_blocks(l->x->n), lists_block, l);
 }
 
-/* The largest potentials that go with g. */
-static void lists_potentials(const struct lists *l, double *f)
+/* Fill, and the largest potentials that go with g. */
+static void lists_potentials(struct lists *l, double *f)
 {
+	lists_fill(l, NULL);
 	for (size_t i = 0; i < l->x->n; i++)
-		f[i] = l->less[i * l->count];
+		f[i] = l->less[i * l->room];
 }
 
 static bool lists_has(const struct lists *l, size_t i, size_t j)
 {
-	for (size_t k = 0; k < l->count; k++)
-		if (l->place[i * l->count + k] == j)
+	for (size_t k = 0; k < l->used[i]; k++)
+		if (l->place[i * l->room + k] == j)
 			return true;
 	return false;
 }
 
 /* --- the solver ------------------------------------------------------------------------------ */
 
+/* No cost between points of the clouds is larger. */
+static double cost_bound(const struct cloud *x, const struct cloud *y, bool squared)
+{
+	double sum = 0;
+
+	for (size_t k = 0; k < x->dim; k++) {
+		double low = (double)INFINITY, high = -(double)INFINITY;
+		for (size_t i = 0; i < x->n; i++) {
+			low = fmin(low, x->columns[k * x->n + i]);
+			high = fmax(high, x->columns[k * x->n + i]);
+		}
+		for (size_t j = 0; j < y->n; j++) {
+			low = fmin(low, y->columns[k * y->n + j]);
+			high = fmax(high, y->columns[k * y->n + j]);
+		}
+		sum += (high - low) * (high - low);
+	}
+	return squared ? sum : sqrt(sum);
+}
+
 /* The pairs near either point, for potentials g; these and f become the largest that go together. */
 static void begin(struct simplex *s, struct lists *rows, double *f, double *g, struct arena *a)
 {
 	struct lists columns = lists_new(rows->y, rows->x, rows->squared, f, a);
-	double above = 0;
+	double above = cost_bound(rows->x, rows->y, rows->squared);
 
-	lists_fill(rows);
 	lists_potentials(rows, f);
-	lists_fill(&columns);
 	lists_potentials(&columns, g);
 	for (size_t i = 0; i < s->n; i++)
-		for (size_t k = 0; k < rows->count; k++)
-			simplex_add(s, (uint32_t)i, rows->place[i * rows->count + k],
-				rows->cost[i * rows->count + k]);
+		for (size_t k = 0; k < rows->used[i]; k++)
+			simplex_add(s, (uint32_t)i, rows->place[i * rows->room + k],
+				rows->cost[i * rows->room + k]);
 	for (size_t j = 0; j < s->m; j++)
-		for (size_t k = 0; k < columns.count; k++) {
-			uint32_t i = columns.place[j * columns.count + k];
+		for (size_t k = 0; k < columns.used[j]; k++) {
+			uint32_t i = columns.place[j * columns.room + k];
 			if (!lists_has(rows, i, j))
-				simplex_add(s, i, (uint32_t)j, columns.cost[j * columns.count + k]);
+				simplex_add(s, i, (uint32_t)j, columns.cost[j * columns.room + k]);
 		}
 	/* Potentials are costs less other potentials. */
 	for (size_t i = 0; i < s->n; i++)
-		above = fmax(above, fmax(rows->largest[i], fabs(f[i])));
+		above = fmax(above, fabs(f[i]));
 	for (size_t j = 0; j < s->m; j++)
 		above = fmax(above, fabs(g[j]));
 	simplex_begin(s, f, g, 4 * above);
@@ -287,8 +326,8 @@ static size_t add_cheap(struct simplex *s, const struct lists *rows)
 	size_t before = s->arcs.n;
 
 	for (size_t i = 0; i < s->n; i++)
-		for (size_t k = 0; k < rows->count; k++) {
-			size_t at = i * rows->count + k;
+		for (size_t k = 0; k < rows->used[i]; k++) {
+			size_t at = i * rows->room + k;
 			double f = s->potential[i], g = rows->g[rows->place[at]];
 			if (!simplex_improves(s, rows->cost[at], f, g))
 				break;
@@ -304,15 +343,16 @@ static int solve(const struct cloud *x, const struct cloud *y, bool squared, dou
 	struct lists rows = lists_new(x, y, squared, out->g, a);
 	struct simplex s;
 
-	memset(out->g, 0, m * sizeof(double));
-	if (scale > 0)
-		entropic(x, y, squared, scale, a, out->g);
+	if (scale > 0) {
+		rows.scale = scale;
+		rows.kept = entropic(x, y, squared, scale, a, out->g);
+	}
 	simplex_make(&s, n, m, a);
 	begin(&s, &rows, out->f, out->g, a);
 	do {
 		TRY(simplex_run(&s));
 		memcpy(out->g, s.potential + n, m * sizeof(double));
-		lists_fill(&rows);
+		lists_fill(&rows, s.potential);
 		out->rounds++;
 	} while (add_cheap(&s, &rows) > 0);
 	lists_potentials(&rows, out->f);

@@ -1,6 +1,6 @@
 /*
  * The bits of a double, in an order that integers have, are sorted by 11 at a time, lowest first. The lowest
- * 22 decide only between numbers that agree to 1e-9 of themselves: they are left to insertion, unless that turns out
+ * 33 decide only between numbers that agree to 1e-6 of themselves: they are left to insertion, unless that turns out
  * to have more to do than they.
  */
 #include "score/sort.h"
@@ -12,7 +12,7 @@ enum {
 	DIGITS = 6,
 	DIGIT_BITS = 11,
 	BINS = 1 << DIGIT_BITS,
-	LEFT = 2, /* digits that are left to insertion: an even number, as of the others */
+	LEFT = 3, /* digits that are left to insertion */
 	FEW = 64,
 	MOVES = 4, /* of an element by insertion, on average */
 };
@@ -48,7 +48,7 @@ static bool insert(struct keyed *x, size_t n, size_t moves)
 	return true;
 }
 
-/* Sort by the digits from `first` on, an even number of them: equal ones stay in their order. */
+/* Sort by the digits from `first` on: equal ones stay in their order. */
 static void distribute(struct keyed *x, size_t n, struct keyed *scratch, unsigned first)
 {
 	uint32_t count[DIGITS][BINS];
@@ -71,6 +71,8 @@ static void distribute(struct keyed *x, size_t n, struct keyed *scratch, unsigne
 		from = to;
 		to = swap;
 	}
+	if (from != x)
+		memcpy(x, from, n * sizeof(*x));
 }
 
 void sort_keyed(struct keyed *x, size_t n, struct keyed *scratch)
