@@ -366,6 +366,14 @@ static inline struct value value_make(double value, double se)
 	return (struct value){ value, se, (double)NAN };
 }
 
+/** The root of a value, its standard error by the delta method; not known at 0. */
+static inline struct value value_root(struct value v)
+{
+	double root = sqrt(v.value);
+
+	return value_make(root, root > 0 ? v.se / (2 * root) : (double)NAN);
+}
+
 struct metric {
 	const char *name;  /* the id */
 	const char *title; /* table and axis label */

@@ -6,7 +6,8 @@
  * at a regularisation that the target alone decides, eps = 0.05 mean_{i<j} |x_i - x_j|^2 over the
  * exact samples X (an unbiased estimate of the mean cost between two independent exact points), and
  * converged to a marginal error of 1e-6. So values of different methods on a target compare; for a
- * good sampler they do not fall to 0 but to the floor of two finite exact sets.
+ * good sampler they do not fall to 0 but to the floor of two finite exact sets. The standard error is
+ * from the potentials (score/transport.h).
  */
 #include "score/transport.h"
 #include "stride.h"
@@ -14,7 +15,7 @@
 static int sinkhorn(const struct scored *in, struct value *out)
 {
 	struct cloud x, y;
-	double value;
+	struct divergence d;
 
 	if (in->n_exact < 2)
 		return fail(ERR_RANGE, "the regularisation needs at least 2 exact samples");
@@ -31,8 +32,11 @@ static int sinkhorn(const struct scored *in, struct value *out)
 		return fail(ERR_NUMERIC,
 			"the mean cost of the exact samples gives a regularisation of %g",
 			rule.eps);
-	TRY(transport_divergence(&x, &y, &rule, true, in->arena, &value));
-	*out = value_make(value, (double)NAN);
+	TRY(transport_divergence(&x, &y, &rule, true, in->arena, &d));
+	/* A mean over pairs moves with a point as its mean over the others does, twice. */
+	double *eps_x = ARENA_NEW(in->arena, x.n, double);
+	cloud_mean_costs(&x, &x, 2 * 0.05, eps_x);
+	*out = value_make(d.value, transport_divergence_se(&d, x.n, eps_x, y.n, NULL, in->arena));
 	return OK;
 }
 

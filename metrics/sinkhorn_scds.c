@@ -9,10 +9,11 @@
  * distance that it is named after, but below or above it. It depends on the order of its arguments and on
  * n, and compares with itself only, at equal n. `sinkhorn` is a distance.
  */
+#include "score/batches.h"
 #include "score/truncated.h"
 #include "stride.h"
 
-static int sinkhorn_scds(const struct scored *in, struct value *out)
+static int truncated(const struct scored *in, struct value *out)
 {
 	const struct truncation rule = { .eps = 1e-3, .tolerance = 1e-5, .cap = 100 };
 	struct cloud rows, columns;
@@ -22,6 +23,13 @@ static int sinkhorn_scds(const struct scored *in, struct value *out)
 	TRY(cloud_make(&columns, in->exact, in->n_exact, in->dim, in->arena));
 	TRY(transport_truncated(&rows, &columns, &rule, in->arena, &plan));
 	*out = value_make(plan.value, (double)NAN);
+	return OK;
+}
+
+static int sinkhorn_scds(const struct scored *in, struct value *out)
+{
+	TRY(truncated(in, out));
+	out->se = score_batches(in, truncated);
 	return OK;
 }
 

@@ -1,6 +1,6 @@
 /* Metrics on recorded samples and log weights: SET_expected_clouds.csv, _logweights.csv, _costs.csv and
  * _emc.csv. A column that stands for a metric of this build is compared, the others are listed. */
-#include "golden.h"
+#include "golden_transport.h"
 #include "core/stats.h"
 #include "score/moments.h"
 
@@ -67,8 +67,8 @@ static bool has_metric(const char *name)
 	return metrics[i] != NULL;
 }
 
-/* Columns that are no result of their own: what the case is, and a _f64 column repeated in the float
- * arithmetic of the published code. */
+/* Columns that are no result of their own: what the case is, a _f64 column repeated in the float
+ * arithmetic of the published code, and how far the fixtures' own solver had converged. */
 static bool describes_case(const char *column)
 {
 	static const char *const words[] = { "case", "family", "file", "name", "d", "n", "m", "K" };
@@ -76,7 +76,8 @@ static bool describes_case(const char *column)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcmp(column, words[i]) == 0)
 			return true;
-	return strstr(column, "_f32") != NULL || strcmp(column, "emc_official") == 0;
+	return strstr(column, "_f32") != NULL || strcmp(column, "emc_official") == 0 ||
+	       strstr(column, "_conv_err") != NULL;
 }
 
 /* What of the table stays uncompared. */
@@ -87,7 +88,8 @@ static void list_unknown(struct golden *g, const char *file, const struct csv *t
 	size_t n = 0;
 
 	for (size_t k = 0; k < t->cols; k++) {
-		bool known = describes_case(t->names[k]);
+		bool known = describes_case(t->names[k]) ||
+			     (columns == cloud_columns && golden_transport_knows(t->names[k]));
 		for (const struct column *c = columns; c->column != NULL; c++)
 			known |= strcmp(c->column, t->names[k]) == 0 && has_metric(c->metric);
 		if (known)
@@ -146,12 +148,20 @@ static void note_index(struct golden *g, const char *folder, const char *set)
 
 /* --- clouds ------------------------------------------------------------------------------ */
 
+static bool read_directions(struct golden *g, const char *folder, const char *set, size_t dim,
+	struct csv *out)
+{
+	const char *file = arena_printf(golden_arena(g), "%s_directions_d%zu.csv", set, dim);
+
+	return golden_exists(g, folder, file) && golden_csv(g, folder, file, out);
+}
+
 static void clouds(struct golden *g, const char *dir, const char *set)
 {
 	struct arena *a = golden_arena(g);
 	const char *file = arena_printf(a, "%s_expected_clouds.csv", set);
 	const char *folder = arena_printf(a, "%s/clouds", dir);
-	struct csv t, x, y;
+	struct csv t, x, y, directions;
 
 	if (!golden_csv_text(g, dir, file, &t))
 		return;
@@ -170,6 +180,8 @@ static void clouds(struct golden *g, const char *dir, const char *set)
 			/* No number where the published function refuses clouds of unequal size. */
 			if (strcmp(cell(&t, row, c->column), "nan") != 0)
 				compare_row(g, &t, row, name, c, &in, false);
+		golden_transport(g, &t, row, name, &x, &y,
+			read_directions(g, folder, set, x.cols, &directions) ? &directions : NULL);
 	}
 	list_unknown(g, file, &t, cloud_columns);
 	note_index(g, folder, set);

@@ -451,26 +451,63 @@ static void score_once(void *context)
 	arena_release(s->in.arena, mark);
 }
 
-static void time_metric(struct report *r, const char *metric)
+/* Laws of exact samples (side 0) and a model's (side 1). */
+enum law { SHIFT, MIXTURE, FUNNEL };
+static const char *const law_names[] = { "shift", "mixture", "funnel" };
+
+static double coordinate(enum law law, uint32_t side, size_t dim, size_t i, size_t k)
+{
+	const struct rng r = { .purpose = RNG_TEST, .epoch = side };
+	const struct rng centres = { .purpose = RNG_TEST, .epoch = 2 };
+	double z = rng_gauss(r, 0, i, (uint32_t)k), v = rng_gauss(r, 0, i, 0);
+
+	switch (law) {
+	case SHIFT:
+		return side ? 1 / sqrt((double)dim) + 1.2 * z : z;
+	case MIXTURE:
+		return side ? 5 * z : z + 5 * rng_gauss(centres, 0, i % 8, (uint32_t)k);
+	default:
+		v *= side ? 2 : 3;
+		return k == 0 ? v : exp(v / 2) * z;
+	}
+}
+
+static void time_metric(struct report *r, const char *metric, enum law law, size_t n, size_t dim)
 {
 	struct arena *a = arena_new();
-	double *x = ARENA_NEW(a, POINTS * METRIC_DIM, double), *y;
+	double *x[2];
 	struct scoring s = { metric_find(metric),
-		{ .n = POINTS, .n_exact = POINTS, .dim = METRIC_DIM, .arena = a } };
+		{ .n = n, .n_exact = n, .dim = dim, .arena = a } };
 	char name[64];
 
 	reset_peak();
-	y = ARENA_NEW(a, POINTS * METRIC_DIM, double);
-	for (uint64_t i = 0; i < POINTS * METRIC_DIM; i++) {
-		const struct rng rng = { .purpose = RNG_TEST };
-		x[i] = rng_gauss(rng, 0, i, 0);
-		y[i] = 1 / sqrt(METRIC_DIM) + 1.2 * rng_gauss(rng, 0, i, 1);
+	for (uint32_t side = 0; side < 2; side++) {
+		x[side] = ARENA_NEW(a, n * dim, double);
+		for (size_t i = 0; i < n * dim; i++)
+			x[side][i] = coordinate(law, side, dim, i / dim, i % dim);
 	}
-	s.in.exact = x;
-	s.in.x = y;
-	snprintf(name, sizeof(name), "metric/%s", metric);
+	s.in.exact = x[0];
+	s.in.x = x[1];
+	snprintf(name, sizeof(name), "%s/%s%zu/%zu", metric, law_names[law], dim, n);
 	report_line(r, name, perf_median(score_once, &s), 0);
 	arena_free(a);
+}
+
+/* The sample metrics whose speed is promised. */
+static void time_transport(struct report *r)
+{
+	static const size_t dims[] = { 2, 10, 50 };
+
+	for (enum law law = SHIFT; law <= FUNNEL; law++) {
+		for (size_t d = 0; d < 3; d++)
+			time_metric(r, "w2", law, POINTS, dims[d]);
+		time_metric(r, "w1", law, POINTS, METRIC_DIM);
+		time_metric(r, "sinkhorn", law, POINTS, METRIC_DIM);
+		time_metric(r, "sinkhorn_osds", law, POINTS, METRIC_DIM);
+		time_metric(r, "sinkhorn_scds", law, 3 * POINTS, METRIC_DIM);
+		time_metric(r, "sliced_w2", law, POINTS, METRIC_DIM);
+		time_metric(r, "max_sliced_w2", law, POINTS, METRIC_DIM);
+	}
 }
 
 /* --- main ------------------------------------------------------------------------------------- */
@@ -502,8 +539,8 @@ static void run_all(struct report *r)
 	time_untrained(r, "pt", "funnel");
 	time_untrained(r, "hmc", "funnel");
 	time_untrained(r, "mala", "funnel");
-	time_metric(r, "sinkhorn_osds");
-	time_metric(r, "mmd_osds");
+	time_metric(r, "mmd_osds", SHIFT, POINTS, METRIC_DIM);
+	time_transport(r);
 }
 
 int main(int argc, char **argv)

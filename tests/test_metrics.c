@@ -324,7 +324,7 @@ static void test_transport_at_small_eps(void **state)
 		struct scored in;
 		struct cloud x, y;
 		struct transport out;
-		double value;
+		struct divergence d;
 		const char *name = field(expected, i, "case");
 		if (number(expected, i, "n") > 64 || !read_clouds(expected, i, &in))
 			continue;
@@ -338,9 +338,9 @@ static void test_transport_at_small_eps(void **state)
 
 		double mean = cloud_mean_cost(&x, &y);
 		rule = (struct transport_rule){ 0.05 * mean, 1e-9, 1, 5000, true };
-		if (transport_divergence(&x, &y, &rule, true, arena, &value) != OK)
+		if (transport_divergence(&x, &y, &rule, true, arena, &d) != OK)
 			fail_msg("%s: %s", name, error_text());
-		assert_near(value, number(expected, i, "ref_sd_rel_conv"), 1e-9 * mean, name);
+		assert_near(d.value, number(expected, i, "ref_sd_rel_conv"), 1e-9 * mean, name);
 	}
 }
 
@@ -570,7 +570,7 @@ static void test_sinkhorn_of_gaussians(void **state)
 	double *x = arena_alloc(arena, N, sizeof(double)),
 	       *y = arena_alloc(arena, N, sizeof(double));
 	struct cloud cx, cy;
-	double value;
+	struct divergence d;
 
 	(void)state;
 	/* Quantiles in place of samples: the error is of order 1 / N, mostly of the cut tails. */
@@ -582,11 +582,11 @@ static void test_sinkhorn_of_gaussians(void **state)
 	assert_int_equal(cloud_make(&cy, y, N, 1, arena), OK);
 	for (double eps = 0.1; eps < 5; eps *= 6) {
 		struct transport_rule rule = { eps, 1e-8, 1, 5000, true };
-		if (transport_divergence(&cx, &cy, &rule, true, arena, &value) != OK)
+		if (transport_divergence(&cx, &cy, &rule, true, arena, &d) != OK)
 			fail_msg("%s", error_text());
 		double expected = gaussian_ot(1, 1.8, eps) -
 				  (gaussian_ot(1, 1, eps) + gaussian_ot(1.8, 1.8, eps)) / 2;
-		assert_near(value, expected, 4. / N, "gaussians");
+		assert_near(d.value, expected, 4. / N, "gaussians");
 	}
 }
 
@@ -685,15 +685,15 @@ static void test_unconverged_is_an_error(void **state)
 {
 	struct scored in = two_laws(50, 60, 2);
 	struct cloud x, y;
-	double value;
+	struct divergence d;
 
 	(void)state;
 	assert_int_equal(cloud_make(&x, in.exact, in.n_exact, 2, arena), OK);
 	assert_int_equal(cloud_make(&y, in.x, in.n, 2, arena), OK);
 	struct transport_rule rule = { 0.01, 1e-12, 1, 3, true };
-	assert_int_equal(transport_divergence(&x, &y, &rule, true, arena, &value), ERR_NUMERIC);
+	assert_int_equal(transport_divergence(&x, &y, &rule, true, arena, &d), ERR_NUMERIC);
 	assert_non_null(strstr(error_text(), "after 3 iterations"));
-	assert_int_equal(transport_divergence(&x, &y, &rule, false, arena, &value), OK);
+	assert_int_equal(transport_divergence(&x, &y, &rule, false, arena, &d), OK);
 }
 
 static void test_too_many_samples(void **state)

@@ -77,6 +77,20 @@ double cloud_mean_cost(const struct cloud *x, const struct cloud *y)
 	return cost;
 }
 
+void cloud_mean_costs(const struct cloud *x, const struct cloud *y, double factor, double *out)
+{
+	for (size_t i = 0; i < x->n; i++)
+		out[i] = 0;
+	for (size_t k = 0; k < x->dim; k++) {
+		double mean, square;
+		coordinate_moments(y, k, &mean, &square);
+		for (size_t i = 0; i < x->n; i++) {
+			double gap = x->columns[k * x->n + i] - mean;
+			out[i] += factor * (gap * gap + square);
+		}
+	}
+}
+
 double cloud_mean_cost_within(const struct cloud *x)
 {
 	/* Over all n^2 ordered pairs, with the n zeros taken out of the count. */

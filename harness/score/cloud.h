@@ -44,6 +44,9 @@ void cloud_distances(const struct cloud *x, size_t i, const struct cloud *y, siz
 /** Mean of |x_i - y_j|^2 over all pairs, from the means and the spreads: O(n dim). */
 double cloud_mean_cost(const struct cloud *x, const struct cloud *y);
 
+/** out[i] = factor times the mean of |x_i - y_j|^2 over j: O((n + m) dim). */
+void cloud_mean_costs(const struct cloud *x, const struct cloud *y, double factor, double *out);
+
 /** Mean of |x_i - x_j|^2 over i < j; NaN for n = 1. */
 double cloud_mean_cost_within(const struct cloud *x);
 

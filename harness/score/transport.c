@@ -14,6 +14,7 @@
 #include "score/transport.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/stats.h"
 #include "core/vmath.h"
 
 #include <lapacke.h>
@@ -370,14 +371,38 @@ static void next_columns(struct problem *p, struct anderson *s)
 		p->v[j] = exp(s->x[j] - p->beta[j]);
 }
 
-/* eps-less value: mean potential of one side. */
-static double mean_potential(const double *potential, const double *scale, size_t n)
+/* Potentials in units of the cost. */
+static void put_potentials(double *out, const double *potential, const double *scale, size_t n,
+	double eps)
 {
+	for (size_t i = 0; i < n; i++)
+		out[i] = eps * (potential[i] + log(scale[i]));
+}
+
+/* sum_j K_ij v_j C_ij over the first n columns. */
+static double row_cost(const struct problem *p, const double *k, size_t i, const double *v,
+	size_t n)
+{
+	_Alignas(64) double c[TILE];
 	double sum = 0;
 
-	for (size_t i = 0; i < n; i++)
-		sum += potential[i] + log(scale[i]);
-	return sum / (double)n;
+	for (size_t from = 0; from < n; from += TILE) {
+		size_t to = from + TILE < n ? from + TILE : n;
+		cloud_distances(p->x, i, p->y, from, to, c);
+#pragma omp simd reduction(+ : sum)
+		for (size_t j = 0; j < to - from; j++)
+			sum += k[from + j] * v[from + j] * c[j];
+	}
+	return sum;
+}
+
+static void costs_block(void *context, size_t block)
+{
+	struct problem *p = context;
+	size_t m = p->y->n;
+
+	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++)
+		p->row[i] = p->u[i] * row_cost(p, p->k + i * m, i, p->v, m);
 }
 
 static struct problem problem_new(const struct cloud *x, const struct cloud *y,
@@ -404,8 +429,9 @@ static struct problem problem_new(const struct cloud *x, const struct cloud *y,
 void transport_between(const struct cloud *x, const struct cloud *y,
 	const struct transport_rule *rule, struct arena *a, struct transport *out)
 {
-	struct arena_mark mark = arena_mark(a);
 	size_t n = x->n, m = y->n;
+	double *f = arena_alloc(a, n, sizeof(double)), *g = arena_alloc(a, m, sizeof(double));
+	struct arena_mark mark = arena_mark(a);
 	struct problem p = problem_new(x, y, rule, n * m, a);
 	struct anderson anderson;
 
@@ -415,7 +441,7 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 	fill(p.alpha, n, log((double)n));
 	fill(p.u, n, 1);
 	iterate_anew(&p);
-	*out = (struct transport){ .iterations = 1, .error = (double)INFINITY };
+	*out = (struct transport){ .f = f, .g = g, .iterations = 1, .error = (double)INFINITY };
 	for (;;) {
 		if (out->iterations % rule->every == 0) {
 			out->error = marginal_error(p.v, p.col, m, (double)n);
@@ -431,8 +457,11 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 	for (size_t j = 0; j < m; j++)
 		mass += p.v[j] * p.col[j];
 	mass /= (double)n * (double)m;
-	out->value = rule->eps * (mean_potential(p.alpha, p.u, n) + mean_potential(p.beta, p.v, m) +
-					 (1 - mass));
+	put_potentials(f, p.alpha, p.u, n, rule->eps);
+	put_potentials(g, p.beta, p.v, m, rule->eps);
+	out->value = stats_mean(f, n) + stats_mean(g, m) + rule->eps * (1 - mass);
+	parallel_for(cloud_blocks(n), costs_block, &p);
+	out->cost = stats_mean(p.row, n) / (double)m;
 	arena_release(a, mark);
 }
 
@@ -504,12 +533,21 @@ static void symmetric_rows(struct problem *p)
 		add(p->row, p->row, p->part + b * n, block_end(b, n));
 }
 
+static void symmetric_costs_block(void *context, size_t piece)
+{
+	struct problem *p = context;
+	size_t block = triangle_block(p, piece);
+
+	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++)
+		p->row[i] = i > 0 ? p->u[i] * row_cost(p, triangle_row(p, i), i, p->u, i) : 0;
+}
+
 void transport_within(const struct cloud *x, const struct transport_rule *rule, struct arena *a,
 	struct transport *out)
 {
-	struct arena_mark mark = arena_mark(a);
 	size_t n = x->n;
-	double count = (double)n, mass = 0;
+	double *f = arena_alloc(a, n, sizeof(double)), count = (double)n, mass = 0;
+	struct arena_mark mark = arena_mark(a);
 	struct problem p = problem_new(x, x, rule, n * (n - 1) / 2, a);
 
 	/* The unit diagonal of K = exp(-C / eps) keeps every row sum and so every u in range. */
@@ -517,7 +555,7 @@ void transport_within(const struct cloud *x, const struct transport_rule *rule, 
 	fill(p.alpha, n, 0);
 	fill(p.u, n, count);
 	symmetric_rows(&p);
-	*out = (struct transport){ .error = (double)INFINITY };
+	*out = (struct transport){ .f = f, .g = f, .error = (double)INFINITY };
 	do {
 		for (size_t i = 0; i < n; i++)
 			p.u[i] = sqrt(p.u[i] * (count / p.row[i]));
@@ -531,15 +569,17 @@ void transport_within(const struct cloud *x, const struct transport_rule *rule, 
 	for (size_t i = 0; i < n; i++)
 		mass += p.u[i] * p.row[i];
 	mass /= count * count;
-	out->value = rule->eps * (2 * mean_potential(p.alpha, p.u, n) + (1 - mass));
+	put_potentials(f, p.alpha, p.u, n, rule->eps);
+	out->value = 2 * stats_mean(f, n) + rule->eps * (1 - mass);
+	parallel_for(cloud_blocks(n), symmetric_costs_block, &p);
+	out->cost = 2 * stats_mean(p.row, n) / count;
 	arena_release(a, mark);
 }
 
 int transport_divergence(const struct cloud *x, const struct cloud *y,
-	const struct transport_rule *rule, bool converge, struct arena *a, double *out)
+	const struct transport_rule *rule, bool converge, struct arena *a, struct divergence *out)
 {
-	struct transport xy, xx, yy;
-
+	struct transport *xy = &out->xy, *xx = &out->xx, *yy = &out->yy;
 	size_t most = x->n > y->n ? x->n : y->n;
 
 	if (x->n == 0 || y->n == 0)
@@ -547,14 +587,38 @@ int transport_divergence(const struct cloud *x, const struct cloud *y,
 	if (x->n * y->n > TRANSPORT_MAX || most * most / 2 > TRANSPORT_MAX)
 		return fail(ERR_RANGE, "%zu x %zu samples are too many to keep; 16384 fit", x->n,
 			y->n);
-	transport_between(x, y, rule, a, &xy);
-	transport_within(x, rule, a, &xx);
-	transport_within(y, rule, a, &yy);
-	*out = xy.value - (xx.value + yy.value) / 2;
-	if (!isfinite(*out))
+	transport_between(x, y, rule, a, xy);
+	transport_within(x, rule, a, xx);
+	transport_within(y, rule, a, yy);
+	out->value = xy->value - (xx->value + yy->value) / 2;
+	/* The envelope theorem: KL(P | a b^T) of each. */
+	out->slope = (out->value - (xy->cost - (xx->cost + yy->cost) / 2)) / rule->eps;
+	if (!isfinite(out->value))
 		return fail(ERR_NUMERIC, "the entropic transport cost is not finite");
-	if (converge && !(xy.converged && xx.converged && yy.converged))
+	if (converge && !(xy->converged && xx->converged && yy->converged))
 		return fail(ERR_NUMERIC, "marginal error %.2g after %ld iterations, %.2g is wanted",
-			fmax(xy.error, fmax(xx.error, yy.error)), xy.iterations, rule->tolerance);
+			fmax(xy->error, fmax(xx->error, yy->error)), xy->iterations,
+			rule->tolerance);
 	return OK;
+}
+
+/* Variance of the mean of f - own + slope eps. */
+static double mean_variance(const double *f, const double *own, double slope, const double *eps,
+	size_t n, struct arena *a)
+{
+	struct arena_mark mark = arena_mark(a);
+	double *h = arena_alloc(a, n, sizeof(double));
+
+	for (size_t i = 0; i < n; i++)
+		h[i] = f[i] - own[i] + (eps ? slope * eps[i] : 0);
+	double variance = stats_variance(h, n) / (double)n;
+	arena_release(a, mark);
+	return variance;
+}
+
+double transport_divergence_se(const struct divergence *d, size_t n, const double *eps_x, size_t m,
+	const double *eps_y, struct arena *a)
+{
+	return sqrt(mean_variance(d->xy.f, d->xx.f, d->slope, eps_x, n, a) +
+		    mean_variance(d->xy.g, d->yy.f, d->slope, eps_y, m, a));
 }

@@ -26,7 +26,9 @@ enum { TRANSPORT_MAX = 1 << 28 }; /* 2 GB, 16384 x 16384 */
 
 struct transport {
 	double value;
-	double error; /* L1 error of the marginals when last checked */
+	double cost; /* <P, C>: (value - cost) / eps = KL(P | a b^T), the derivative of value by eps */
+	double *f, *g; /* potentials [n], [m], in the arena; of a cloud with itself g is f */
+	double error;  /* L1 error of the marginals when last checked */
 	long iterations;
 	bool converged;
 };
@@ -42,10 +44,26 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 void transport_within(const struct cloud *x, const struct transport_rule *rule, struct arena *a,
 	struct transport *out);
 
-/** The Sinkhorn divergence OT(x, y) - (OT(x, x) + OT(y, y)) / 2, all three at the same rule.
- *  ERR_RANGE when the kernel of two of the clouds would have more than TRANSPORT_MAX entries;
- *  ERR_NUMERIC when a value is not finite, and, if `converge`, when one has not converged. */
+/** The Sinkhorn divergence, with its parts. */
+struct divergence {
+	double value; /* OT(x, y) - (OT(x, x) + OT(y, y)) / 2 */
+	double slope; /* its derivative by eps */
+	struct transport xy, xx, yy;
+};
+
+/** All three at the same rule. ERR_RANGE when the kernel of two of the clouds would have more than
+ *  TRANSPORT_MAX entries; ERR_NUMERIC when a value is not finite, and, if `converge`, when one has not
+ *  converged. */
 int transport_divergence(const struct cloud *x, const struct cloud *y,
-	const struct transport_rule *rule, bool converge, struct arena *a, double *out);
+	const struct transport_rule *rule, bool converge, struct arena *a, struct divergence *out);
+
+/** Standard error of a divergence, both clouds being independent draws: the root of var(h) / n +
+ *  var(k) / m, where h = f_xy - f_xx at the points of x and k = g_xy - g_yy at those of y are its first
+ *  variation (Feydy et al. 2019; central limit theorem: del Barrio et al. 2022, Goldfeld et al. 2022).
+ *  eps_x [n], eps_y [m]: the first variation of eps where it depends on a cloud, else NULL. Of clouds with the same law,
+ *  whose divergence falls faster than 1 / sqrt(n), it is of the size of rounding and bias, not of the
+ *  fluctuation. */
+double transport_divergence_se(const struct divergence *d, size_t n, const double *eps_x, size_t m,
+	const double *eps_y, struct arena *a);
 
 #endif

@@ -3,7 +3,8 @@
  * nearly all terms exp((g_j - C_ij) / eps) of a row vanish beside the largest. So the points are sorted
  * into groups that lie together. Of a group with largest potential p, centre c and radius r, no term is
  * above p - (|x - c| - r) / eps in the exponent: groups that this puts below the largest term by
- * NEGLIGIBLE are left out.
+ * NEGLIGIBLE are left out. Of a group that was looked at once the largest exponent is remembered, and
+ * bounds it by what its potentials have risen since.
  *
  * One pass serves both halves of a round: as soon as the sum of row i has given f_i, the row's terms
  * times exp(f_i / eps) are added to the column sums, which correct g. Where a column sum is so small that
@@ -23,7 +24,8 @@ enum {
 	GROUP = 32,         /* points at most */
 	PIECES = 64,        /* of the rows, at most: fixed, so that sums are too */
 	DEEP = 8,           /* of more dimensions costs are kept, */
-	KEPT_MAX = 1 << 26, /* when there are no more than these */
+	KEPT_MAX = 1 << 26, /* when there are no more than these, */
+	BOUND_MAX = 1 << 28 /* and groups' bounds, when there are no more pairs */
 };
 
 /* What is lost of a column sum is below m e^-100, 1e-34 of a sum of 1e-22 for 2^32 columns ... */
@@ -35,8 +37,9 @@ struct side {
 	size_t *order;                /* place in the given cloud */
 	size_t *from;                 /* [groups + 1] */
 	double *radius, *top;         /* of each group; its largest potential by eps */
-	double *weight, *potential;   /* by eps */
-	double *before;               /* potentials of the round before */
+	double *rise; /* of each group: most that a potential rose, summed over rounds */
+	double *weight, *potential; /* by eps */
+	double *before;             /* potentials of the round before */
 	bool manhattan;
 	double per_eps;
 };
@@ -133,6 +136,7 @@ static int side_make(struct side *s, const struct cloud *x, const double *weight
 		.from = arena_alloc(a, groups + 1, sizeof(size_t)),
 		.radius = ARENA_NEW(a, groups, double),
 		.top = arena_alloc(a, groups, sizeof(double)),
+		.rise = ARENA_NEW(a, groups, double),
 		.weight = arena_alloc(a, n, sizeof(double)),
 		.potential = ARENA_NEW(a, n, double),
 		.before = ARENA_NEW(a, n, double),
@@ -157,10 +161,20 @@ static int side_make(struct side *s, const struct cloud *x, const double *weight
 static void find_tops(struct side *s)
 {
 	for (size_t g = 0; g < s->centres.n; g++) {
-		s->top[g] = -(double)INFINITY;
-		for (size_t i = s->from[g]; i < s->from[g + 1]; i++)
-			s->top[g] = fmax(s->top[g], s->potential[i]);
+		double top = -(double)INFINITY, rise = -(double)INFINITY;
+		for (size_t i = s->from[g]; i < s->from[g + 1]; i++) {
+			top = fmax(top, s->potential[i]);
+			rise = fmax(rise, s->potential[i] - s->before[i]);
+		}
+		s->top[g] = top;
+		s->rise[g] += rise;
 	}
+}
+
+static void add(double *to, const double *a, const double *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = a[i] + b[i];
 }
 
 /* --- the terms of a point --------------------------------------------------------------------- */
@@ -181,6 +195,17 @@ static void costs(const struct cloud *x, size_t i, const struct cloud *y, bool m
 		for (size_t j = from; j < to; j++)
 			out[j - from] +=
 				per_eps * fabs(x->columns[k * x->n + i] - y->columns[k * y->n + j]);
+}
+
+/* No term of a group of y has a larger exponent: by its distance. */
+static void bounds(const struct cloud *x, size_t i, const struct side *y, double *out)
+{
+	costs(x, i, &y->centres, y->manhattan, y->per_eps, 0, y->centres.n, out);
+#pragma omp simd
+	for (size_t g = 0; g < y->centres.n; g++) {
+		double gap = out[g] - y->per_eps * y->radius[g];
+		out[g] = y->top[g] - (gap > 0 ? gap : 0);
+	}
 }
 
 /* Workspace of a thread: the groups of y that count for a point, with their exponents. */
@@ -207,16 +232,22 @@ static struct near near_new(size_t groups, struct arena *a)
 	};
 }
 
-/* Put group g of y at place n. kept: the costs of this row, or NULL. */
+/* What is remembered of a row from one round to the next. */
+struct row {
+	const double *cost; /* [m] by eps; NULL: not kept */
+	double *bound; /* [groups] largest exponent when last looked at, less rise; NULL: not kept */
+};
+
+/* Put group g of y at place n. */
 static void near_add(struct near *w, const struct cloud *x, size_t i, const struct side *y,
-	size_t g, const double *kept)
+	size_t g, const struct row *row)
 {
 	size_t from = y->from[g], count = y->from[g + 1] - from;
 	double *t = w->exponent + w->n * GROUP, *fresh = w->fresh + w->n * GROUP;
-	const double *cost = kept ? kept + from : fresh;
+	const double *cost = row->cost ? row->cost + from : fresh;
 	double top = -(double)INFINITY;
 
-	if (!kept)
+	if (!row->cost)
 		costs(x, i, &y->points, y->manhattan, y->per_eps, from, from + count, fresh);
 #pragma omp simd reduction(max : top)
 	for (size_t j = 0; j < count; j++) {
@@ -226,30 +257,30 @@ static void near_add(struct near *w, const struct cloud *x, size_t i, const stru
 	w->group[w->n] = g;
 	w->cost[w->n] = cost;
 	w->group_top[w->n++] = top;
+	if (row->bound)
+		row->bound[g] = top - y->rise[g];
 	w->top = top > w->top ? top : w->top;
 }
 
 /* Everything of y that counts for point i of x: within NEGLIGIBLE of the largest term, or above
  * `least`. */
 static void near_find(struct near *w, const struct cloud *x, size_t i, const struct side *y,
-	const double *kept, double least)
+	const struct row *row, double least)
 {
 	size_t groups = y->centres.n, best = 0;
 
-	costs(x, i, &y->centres, y->manhattan, y->per_eps, 0, groups, w->bound);
-#pragma omp simd
-	for (size_t g = 0; g < groups; g++) {
-		double gap = w->bound[g] - y->per_eps * y->radius[g];
-		w->bound[g] = y->top[g] - (gap > 0 ? gap : 0);
-	}
+	if (row->bound)
+		add(w->bound, row->bound, y->rise, groups);
+	else
+		bounds(x, i, y, w->bound);
 	for (size_t g = 1; g < groups; g++)
 		best = w->bound[g] > w->bound[best] ? g : best;
 	w->n = 0;
 	w->top = -(double)INFINITY;
-	near_add(w, x, i, y, best, kept);
+	near_add(w, x, i, y, best, row);
 	for (size_t g = 0; g < groups; g++)
 		if (g != best && (w->bound[g] >= w->top + NEGLIGIBLE || w->bound[g] >= least))
-			near_add(w, x, i, y, g, kept);
+			near_add(w, x, i, y, g, row);
 }
 
 /* log of the sum of the terms; the exponents become terms by e^-top, and groups without any leave. */
@@ -281,6 +312,7 @@ struct rounds {
 	size_t pieces, rows; /* rows of a piece */
 	double *part;        /* column sums [pieces][m] */
 	double *kept;        /* costs by eps [n][m], or NULL */
+	double *bound;       /* of each row [n][groups of y], or NULL */
 	double *row_mass, *row_cost;
 	struct near *work; /* a thread */
 };
@@ -292,12 +324,15 @@ static size_t last_row(const struct rounds *r, size_t piece)
 	return end < r->x.points.n ? end : r->x.points.n;
 }
 
-static const double *kept_row(const struct rounds *r, size_t i)
+static struct row kept_row(const struct rounds *r, size_t i)
 {
-	return r->kept ? r->kept + i * r->y.points.n : NULL;
+	return (struct row){
+		.cost = r->kept ? r->kept + i * r->y.points.n : NULL,
+		.bound = r->bound ? r->bound + i * r->y.centres.n : NULL,
+	};
 }
 
-static void keep_rows(void *context, size_t piece)
+static void keep_costs(void *context, size_t piece)
 {
 	struct rounds *r = context;
 	size_t m = r->y.points.n;
@@ -305,6 +340,14 @@ static void keep_rows(void *context, size_t piece)
 	for (size_t i = piece * r->rows; i < last_row(r, piece); i++)
 		costs(&r->x.points, i, &r->y.points, r->y.manhattan, r->y.per_eps, 0, m,
 			r->kept + i * m);
+}
+
+static void keep_bounds(void *context, size_t piece)
+{
+	struct rounds *r = context;
+
+	for (size_t i = piece * r->rows; i < last_row(r, piece); i++)
+		bounds(&r->x.points, i, &r->y, r->bound + i * r->y.centres.n);
 }
 
 /* f, and the column sums' parts. */
@@ -316,7 +359,8 @@ static void rows_piece(void *context, size_t piece)
 
 	memset(part, 0, r->y.points.n * sizeof(*part));
 	for (size_t i = piece * r->rows; i < last_row(r, piece); i++) {
-		near_find(w, &r->x.points, i, &r->y, kept_row(r, i), (double)INFINITY);
+		const struct row row = kept_row(r, i);
+		near_find(w, &r->x.points, i, &r->y, &row, (double)INFINITY);
 		double log_sum = near_sum(w, &r->y), log_a = log(r->x.weight[i]);
 		double scale = exp(log_a - log_sum + w->top);
 		r->x.potential[i] = log_a - log_sum;
@@ -346,7 +390,7 @@ static void columns_group(void *context, size_t g)
 			continue;
 		}
 		struct near *w = &r->work[parallel_slot()];
-		near_find(w, &y->points, j, &r->x, NULL, (double)INFINITY);
+		near_find(w, &y->points, j, &r->x, &(struct row){ 0 }, (double)INFINITY);
 		y->potential[j] = log_b - near_sum(w, &r->x);
 	}
 }
@@ -359,7 +403,8 @@ static void plan_piece(void *context, size_t piece)
 
 	for (size_t i = piece * r->rows; i < last_row(r, piece); i++) {
 		double f = r->x.potential[i], mass = 0, cost = 0;
-		near_find(w, &r->x.points, i, &r->y, kept_row(r, i), NEGLIGIBLE - f);
+		const struct row row = kept_row(r, i);
+		near_find(w, &r->x.points, i, &r->y, &row, NEGLIGIBLE - f);
 		for (size_t k = 0; k < w->n; k++) {
 			size_t g = w->group[k], count = r->y.from[g + 1] - r->y.from[g];
 			const double *t = w->exponent + k * GROUP, *c = w->cost[k];
@@ -412,8 +457,10 @@ static int rounds_new(struct rounds *r, const struct cloud *x, const struct clou
 		r->work[t] = near_new(groups, a);
 	if (x->dim > DEEP && n * m <= KEPT_MAX) {
 		r->kept = arena_alloc(a, n * m, sizeof(double));
-		parallel_for(r->pieces, keep_rows, r);
+		parallel_for(r->pieces, keep_costs, r);
 	}
+	if (n * m <= BOUND_MAX)
+		r->bound = arena_alloc(a, n * r->y.centres.n, sizeof(double));
 	return OK;
 }
 
@@ -424,6 +471,8 @@ static int run(struct rounds *r, const struct truncation *rule, struct truncated
 	for (size_t j = 0; j < y->points.n; j++)
 		y->potential[j] = y->before[j] = log(y->weight[j]);
 	find_tops(y);
+	if (r->bound)
+		parallel_for(r->pieces, keep_bounds, r);
 	*out = (struct truncated){ 0 };
 	while (!out->converged && out->rounds < rule->cap) {
 		parallel_for(r->pieces, rows_piece, r);
@@ -431,7 +480,8 @@ static int run(struct rounds *r, const struct truncation *rule, struct truncated
 		parallel_for(y->centres.n, columns_group, r);
 		find_tops(y);
 		double df = side_change(x), dg = side_change(y);
-		out->converged = fmax(df, dg) < rule->tolerance;
+		out->change = fmax(df, dg);
+		out->converged = out->change < rule->tolerance;
 		out->rounds++;
 	}
 	parallel_for(r->pieces, plan_piece, r);

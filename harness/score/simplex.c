@@ -1,0 +1,315 @@
+/*
+ * The basic arcs are a tree, hung up at the artificial node (Ahuja, Magnanti and Orlin 1993, chapter 11).
+ * Every arc leaves a row and enters a column, so a row's arc to its parent points up and a column's points
+ * down, the artificial node being a column to rows and a row to columns. A pivot lets the arc of the most
+ * negative reduced cost in a block of the list enter, sends around the cycle what the smallest flow
+ * against it allows, hangs the part of the tree that is cut off to the other end of the arc, and moves that
+ * part's potentials.
+ *
+ * Pivots that move no flow are common, above all for n = m, and might go in circles. They do not in a
+ * tree in which an arc without flow points up (Cunningham 1976): the first one has that property and
+ * the leaving arc is chosen such that it stays, as the last one that blocks, seen from the top of the
+ * cycle in the direction of the flow.
+ */
+#include "score/simplex.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "score/sort.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+static const uint32_t NONE = UINT32_MAX;
+
+enum {
+	BLOCK_MIN = 64,       /* arcs looked at for a pivot, at least */
+	PIVOTS_A_NODE = 1000, /* more is a circle by rounding */
+	LOOK_UP = 1 << 16,    /* pivots between looks at a wish to stop */
+};
+
+/* A reduced cost below 0 by this much of the largest potential is rounding: potentials are sums along
+ * paths of the tree, and a small one keeps the error of large ones on its path. Without a margin, pivots
+ * among costs that tie might go on for ever. */
+static const double ROUNDING = 16 * DBL_EPSILON;
+
+static size_t nodes(const struct simplex *s)
+{
+	return s->n + s->m + 1;
+}
+
+void simplex_make(struct simplex *s, size_t n, size_t m, struct arena *a)
+{
+	size_t divisor = n, rest = m, count = n + m + 1;
+
+	while (rest > 0) {
+		size_t r = divisor % rest;
+		divisor = rest;
+		rest = r;
+	}
+	*s = (struct simplex){
+		.n = n,
+		.m = m,
+		.supply = (int64_t)(m / divisor),
+		.demand = (int64_t)(n / divisor),
+		.potential = arena_alloc(a, count, sizeof(double)),
+		.parent = arena_alloc(a, count, sizeof(uint32_t)),
+		.first = arena_alloc(a, count, sizeof(uint32_t)),
+		.next = arena_alloc(a, count, sizeof(uint32_t)),
+		.last = arena_alloc(a, count, sizeof(uint32_t)),
+		.depth = arena_alloc(a, count, sizeof(uint32_t)),
+		.flow = arena_alloc(a, count, sizeof(int64_t)),
+		.toll = arena_alloc(a, count, sizeof(double)),
+		.arena = a,
+	};
+}
+
+static void *grown(struct arena *a, const void *old, size_t n, size_t room, size_t size)
+{
+	void *fresh = arena_alloc(a, room, size);
+
+	if (n > 0)
+		memcpy(fresh, old, n * size);
+	return fresh;
+}
+
+void simplex_add(struct simplex *s, uint32_t row, uint32_t column, double cost)
+{
+	struct simplex_arcs *arcs = &s->arcs;
+
+	if (arcs->n == arcs->room) {
+		arcs->room = arcs->room > 0 ? 2 * arcs->room : 16 * (s->n + s->m);
+		arcs->row = grown(s->arena, arcs->row, arcs->n, arcs->room, sizeof(uint32_t));
+		arcs->column = grown(s->arena, arcs->column, arcs->n, arcs->room, sizeof(uint32_t));
+		arcs->cost = grown(s->arena, arcs->cost, arcs->n, arcs->room, sizeof(double));
+	}
+	arcs->row[arcs->n] = row;
+	arcs->column[arcs->n] = column;
+	arcs->cost[arcs->n++] = cost;
+}
+
+/* --- the tree -------------------------------------------------------------------------------- */
+
+static bool is_row(const struct simplex *s, uint32_t node)
+{
+	return node < s->n;
+}
+
+static void hang(struct simplex *s, uint32_t node, uint32_t parent, int64_t flow, double toll)
+{
+	s->parent[node] = parent;
+	s->flow[node] = flow;
+	s->toll[node] = toll;
+	s->last[node] = NONE;
+	s->next[node] = s->first[parent];
+	if (s->next[node] != NONE)
+		s->last[s->next[node]] = node;
+	s->first[parent] = node;
+}
+
+static void unhang(struct simplex *s, uint32_t node)
+{
+	if (s->last[node] != NONE)
+		s->next[s->last[node]] = s->next[node];
+	else
+		s->first[s->parent[node]] = s->next[node];
+	if (s->next[node] != NONE)
+		s->last[s->next[node]] = s->last[node];
+}
+
+/* The node after this one in the part of the tree below `top`, parents before children; NONE at the end. */
+static uint32_t after(const struct simplex *s, uint32_t node, uint32_t top)
+{
+	if (s->first[node] != NONE)
+		return s->first[node];
+	while (node != top && s->next[node] == NONE)
+		node = s->parent[node];
+	return node != top ? s->next[node] : NONE;
+}
+
+/* Turn the path from u up to `end` over and hang u below `parent`. */
+static void hang_anew(struct simplex *s, uint32_t u, uint32_t end, uint32_t parent, int64_t flow,
+	double toll)
+{
+	for (;;) {
+		uint32_t up = s->parent[u];
+		int64_t old_flow = s->flow[u];
+		double old_toll = s->toll[u];
+		unhang(s, u);
+		hang(s, u, parent, flow, toll);
+		if (u == end)
+			return;
+		parent = u;
+		u = up;
+		flow = old_flow;
+		toll = old_toll;
+	}
+}
+
+/* Potentials and depths of all, from the artificial node down. */
+static void measure(struct simplex *s)
+{
+	uint32_t root = (uint32_t)(s->n + s->m);
+
+	s->potential[root] = 0;
+	s->depth[root] = 0;
+	for (uint32_t u = after(s, root, root); u != NONE; u = after(s, u, root)) {
+		s->potential[u] = s->toll[u] - s->potential[s->parent[u]];
+		s->depth[u] = s->depth[s->parent[u]] + 1;
+	}
+}
+
+/* --- the first basis ------------------------------------------------------------------------- */
+
+void simplex_begin(struct simplex *s, const double *f, const double *g, double above)
+{
+	struct arena_mark mark = arena_mark(s->arena);
+	const struct simplex_arcs *arcs = &s->arcs;
+	struct keyed *queue = arena_alloc(s->arena, arcs->n, sizeof(*queue));
+	struct keyed *scratch = arena_alloc(s->arena, arcs->n, sizeof(*scratch));
+	int64_t *left = arena_alloc(s->arena, nodes(s), sizeof(*left));
+	uint32_t root = (uint32_t)(s->n + s->m);
+
+	s->margin = ROUNDING * above;
+	for (size_t u = 0; u < nodes(s); u++) {
+		s->parent[u] = s->first[u] = s->next[u] = s->last[u] = NONE;
+		left[u] = u < s->n ? s->supply : s->demand;
+	}
+	for (size_t k = 0; k < arcs->n; k++)
+		queue[k] =
+			(struct keyed){ arcs->cost[k] - f[arcs->row[k]] - g[arcs->column[k]], k };
+	sort_keyed(queue, arcs->n, scratch);
+	/* An arc uses one of its ends up. That end is hung to the other, which is still without a parent:
+	 * so is every node with units left. */
+	for (size_t q = 0; q < arcs->n; q++) {
+		size_t k = queue[q].place;
+		uint32_t i = arcs->row[k], j = (uint32_t)s->n + arcs->column[k];
+		int64_t units = left[i] < left[j] ? left[i] : left[j];
+		if (units == 0)
+			continue;
+		left[i] -= units;
+		left[j] -= units;
+		if (left[j] == 0)
+			hang(s, j, i, units, arcs->cost[k]);
+		else
+			hang(s, i, j, units, arcs->cost[k]);
+	}
+	/* What has no parent hangs at the artificial node: rows with the potential f, used up or not, columns,
+	 * which have units left, far above g. */
+	for (uint32_t u = 0; u < root; u++)
+		if (s->parent[u] == NONE)
+			hang(s, u, root, left[u], is_row(s, u) ? f[u] : g[u - s->n] + above);
+	measure(s);
+	arena_release(s->arena, mark);
+}
+
+/* --- pivots ---------------------------------------------------------------------------------- */
+
+bool simplex_improves(const struct simplex *s, double cost, double f, double g)
+{
+	return cost - f - g < -s->margin;
+}
+
+/* The most negative reduced cost of the next block that has one; the number of arcs when none has. */
+static size_t find_entering(struct simplex *s)
+{
+	const struct simplex_arcs *arcs = &s->arcs;
+	const double *f = s->potential, *g = s->potential + s->n;
+	size_t block = (size_t)sqrt((double)arcs->n);
+
+	block = block < BLOCK_MIN ? BLOCK_MIN : block;
+	for (size_t seen = 0; seen < arcs->n;) {
+		size_t from = s->at < arcs->n ? s->at : 0, best = arcs->n;
+		size_t to = from + block < arcs->n ? from + block : arcs->n;
+		double least = -s->margin;
+		for (size_t k = from; k < to; k++) {
+			double reduced = arcs->cost[k] - f[arcs->row[k]] - g[arcs->column[k]];
+			if (reduced < least) {
+				least = reduced;
+				best = k;
+			}
+		}
+		seen += to - from;
+		s->at = to;
+		if (best < arcs->n)
+			return best;
+	}
+	return arcs->n;
+}
+
+static void pivot(struct simplex *s, size_t arc)
+{
+	uint32_t i = s->arcs.row[arc], j = (uint32_t)s->n + s->arcs.column[arc];
+	uint32_t u = i, v = j, out = NONE;
+	int64_t units = INT64_MAX;
+	bool out_of_row = true; /* the arc that leaves is above i */
+
+	while (u != v)
+		if (s->depth[u] >= s->depth[v])
+			u = s->parent[u];
+		else
+			v = s->parent[v];
+	uint32_t join = u;
+	/* The flow comes down to i, against the arcs of rows, and goes up from j, against those of
+	 * columns. */
+	for (u = i; u != join; u = s->parent[u])
+		if (is_row(s, u) && s->flow[u] < units) {
+			units = s->flow[u];
+			out = u;
+		}
+	for (u = j; u != join; u = s->parent[u])
+		if (!is_row(s, u) && s->flow[u] <= units) {
+			units = s->flow[u];
+			out = u;
+			out_of_row = false;
+		}
+	for (u = i; units > 0 && u != join; u = s->parent[u])
+		s->flow[u] += is_row(s, u) ? -units : units;
+	for (u = j; units > 0 && u != join; u = s->parent[u])
+		s->flow[u] += is_row(s, u) ? units : -units;
+	uint32_t top = out_of_row ? i : j, under = out_of_row ? j : i;
+	hang_anew(s, top, out, under, units, s->arcs.cost[arc]);
+	double change = s->arcs.cost[arc] - s->potential[under] - s->potential[top];
+	double row_change = out_of_row ? change : -change;
+	for (u = top; u != NONE; u = after(s, u, top)) {
+		s->potential[u] += is_row(s, u) ? row_change : -row_change;
+		s->depth[u] = s->depth[s->parent[u]] + 1;
+	}
+}
+
+int simplex_run(struct simplex *s)
+{
+	size_t most = s->pivots + PIVOTS_A_NODE * nodes(s);
+
+	for (;;) {
+		size_t arc = find_entering(s), before = s->pivots;
+		while (arc < s->arcs.n) {
+			pivot(s, arc);
+			if (++s->pivots >= most)
+				return fail(ERR_NUMERIC, "the network simplex goes in circles");
+			if (s->pivots % LOOK_UP == 0 && parallel_stopping())
+				return fail(ERR_INTERRUPTED, "interrupted");
+			arc = find_entering(s);
+		}
+		/* Without what pivots have gathered of rounding. */
+		measure(s);
+		if (s->pivots == before)
+			return OK;
+	}
+}
+
+double simplex_value(const struct simplex *s)
+{
+	uint32_t root = (uint32_t)(s->n + s->m);
+	double sum = 0, lost = 0;
+
+	for (uint32_t u = 0; u < root; u++) {
+		if (s->parent[u] == root && s->flow[u] > 0)
+			return (double)NAN;
+		/* Artificial arcs without units have tolls, too, times 0. */
+		double term = (double)s->flow[u] * s->toll[u] - lost, more = sum + term;
+		lost = (more - sum) - term;
+		sum = more;
+	}
+	return sum / ((double)s->n * (double)s->supply);
+}
