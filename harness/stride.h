@@ -160,6 +160,10 @@ struct cell {
  *  thins it. A value that stays non-finite ends the cell as diverged. */
 void cell_curve(struct cell *c, const char *name, long iteration, double value);
 
+/** The same of a running total, to which this iteration adds `more`: what training left out ("rows left
+ *  out"). There is no curve before the first that is not 0. */
+void cell_curve_add(struct cell *c, const char *name, long iteration, double more);
+
 /** Report a number of the present draw beside its metrics ("acceptance", "split R-hat", "rounds"):
  *  what a user wants to know of a run that is no score. name is a literal; at most CELL_REPORTS of a
  *  draw. */

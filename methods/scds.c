@@ -116,6 +116,7 @@ static int train(void *state, struct cell *c, long it)
 	args.n_inputs = COLUMNS + 1;
 	cell_curve(c, "consistency loss", it,
 		controlled_update(base, s->consistency, &args, c->dim)); /* eq. 6 */
+	controlled_left_out(base, c, it);
 	return OK;
 }
 

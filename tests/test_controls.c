@@ -6,6 +6,7 @@
  * for every control, and falls as dt too. */
 #include "core/stats.h"
 #include "methods.h"
+#include "run/curve.h"
 #include "run/controlled.h"
 
 #include <cblas.h>
@@ -419,9 +420,47 @@ static void test_flow(void **unused)
 	}
 }
 
+/* The last value of a curve; 0 when there is none. */
+static double total(const struct trial *t, const char *name)
+{
+	for (const struct curve *k = t->cell.curves; k != NULL; k = k->next)
+		if (strcmp(k->name, name) == 0)
+			return k->value[k->n - 1];
+	return 0;
+}
+
+/* Rows that cost too much, and updates without a row, are counted and told. */
+static void test_left_out(void **unused)
+{
+	enum { BATCH = 128, ITERATIONS = 3 };
+	static const struct {
+		const char *target, *max_cost;
+		bool rows, all;
+	} cases[] = { { "mean=0.4,std=0.9,dim=3", "1e8", false, false },
+		{ "mean=0.4,std=0.9,dim=3", "1", true, false },
+		{ "mean=30,std=0.9,dim=3", "1", true, true } };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char settings[128];
+		snprintf(settings, sizeof(settings),
+			"network=scds,loss=lv,iterations=3,batch=128,steps=4,max_cost=%s",
+			cases[i].max_cost);
+		struct trial *t = trial_start("dds", "gaussian", cases[i].target, settings, 2);
+		for (long it = 0; it < ITERATIONS; it++)
+			assert_int_equal(t->method->train(t->state, &t->cell, it), OK);
+		double rows = total(t, "rows left out"), updates = total(t, "updates left out");
+		assert_int_equal(rows > 0, cases[i].rows);
+		assert_int_equal(rows == ITERATIONS * BATCH, cases[i].all);
+		assert_true(updates == (cases[i].all ? ITERATIONS : 0));
+		trial_free(t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_left_out),
 		cmocka_unit_test(test_optimal_control),
 		cmocka_unit_test(test_bias),
 		cmocka_unit_test(test_flow),

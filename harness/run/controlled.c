@@ -91,9 +91,23 @@ double controlled_update(struct controlled *base, struct graph *g, struct graph_
 	size_t dim)
 {
 	double factor = base->scale_loss ? 1 / (double)dim : 1;
+	size_t dropped = 0;
+	long before = base->learner.optimiser.count;
 
 	controlled_ready(base);
-	return factor * learner_step(&base->learner, g, args, factor);
+	args->dropped = &dropped;
+	double loss = factor * learner_step(&base->learner, g, args, factor);
+	args->dropped = NULL;
+	base->rows_left_out += dropped;
+	base->updates_left_out += base->learner.optimiser.count == before;
+	return loss;
+}
+
+void controlled_left_out(struct controlled *base, struct cell *c, long it)
+{
+	cell_curve_add(c, "rows left out", it, (double)base->rows_left_out);
+	cell_curve_add(c, "updates left out", it, (double)base->updates_left_out);
+	base->rows_left_out = base->updates_left_out = 0;
 }
 
 long controlled_iterations(const void *state)
@@ -109,6 +123,7 @@ int controlled_train(void *state, struct cell *c, long it)
 		.epoch = (uint32_t)it };
 
 	cell_curve(c, "loss", it, controlled_update(base, base->record, &args, c->dim));
+	controlled_left_out(base, c, it);
 	return OK;
 }
 

@@ -56,6 +56,7 @@ struct controlled {
 	struct clips clips;
 	struct learner learner;
 	struct graph *record;
+	size_t rows_left_out, updates_left_out; /* since they were last reported */
 };
 
 /** Table entries for the fields of a struct controlled called `base` in `type`; and parts of them, for a
@@ -152,10 +153,15 @@ void controlled_start_average(struct controlled *base, struct cell *c);
 /** OK when a loss kl can differentiate the target's score; else ERR_UNSUP. */
 int controlled_has_hessian(const struct cell *c);
 
-/** One update on the graph's loss; returns the loss as trained on. Before any use of the network:
- *  controlled_ready moves the clips to where the updates so far have brought them. */
+/** One update on the graph's loss; returns the loss as trained on. */
 double controlled_update(struct controlled *base, struct graph *g, struct graph_args *args,
 	size_t dim);
+
+/** The running totals of what updates left out, as curves: rows that cost more than max_cost or are not
+ *  finite, and whole updates whose loss or gradient is not finite. Once an iteration. */
+void controlled_left_out(struct controlled *base, struct cell *c, long it);
+
+/** Before any use of the network: moves the clips to where the updates so far have brought them. */
 void controlled_ready(struct controlled *base);
 
 /** Draw with the parameters that evaluation has: paths from the prior, and back from exact samples
