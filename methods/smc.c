@@ -234,11 +234,11 @@ static int anneal(const struct smc *s, struct cell *c, enum ladder ladder, uint3
 	struct particles *p = particles_new(c->arena, c->target, d->n, s->sigma0);
 	struct rung *rungs = NULL;
 
+	d->no_forward = true;
 	if (ladder == FROZEN) /* epochs from the other end: numbers that no repeat takes */
 		TRY(run(s, plan, c, p, ~repeat, &rungs));
 	TRY(run(s, plan, c, p, repeat, &rungs));
 	particles_log_weights(p, d->log_w);
-	d->no_forward = true;
 	d->dependent = p->resamplings > 0;
 	d->log_z_se = particles_log_z_se(p);
 	d->elbo = p->elbo;

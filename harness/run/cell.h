@@ -19,6 +19,7 @@ struct result {
 	size_t nonfinite;                     /* samples with a coordinate that is not finite */
 	struct nonfinite odd[SCORED_WEIGHTS]; /* log weights that are not, by kind */
 	const char *flow_skipped; /* why a flow has no exact weights; NULL: it has, or none asked */
+	const char *diverged; /* why; NULL: it did not. Every metric that applies fails with it */
 	struct counts evaluations;
 	struct reports reports;
 	double sample_seconds, score_seconds;
