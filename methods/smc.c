@@ -37,6 +37,7 @@
  * runs make up for it. On the part |x_1 + 1/4| < 3/4, where no weight is large, it is right.
  */
 #include "stride.h"
+#include "mc/chains.h"
 
 struct smc {
 	double sigma0, step0, step1;
@@ -94,16 +95,12 @@ static const struct option options[] = {
 
 static const struct preset presets[] = {
 	{ NULL, "funnel", "step0=0.001" },
-	{ NULL, "gmm40_2d", "sigma0=40,step0=0.2,step1=0.2" },
-	{ NULL, "gmm40_50d", "sigma0=40,step0=0.2,step1=0.2" },
+	SIGMA0_PRESETS(",step0=0.2,step1=0.2", ",step0=0.001,step1=0.01"),
 	{ NULL, "many_well_5", "step0=0.01,step1=0.001" },
-	{ NULL, "gmm10_2d", "sigma0=15" },
-	{ NULL, "student10_50d", "sigma0=15" },
 	{ NULL, "sonar", "step0=0.05,step1=0.001" },
 	{ NULL, "seeds", "step0=0.2,step1=0.05" },
 	{ NULL, "brownian", "step0=0.001,step1=0.05" },
 	{ NULL, "lgcp", "step0=0.01,step1=0.2" },
-	{ NULL, "planar_robot", "sigma0=2,step0=0.001,step1=0.01" },
 	{ 0 },
 };
 
