@@ -223,6 +223,9 @@ struct draws {
 	const double *x_exact; /* [n][dim] */
 	double *log_w_forward; /* [n] */
 	bool no_forward;
+	/* An option has made the weights of a pass of WEIGHTS_EXACT, from the prior or back to it, such
+	 * as are exact in a limit only: the draw is recorded as biased. */
+	bool biased;
 	/* The weights are of particles that share ancestors: they give no standard error. */
 	bool dependent;
 	/* Evidence lower bound that is not the mean of log_w (SMC); NaN otherwise. */

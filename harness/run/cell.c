@@ -265,7 +265,8 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	r->nonfinite = in.nonfinite;
 	in.log_w = d->log_w;
 	in.log_w_forward = d->no_forward ? NULL : d->log_w_forward;
-	in.weights = r->pass->weights;
+	r->weights = d->biased ? WEIGHTS_BIASED : r->pass->weights;
+	in.weights = r->weights;
 	in.elbo = d->elbo;
 	in.dependent = d->dependent;
 	in.log_z_own = d->log_z;

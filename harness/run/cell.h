@@ -12,7 +12,8 @@
 /** One pass at one step count. */
 struct result {
 	const struct pass *pass;
-	size_t steps; /* 0: no step axis */
+	enum weights weights; /* the pass's, or biased: see struct draws */
+	size_t steps;         /* 0: no step axis */
 	uint32_t repeat;
 	size_t n_scores;
 	struct score *scores;

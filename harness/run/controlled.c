@@ -80,6 +80,16 @@ int controlled_init(void *state, struct cell *c, enum control_form form, bool st
 	return OK;
 }
 
+int controlled_unpublished(const struct controlled *base, const char *method)
+{
+	if (!base->published_forward)
+		return OK;
+	return fail(ERR_RANGE,
+		"option published_forward of %s: its released code has no target-to-prior pass; "
+		"leave it false",
+		method);
+}
+
 void controlled_ready(struct controlled *base)
 {
 	double bound = base->control_clip * schedule_clip(base->learner.optimiser.count);
@@ -173,6 +183,7 @@ int controlled_sample(void *state, struct cell *c, const struct pass *pass, size
 	struct graph *paths = base->paths(state, c, steps, false, c->arena);
 
 	(void)pass;
+	d->biased = base->published_forward;
 	controlled_run(base, c, paths,
 		base->forward(state, c, steps, base->published_forward, c->arena), repeat, d);
 	arena_release(c->arena, mark);

@@ -150,6 +150,9 @@ int controlled_init(void *state, struct cell *c, enum control_form form, bool st
 void controlled_learner(struct controlled *base, size_t n_params, struct cell *c);
 void controlled_start_average(struct controlled *base, struct cell *c);
 
+/** ERR_RANGE when published_forward is asked of a method of which no such pass has been released. */
+int controlled_unpublished(const struct controlled *base, const char *method);
+
 /** OK when a loss kl can differentiate the target's score; else ERR_UNSUP. */
 int controlled_has_hessian(const struct cell *c);
 
