@@ -255,6 +255,9 @@ struct var controlled_prior(const struct controlled *base, struct graph *g, bool
 	uint32_t purpose = training ? RNG_PRIOR : RNG_SAMPLE;
 	bool bound = training || bounded;
 
+	/* As released: the KL solvers of sde_sampler draw the whole prior. */
+	if (base->network == NETWORK_SCDS && base->loss == LOSS_KL)
+		bound = false;
 	if (bound && base->network == NETWORK_SCDS)
 		return label(truncated_normal(g, purpose, dim, CONTROLLED_BOUND), "prior");
 	struct var z = label(normal(g, purpose, dim), "prior");
@@ -303,7 +306,7 @@ void controlled_conclude(const struct controlled *base, struct var running, stru
 	if (base->loss == LOSS_LV)
 		graph_loss_by(rnd, (struct reduction){ REDUCE_KEPT_VARIANCE, bound, 0 });
 	else if (base->network == NETWORK_SCDS)
-		graph_loss_by(cost, (struct reduction){ REDUCE_KEPT_MEAN, bound, 0 });
+		graph_loss_by(cost, (struct reduction){ REDUCE_KEPT_MEAN, (double)INFINITY, 0 });
 	else
 		graph_loss(cost);
 }

@@ -16,7 +16,7 @@
  *   loss      KL: E[running + terminal cost]            log variance, of all cost
  *   gradient  NaN to 0, elements clipped                steps with NaN left out, norm clipped
  *   rate      constant                                  falls by 0.02, L2 of 1e-7, averages evaluated
- *   clips     noise and prior at 4 deviations           prior truncated at its quantiles of 1e-4;
+ *   clips     noise and prior at 4 deviations           prior truncated at its quantiles of 1e-4 (lv);
  *                                                       score and network, looser after 200, 400 steps
  */
 
@@ -104,7 +104,7 @@ struct controlled {
 			"along paths that do not",                                                 \
 			controlled_losses },                                                       \
 		{ "max_cost", OPTION_REAL, offsetof(type, base.max_cost), "0", 0, 1e30, "",        \
-			"paths that cost so much are left out of the loss of network scds; 0: "    \
+			"paths that cost so much are left out of the loss lv; 0: "                 \
 			"none",                                                                    \
 			NULL },                                                                    \
 		{ "score_gradient", OPTION_BOOL, offsetof(type, base.score_gradient), "false", 0,  \
@@ -124,6 +124,10 @@ extern const char *const controlled_networks[], *const controlled_losses[];
 #define CONTROLLED_SCDS           \
 	CONTROLLED_SCDS_OPTIMISER \
 	",iterations=20000,network=scds,loss=lv,max_cost=1e8,score_gradient=true,noise_clip=0"
+
+/** The same with the loss of its "basic" solvers. */
+#define CONTROLLED_KL ",loss=kl,max_cost=0,control_clip=1e4"
+#define CONTROLLED_SCDS_KL CONTROLLED_SCDS CONTROLLED_KL
 
 /** Rows of a table of presets: prior and learning rate a target, which the OSDS repository gives OSDS and
  *  its DIS alike. */
