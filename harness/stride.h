@@ -160,6 +160,10 @@ struct cell {
  *  thins it. A value that stays non-finite ends the cell as diverged. */
 void cell_curve(struct cell *c, const char *name, long iteration, double value);
 
+/** The same of a running total, to which this iteration adds `more`: what training left out ("rows left
+ *  out"). There is no curve before the first that is not 0. */
+void cell_curve_add(struct cell *c, const char *name, long iteration, double more);
+
 /** Report a number of the present draw beside its metrics ("acceptance", "split R-hat", "rounds"):
  *  what a user wants to know of a run that is no score. name is a literal; at most CELL_REPORTS of a
  *  draw. */
@@ -219,6 +223,9 @@ struct draws {
 	const double *x_exact; /* [n][dim] */
 	double *log_w_forward; /* [n] */
 	bool no_forward;
+	/* An option has made the weights of a pass of WEIGHTS_EXACT, from the prior or back to it, such
+	 * as are exact in a limit only: the draw is recorded as biased. */
+	bool biased;
 	/* The weights are of particles that share ancestors: they give no standard error. */
 	bool dependent;
 	/* Evidence lower bound that is not the mean of log_w (SMC); NaN otherwise. */

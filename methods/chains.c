@@ -54,7 +54,7 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-static const struct preset presets[] = { SIGMA0_PRESETS, { 0 } };
+static const struct preset presets[] = { SIGMA0_PRESETS("", ""), { 0 } };
 
 static const struct pass adjusted[] = { { "", "", WEIGHTS_NONE, false }, { 0 } };
 static const struct pass unadjusted[] = { { "", "biased", WEIGHTS_NONE, false }, { 0 } };

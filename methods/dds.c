@@ -22,7 +22,8 @@ struct dds {
 	double sigma0, noise_scale, horizon;
 };
 
-static const char *const papers[] = { "osds-paper", "scds-paper", NULL };
+static const char *const papers[] = { "osds-paper", "scds-paper", "beyond-elbos", "scds-paper-kl",
+	NULL };
 static const char *const schedules[] = { "osds", "times", NULL };
 #define O(field) offsetof(struct dds, field)
 static const struct option options[] = {
@@ -41,19 +42,25 @@ static const struct option options[] = {
 };
 #undef O
 
+/* What the OSDS repository and Beyond-ELBOs have in common. */
+#define JAX_PRESETS(paper)                                                                   \
+	{ paper, "gmm40_2d", "sigma0=40" }, { paper, "gmm40_50d", "sigma0=40" },             \
+		{ paper, "gmm10_2d", "sigma0=15" }, { paper, "student10_50d", "sigma0=15" }, \
+		{ paper, "sonar", "rate=1e-3" }, { paper, "seeds", "sigma0=0.1,rate=1e-4" }, \
+		{ paper, "brownian", "sigma0=1e-4,rate=0.1" },                               \
+	{                                                                                    \
+		paper, "lgcp", "sigma0=0.1,rate=1e-4"                                        \
+	}
 static const struct preset presets[] = {
-	{ "osds-paper", "gmm40_2d", "sigma0=40" },
-	{ "osds-paper", "gmm40_50d", "sigma0=40" },
-	{ "osds-paper", "gmm10_2d", "sigma0=15" },
-	{ "osds-paper", "student10_50d", "sigma0=15" },
+	JAX_PRESETS("osds-paper"),
 	{ "osds-paper", "many_well_5", "sigma0=0.1,rate=1e-5" },
-	{ "osds-paper", "sonar", "rate=1e-3" },
-	{ "osds-paper", "seeds", "sigma0=0.1,rate=1e-4" },
-	{ "osds-paper", "brownian", "sigma0=1e-4,rate=0.1" },
-	{ "osds-paper", "lgcp", "sigma0=0.1,rate=1e-4" },
 	{ "osds-paper", "planar_robot", "sigma0=2,rate=1e-3" },
-	/* 256 steps asked for make 257. */
+	{ "beyond-elbos", NULL, "batch=2000" },
+	JAX_PRESETS("beyond-elbos"),
+	{ "beyond-elbos", "student10_2d", "sigma0=15" },
+	/* 256 steps asked for make 257, 128 make 129. */
 	{ "scds-paper", NULL, CONTROLLED_SCDS ",steps=257,schedule=times" },
+	{ "scds-paper-kl", NULL, CONTROLLED_SCDS_KL ",steps=129,schedule=times,horizon=6.4" },
 	{ 0 },
 };
 

@@ -116,7 +116,7 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 	struct graph *g = graph_new(a, c->field, &c->counts);
 	struct var start = input(g, "x_exact", c->dim);
 
-	(void)published; /* the released code has no such pass */
+	(void)published; /* refused by init */
 	scan_begin(g, k);
 	struct moment m = moment_of_scan(e, g, k, true, a);
 	struct var x = label(scan_state(start), "x"), feature;
@@ -139,6 +139,7 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 
 static int init(void *state, struct cell *c)
 {
+	TRY(controlled_unpublished(state, PLUGIN_NAME));
 	return controlled_init(state, c, CONTROL_SCORE, false, record_paths, record_forward);
 }
 

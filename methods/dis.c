@@ -26,7 +26,7 @@ struct dis {
 };
 
 static const char *const papers[] = { "osds-paper", "beyond-elbos", "scds-paper", "scds-paper-fb",
-	NULL };
+	"scds-paper-kl", NULL };
 static const struct option options[] = {
 	{ "preset", OPTION_CHOICE, offsetof(struct dis, preset), "osds-paper", 0, 0, "",
 		"variant of which paper", papers },
@@ -45,6 +45,7 @@ static const struct preset presets[] = {
 	{ "beyond-elbos", "brownian", "sigma0=0.1" },
 	{ "beyond-elbos", "lgcp", "sigma0=0.1,rate=1e-4" },
 	{ "scds-paper", NULL, REVERSAL_SCDS ",form=line" },
+	{ "scds-paper-kl", NULL, REVERSAL_SCDS ",form=line" CONTROLLED_KL },
 	{ "scds-paper-fb", NULL, REVERSAL_SCDS ",form=kernel,end_coefficients=true" },
 	{ 0 },
 };

@@ -23,7 +23,8 @@ struct pis {
 	bool interpolate;
 };
 
-static const char *const papers[] = { "osds-paper", "scds-paper", NULL };
+static const char *const papers[] = { "osds-paper", "scds-paper", "beyond-elbos", "scds-paper-kl",
+	NULL };
 static const char *const schedules[] = { "cosine", "constant", NULL };
 #define O(field) offsetof(struct pis, field)
 static const struct option options[] = {
@@ -46,18 +47,25 @@ static const struct option options[] = {
 };
 #undef O
 
+/* What the OSDS repository and Beyond-ELBOs have in common. */
+#define JAX_PRESETS(paper)                                                                         \
+	{ paper, "gmm40_2d", "sigma_max=160" }, { paper, "gmm40_50d", "sigma_max=160" },           \
+		{ paper, "gmm10_2d", "sigma_max=60" }, { paper, "student10_50d", "sigma_max=60" }, \
+		{ paper, "sonar", "rate=1e-3" }, { paper, "seeds", "rate=1e-3" },                  \
+		{ paper, "brownian", "rate=1e-3" },                                                \
+	{                                                                                          \
+		paper, "lgcp", "rate=1e-4"                                                         \
+	}
+#define SCDS_PRESET ",schedule=constant,horizon=5,interpolate=false"
 static const struct preset presets[] = {
-	{ "osds-paper", "gmm40_2d", "sigma_max=160" },
-	{ "osds-paper", "gmm40_50d", "sigma_max=160" },
-	{ "osds-paper", "gmm10_2d", "sigma_max=60" },
-	{ "osds-paper", "student10_50d", "sigma_max=60" },
+	JAX_PRESETS("osds-paper"),
 	{ "osds-paper", "many_well_5", "sigma_max=10,rate=1e-5" },
-	{ "osds-paper", "sonar", "rate=1e-3" },
-	{ "osds-paper", "seeds", "rate=1e-3" },
-	{ "osds-paper", "brownian", "rate=1e-3" },
-	{ "osds-paper", "lgcp", "rate=1e-4" },
 	{ "osds-paper", "planar_robot", "sigma_max=0.3,rate=1e-5" },
-	{ "scds-paper", NULL, CONTROLLED_SCDS ",schedule=constant,horizon=5,interpolate=false" },
+	{ "beyond-elbos", NULL, "batch=2000" },
+	JAX_PRESETS("beyond-elbos"),
+	{ "beyond-elbos", "student10_2d", "sigma_max=60" },
+	{ "scds-paper", NULL, CONTROLLED_SCDS SCDS_PRESET },
+	{ "scds-paper-kl", NULL, CONTROLLED_SCDS_KL SCDS_PRESET },
 	{ 0 },
 };
 

@@ -62,7 +62,7 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-static const struct preset presets[] = { SIGMA0_PRESETS, { 0 } };
+static const struct preset presets[] = { SIGMA0_PRESETS("", ""), { 0 } };
 
 static const struct pass passes[] = { { "", "", WEIGHTS_NONE, false }, { 0 } };
 

@@ -116,6 +116,7 @@ static int train(void *state, struct cell *c, long it)
 	args.n_inputs = COLUMNS + 1;
 	cell_curve(c, "consistency loss", it,
 		controlled_update(base, s->consistency, &args, c->dim)); /* eq. 6 */
+	controlled_left_out(base, c, it);
 	return OK;
 }
 
@@ -138,6 +139,11 @@ static int init(void *state, struct cell *c)
 	size_t n = (size_t)s->r.base.batch;
 
 	TRY(check_steps(s, (size_t)s->r.base.steps));
+	TRY(controlled_unpublished(&s->r.base, PLUGIN_NAME));
+	if (s->r.base.network != NETWORK_SCDS)
+		return fail(ERR_RANGE,
+			"option network of scds: osds takes codes of whole steps for its times, "
+			"between which the flow's half steps fall; it takes scds");
 	TRY(controlled_init(s, c, CONTROL_LERP, true, reversal_paths, reversal_forward));
 	s->consistency = record_consistency(s, c, c->arena);
 	s->x = ARENA_NEW(c->arena, n * c->dim, real);

@@ -30,8 +30,14 @@
  * resampling, not to the samples row by row. By Jensen, ELBO <= log Z in (2) in every run; where Z is
  * unbiased the ELBO is a lower bound in expectation, with (3) or without. The standard error of log Z
  * of particles that were resampled comes from their genealogy (particles_log_z_se).
+ *
+ * Unbiased says little where the weights' variance is infinite. On the funnel, whose wide end N(0, 1)
+ * reaches by rare particles alone, the tail index of AIS's weights at the defaults is about 1.5: the mean
+ * weight of most runs is low (0.88 of 2e6 paths), its standard error too small by much, and rare
+ * runs make up for it. On the part |x_1 + 1/4| < 3/4, where no weight is large, it is right.
  */
 #include "stride.h"
+#include "mc/chains.h"
 
 struct smc {
 	double sigma0, step0, step1;
@@ -89,16 +95,12 @@ static const struct option options[] = {
 
 static const struct preset presets[] = {
 	{ NULL, "funnel", "step0=0.001" },
-	{ NULL, "gmm40_2d", "sigma0=40,step0=0.2,step1=0.2" },
-	{ NULL, "gmm40_50d", "sigma0=40,step0=0.2,step1=0.2" },
+	SIGMA0_PRESETS(",step0=0.2,step1=0.2", ",step0=0.001,step1=0.01"),
 	{ NULL, "many_well_5", "step0=0.01,step1=0.001" },
-	{ NULL, "gmm10_2d", "sigma0=15" },
-	{ NULL, "student10_50d", "sigma0=15" },
 	{ NULL, "sonar", "step0=0.05,step1=0.001" },
 	{ NULL, "seeds", "step0=0.2,step1=0.05" },
 	{ NULL, "brownian", "step0=0.001,step1=0.05" },
 	{ NULL, "lgcp", "step0=0.01,step1=0.2" },
-	{ NULL, "planar_robot", "sigma0=2,step0=0.001,step1=0.01" },
 	{ 0 },
 };
 
@@ -229,11 +231,11 @@ static int anneal(const struct smc *s, struct cell *c, enum ladder ladder, uint3
 	struct particles *p = particles_new(c->arena, c->target, d->n, s->sigma0);
 	struct rung *rungs = NULL;
 
+	d->no_forward = true;
 	if (ladder == FROZEN) /* epochs from the other end: numbers that no repeat takes */
 		TRY(run(s, plan, c, p, ~repeat, &rungs));
 	TRY(run(s, plan, c, p, repeat, &rungs));
 	particles_log_weights(p, d->log_w);
-	d->no_forward = true;
 	d->dependent = p->resamplings > 0;
 	d->log_z_se = particles_log_z_se(p);
 	d->elbo = p->elbo;

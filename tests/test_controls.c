@@ -6,6 +6,7 @@
  * for every control, and falls as dt too. */
 #include "core/stats.h"
 #include "methods.h"
+#include "run/curve.h"
 #include "run/controlled.h"
 
 #include <cblas.h>
@@ -419,9 +420,98 @@ static void test_flow(void **unused)
 	}
 }
 
+/* The last value of a curve; 0 when there is none. */
+static double total(const struct trial *t, const char *name)
+{
+	for (const struct curve *k = t->cell.curves; k != NULL; k = k->next)
+		if (strcmp(k->name, name) == 0)
+			return k->value[k->n - 1];
+	return 0;
+}
+
+/* Rows that cost too much, and updates without a row, are counted and told. */
+static void test_left_out(void **unused)
+{
+	enum { BATCH = 128, ITERATIONS = 3 };
+	static const struct {
+		const char *target, *max_cost;
+		bool rows, all;
+	} cases[] = { { "mean=0.4,std=0.9,dim=3", "1e8", false, false },
+		{ "mean=0.4,std=0.9,dim=3", "1", true, false },
+		{ "mean=30,std=0.9,dim=3", "1", true, true } };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char settings[128];
+		snprintf(settings, sizeof(settings),
+			"network=scds,loss=lv,iterations=3,batch=128,steps=4,max_cost=%s",
+			cases[i].max_cost);
+		struct trial *t = trial_start("dds", "gaussian", cases[i].target, settings, 2);
+		for (long it = 0; it < ITERATIONS; it++)
+			assert_int_equal(t->method->train(t->state, &t->cell, it), OK);
+		double rows = total(t, "rows left out"), updates = total(t, "updates left out");
+		assert_int_equal(rows > 0, cases[i].rows);
+		assert_int_equal(rows == ITERATIONS * BATCH, cases[i].all);
+		assert_true(updates == (cases[i].all ? ITERATIONS : 0));
+		trial_free(t);
+	}
+}
+
+/* The volume of a cosine schedule is its integral: against the midpoint rule, whose error here is below
+ * h^2/24 max|b''| = 1e-8 * 12/24 * 5 * 20. */
+static void test_cosine_integral(void **unused)
+{
+	enum { N = 10000 };
+	double sum = 0, t = 0.83;
+
+	(void)unused;
+	for (int i = 0; i < N; i++)
+		sum += schedule_cosine(t * (i + 0.5) / N, 0.2, 10) * t / N;
+	assert_true(fabs(schedule_cosine_integral(t, 0.2, 10) - sum) < 5e-7);
+}
+
+/* What a method cannot do it refuses. */
+static void test_refused(void **unused)
+{
+	static const char *const cases[][3] = { { "scds", "published_forward=true", "released" },
+		{ "dds_euler", "published_forward=true", "released" },
+		{ "scds", "network=osds", "option network of scds" } };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct trial *t =
+			trial_new(cases[i][0], "gaussian", TARGET_SETTINGS, cases[i][1], 0);
+		assert_int_equal(t->method->init(t->state, &t->cell), ERR_RANGE);
+		assert_non_null(strstr(error_text(), cases[i][2]));
+		trial_free(t);
+	}
+}
+
+/* A released target-to-prior pass takes the label exact from its draws. */
+static void test_published_is_biased(void **unused)
+{
+	static const char *const names[] = { "dis", "dds", "pis", "cmcd" };
+
+	(void)unused;
+	for (size_t i = 0; i < 2 * sizeof(names) / sizeof(names[0]); i++) {
+		bool published = i % 2 == 1;
+		struct trial *t = trial_start(names[i / 2], "gaussian", TARGET_SETTINGS,
+			published ? "steps=8,published_forward=true" : "steps=8", 0);
+		struct draws *d = draws_new(t, 8, true);
+		assert_int_equal(t->method->sample(t->state, &t->cell, t->method->passes, 8, 0, d),
+			OK);
+		assert_int_equal(d->biased, published);
+		trial_free(t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_left_out),
+		cmocka_unit_test(test_cosine_integral),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_published_is_biased),
 		cmocka_unit_test(test_optimal_control),
 		cmocka_unit_test(test_bias),
 		cmocka_unit_test(test_flow),

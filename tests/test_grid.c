@@ -139,6 +139,13 @@ static int failing_sample(void *state, struct cell *c, const struct pass *pass, 
 			 : fail(ERR_NUMERIC, "%zu steps are too many", steps);
 }
 
+static int late_diverging_sample(void *state, struct cell *c, const struct pass *pass, size_t steps,
+	uint32_t repeat, struct draws *d)
+{
+	fine_sample(state, c, pass, steps, repeat, d);
+	return steps < 4 ? OK : fail(ERR_DIVERGED, "%zu steps are too long", steps);
+}
+
 #define TOY(toy_name)                                                   \
 	.name = toy_name, .title = toy_name, .paper = "", .version = 1, \
 	.state_size = sizeof(struct toy), .passes = weighted
@@ -161,6 +168,7 @@ static const struct method toys[] = {
 	{ TOY("some bad"), .init = fine_init, .sample = some_bad_sample },
 	{ TOY("all bad"), .init = fine_init, .sample = all_bad_sample },
 	{ TOY("failing late"), .init = fine_init, .sample = failing_sample },
+	{ TOY("diverging late"), .init = fine_init, .sample = late_diverging_sample },
 };
 enum { N_TOYS = sizeof(toys) / sizeof(*toys), SLOW = 5, SAMPLES = 20 };
 
@@ -206,8 +214,8 @@ static int run_toys(void *context)
 	return code;
 }
 
-#define TOY_CONFIG                                                                            \
-	"seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\nsteps: [1, 4]\nsamples: 20\nfloor_draws: 2\n" \
+#define TOY_CONFIG                                                                                \
+	"seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\nsteps: [1, 4]\nsamples: 20\nfloor_draws: 2\n" \
 	"methods: [{ name: exact }]\ntargets: [{ name: gaussian }]\n"
 
 static void toy_keys(const struct folder *f, const char *config, char keys[N_TOYS][KEY_SIZE])
@@ -255,6 +263,7 @@ static void what_goes_wrong_is_a_state(void **state)
 		{ "ok", "" },
 		{ "diverged", "no sample is finite" },
 		{ "failed", "4 steps are too many" },
+		{ "ok", "diverged: 4 steps are too long" },
 	};
 	const struct folder *f = *state;
 	struct toy_grid g = { .f = f, .config = TOY_CONFIG "timeout_seconds: 0.3\n" };
@@ -277,6 +286,30 @@ static void what_goes_wrong_is_a_state(void **state)
 	}
 }
 
+/* What a draw gave stays when a later one diverges, which has no value for any metric. */
+static void a_diverged_draw_leaves_the_others(void **state)
+{
+	const struct folder *f = *state;
+	struct toy_grid g = { .f = f, .config = TOY_CONFIG "timeout_seconds: 0.3\n" };
+	char keys[N_TOYS][KEY_SIZE];
+
+	toy_keys(f, g.config, keys);
+	assert_int_equal(run_child(f, run_toys, &g), OK);
+	json_t *record = load_record(f, keys[N_TOYS - 1]);
+	const json_t *results = json_object_get(record, "results");
+	assert_int_equal(json_array_size(results), 2);
+	for (size_t i = 0; i < 2; i++) {
+		const json_t *r = json_array_get(results, i);
+		size_t values = json_object_size(json_object_get(r, "metrics"));
+		const json_t *failed = json_object_get(r, "failed_metrics");
+		assert_int_equal(values > 0, i == 0);
+		assert_int_equal(json_object_get(failed, "elbo") != NULL, i == 1);
+		assert_int_equal(json_is_null(json_object_get(r, "diverged")), i == 0);
+		assert_true(i == 0 || strcmp(text_of(failed, "elbo"), text_of(r, "diverged")) == 0);
+	}
+	json_decref(record);
+}
+
 /* Not run again, unless asked for. */
 static void what_is_there_is_kept(void **state)
 {
@@ -284,18 +317,18 @@ static void what_is_there_is_kept(void **state)
 	struct toy_grid g = { .f = f, .config = TOY_CONFIG "timeout_seconds: 0.3\n" };
 
 	assert_int_equal(run_child(f, run_toys, &g), OK);
-	assert_true(output_has(f, "out", "ran 10 kept 0 not_run 0 stale 0"));
+	assert_true(output_has(f, "out", "ran 11 kept 0 not_run 0 stale 0"));
 	assert_int_equal(run_child(f, run_toys, &g), OK);
-	assert_true(output_has(f, "out", "ran 0 kept 10 not_run 0 stale 0"));
+	assert_true(output_has(f, "out", "ran 0 kept 11 not_run 0 stale 0"));
 	g.options.retry_failed = true;
 	assert_int_equal(run_child(f, run_toys, &g), OK);
-	assert_true(output_has(f, "out", "ran 6 kept 4 not_run 0 stale 0"));
+	assert_true(output_has(f, "out", "ran 6 kept 5 not_run 0 stale 0"));
 	g.options = (struct grid_options){ .rerun_stale = true };
 	assert_int_equal(run_child(f, run_toys, &g), OK);
-	assert_true(output_has(f, "out", "ran 0 kept 10 not_run 0 stale 0"));
+	assert_true(output_has(f, "out", "ran 0 kept 11 not_run 0 stale 0"));
 	g.options = (struct grid_options){ .force = true, .serial = true };
 	assert_int_equal(run_child(f, run_toys, &g), OK);
-	assert_true(output_has(f, "out", "ran 10 kept 0 not_run 0 stale 0"));
+	assert_true(output_has(f, "out", "ran 11 kept 0 not_run 0 stale 0"));
 }
 
 /* With r, which is released, in the place of that record, a run tells one that is stale, and makes it anew
@@ -308,10 +341,10 @@ static void check_stale(const struct folder *f, struct toy_grid *g, const char *
 	assert_int_equal(json_dump_file(r, in_folder(f, name), 0), 0);
 	json_decref(r);
 	assert_int_equal(run_child(f, run_toys, g), OK);
-	assert_true(output_has(f, "out", "ran 0 kept 10 not_run 0 stale 1"));
+	assert_true(output_has(f, "out", "ran 0 kept 11 not_run 0 stale 1"));
 	g->options.rerun_stale = true;
 	assert_int_equal(run_child(f, run_toys, g), OK);
-	assert_true(output_has(f, "out", "ran 1 kept 9 not_run 0 stale 0"));
+	assert_true(output_has(f, "out", "ran 1 kept 10 not_run 0 stale 0"));
 }
 
 static void stale_cells_are_told_and_made_anew_when_asked(void **state)
@@ -390,7 +423,7 @@ static void interruption_is_quick_and_keeps_what_is_done(void **state)
 	kill(child, SIGINT);
 	assert_int_equal(wait_child(child), ERR_INTERRUPTED);
 	assert_true(clock_seconds() - start < 3);
-	assert_true(output_has(f, "out", "ran 9 kept 0 not_run 1"));
+	assert_true(output_has(f, "out", "ran 10 kept 0 not_run 1"));
 	assert_null(load_record(f, keys[SLOW]));
 	char partial[PATH_LENGTH];
 	snprintf(partial, sizeof(partial), "ls %s | grep -q partial",
@@ -414,7 +447,7 @@ static void a_deaf_method_does_not_hold_up_the_end(void **state)
 
 	g.options.leave = leave;
 	pid_t child = start_child(f, run_toys, &g);
-	while (!output_has_quietly(f, "err", "10 of 11 done"))
+	while (!output_has_quietly(f, "err", "11 of 12 done"))
 		usleep(10000);
 	double start = clock_seconds();
 	kill(child, SIGINT);
@@ -657,6 +690,7 @@ int main(void)
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(what_goes_wrong_is_a_state),
+		IN_FOLDER(a_diverged_draw_leaves_the_others),
 		IN_FOLDER(what_is_there_is_kept),
 		IN_FOLDER(stale_cells_are_told_and_made_anew_when_asked),
 		IN_FOLDER(training_by_other_sources_is_stale),

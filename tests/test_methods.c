@@ -20,14 +20,14 @@ enum { BRIEF = 3, LONG = 50 };
 /* A target, and what makes paths reach it, for methods that have such options. */
 struct setup {
 	const char *target, *settings, *reach[3];
-	bool heavy;     /* a mean weight from the prior may hang on what is too rare to be seen */
-	double overlap; /* of both ways, least: what a check of weights wants */
+	double overlap;  /* of both ways, least: what a check of weights wants */
+	double from, to; /* first coordinates by which weights without a way back are checked */
 };
 
 static const struct setup setups[] = {
-	{ "gaussian", "mean=0.4,std=0.9,dim=3", { NULL }, false, 0 },
-	{ "funnel", "", { NULL }, false, 0 }, { "gmm40_2d", "", { NULL }, false, 0 },
-	{ "ionosphere", "", { NULL }, false, 0 }, /* no exact sampler */
+	{ "gaussian", "mean=0.4,std=0.9,dim=3", { NULL }, 0, 0, 0 },
+	{ "funnel", "", { NULL }, 0, 0, 0 }, { "gmm40_2d", "", { NULL }, 0, 0, 0 },
+	{ "ionosphere", "", { NULL }, 0, 0, 0 }, /* no exact sampler */
 };
 
 static const size_t step_counts[] = { 1, 2, 4, 8 };
@@ -571,29 +571,44 @@ static void test_unknown_graph(void **unused)
 
 /* --- weights --------------------------------------------------------------------------------- */
 
-/* The mean weight is 1: within 5 standard errors, of which one in 1.7 million estimates is further away. For
- * passes without a way back; particles share ancestors, so the errors are those of independent repeats.
- * A law so skewed that few repeats make up the sum has no standard error to judge by. */
-static void check_mean(struct trial *t, const struct setup *s, const struct pass *pass)
+/* The part of the samples whose first coordinate is looked at. */
+static double share_within(const struct setup *s, const struct draws *d, size_t dim)
+{
+	double inside = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		inside += d->x[i * dim] > s->from && d->x[i * dim] < s->to;
+	return inside / (double)d->n;
+}
+
+/* For passes without a way back, whose samples are drawn by their weights: the estimate of Z times the
+ * part of the samples in a region has the mass of the region for its mean, on any number of particles.
+ * Particles share ancestors, so the errors are those of independent repeats; 5 of them are exceeded once
+ * in 130000 (Student's t). The region is all of space, or where no weight is rare and large: elsewhere
+ * the errors of few repeats say nothing. */
+static void check_mass(struct trial *t, const struct setup *s, const struct pass *pass)
 {
 	enum { REPEATS = 50, PARTICLES = 400 };
-	double log_z[REPEATS];
+	const struct target *target = density_target(t->target);
+	double mass[REPEATS], whole = 1;
 	struct weight_stats w;
 
+	if (isfinite(s->from) || isfinite(s->to))
+		whole = target->cdf(density_state(t->target), 0, s->to) -
+			target->cdf(density_state(t->target), 0, s->from);
 	for (uint32_t r = 0; r < REPEATS; r++) {
 		struct draws *d = draws_new(t, PARTICLES, true);
 		check_that(t->method, t->method->sample(t->state, &t->cell, pass, 0, r, d) == OK,
 			"%s", error_text());
 		stats_weights(d->log_w, PARTICLES, 1, &w);
-		log_z[r] = w.log_mean;
+		mass[r] = exp(w.log_mean) * share_within(s, d, t->cell.dim) / whole;
 	}
-	stats_weights(log_z, REPEATS, 1, &w);
-	double ratio = exp(w.log_mean), error = 5 * w.log_mean_se * ratio;
-	check_that(t->method, w.ess > 0.3, "%s, pass \"%s\": weights too uneven to judge by",
+	double mean = stats_mean(mass, REPEATS), se = stats_se(mass, REPEATS);
+	check_that(t->method, se < 0.1, "%s, pass \"%s\": weights too uneven to judge by",
 		s->target, pass->name);
-	check_that(t->method, fabs(ratio - 1) <= error,
-		"%s, pass \"%s\": the mean weight is %g, 5 standard errors are %g", s->target,
-		pass->name, ratio, error);
+	check_that(t->method, fabs(mean - 1) <= 5 * se,
+		"%s, pass \"%s\": mean weight times share is off by a factor %g, standard error %g",
+		s->target, pass->name, mean, se);
 }
 
 /* The weights of one pass, for every number of steps. Returns the best overlap of both ways. */
@@ -603,8 +618,10 @@ static double check_weights(struct trial *t, const struct setup *s, const struct
 	double best = 0;
 
 	if (draw(t, pass, pass->steps ? 8 : 0, 0)->no_forward) {
-		if (!s->heavy)
-			check_mean(t, s, pass);
+		/* Steps adapted to the wide end make particles in a funnel's neck rare and heavy: frozen
+		 * ladders are looked at where that is not so, and with few particles in test_smc. */
+		if (!(isfinite(s->from) && strcmp(pass->name, "frozen") == 0))
+			check_mass(t, s, pass);
 		return 0.5;
 	}
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
@@ -618,9 +635,12 @@ static double check_weights(struct trial *t, const struct setup *s, const struct
 static void test_exact_weights(void **unused)
 {
 	static const struct setup targets_here[] = {
-		{ "gaussian", "mean=0.3,std=0.8,dim=2", { "steps=64" }, false, 0.1 },
-		{ "gmm9", "", { "steps=64", "sigma0=4", "sigma_max=12" }, false, 0.05 },
-		{ "funnel", "", { "steps=64", "sigma_max=4" }, true, 0.005 },
+		{ "gaussian", "mean=0.3,std=0.8,dim=2", { "steps=64" }, 0.1, -HUGE_VAL, HUGE_VAL },
+		{ "gmm9", "", { "steps=64", "sigma0=4", "sigma_max=12" }, 0.05, -HUGE_VAL,
+			HUGE_VAL },
+		/* Annealing from N(0, 1) reaches the wide end, x_1 > log 2 of an infinite second moment,
+		 * and the neck by rare particles. */
+		{ "funnel", "", { "steps=64", "sigma_max=4" }, 0.005, -1, 0.5 },
 	};
 
 	(void)unused;

@@ -7,12 +7,13 @@
 #include "mc/adapt.h"
 #include "mc/trace.h"
 
-/** Rows of a table of presets for methods with an option sigma0. */
-#define SIGMA0_PRESETS                                                                     \
-	{ NULL, "gmm40_2d", "sigma0=40" }, { NULL, "gmm40_50d", "sigma0=40" },             \
+/** Rows of a table of presets for methods with an option sigma0; `gmm40` and `robot` are what else a
+ *  method has for these targets, "" or ",key=value". */
+#define SIGMA0_PRESETS(gmm40, robot)                                                       \
+	{ NULL, "gmm40_2d", "sigma0=40" gmm40 }, { NULL, "gmm40_50d", "sigma0=40" gmm40 }, \
 		{ NULL, "gmm10_2d", "sigma0=15" }, { NULL, "student10_50d", "sigma0=15" }, \
 	{                                                                                  \
-		NULL, "planar_robot", "sigma0=2"                                           \
+		NULL, "planar_robot", "sigma0=2" robot                                     \
 	}
 
 #endif

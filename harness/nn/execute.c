@@ -862,10 +862,10 @@ static double reduce_rows(struct run *r)
 		for (size_t i = 0; i < rows; i++)
 			p->shares[i] = 1 / (double)rows;
 		parallel_for(r->chunks, row_chunk_both, r);
-		return reduce(how, rows, p->losses, NULL, NULL);
+		return reduce(how, rows, p->losses, NULL, r->args->dropped);
 	}
 	parallel_for(r->chunks, row_chunk_loss, r);
-	double loss = reduce(how, rows, p->losses, p->shares, NULL);
+	double loss = reduce(how, rows, p->losses, p->shares, r->args->dropped);
 	if (useful)
 		parallel_for(r->chunks, row_chunk_back, r);
 	return loss;

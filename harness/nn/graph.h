@@ -204,6 +204,7 @@ struct graph_args {
 	size_t n_captures;
 	const struct tape *tapes;
 	size_t n_tapes;
+	size_t *dropped; /* receives the rows that had no part in the loss; NULL: not wanted */
 };
 
 /** Run forwards. Every captured and bound label must exist (invariant). */

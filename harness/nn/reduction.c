@@ -33,7 +33,9 @@ static double reduce_rows(const struct reduction *r, size_t n, const double *val
 		else
 			share[i] = keep ? 1 / kept : 0;
 	}
-	return r->kind == REDUCE_KEPT_VARIANCE ? square / (kept - 1) : mean;
+	if (r->kind == REDUCE_KEPT_VARIANCE)
+		return kept > 1 ? square / (kept - 1) : (double)NAN;
+	return mean;
 }
 
 double reduce(const struct reduction *r, size_t n, const double *values, double *share,

@@ -12,6 +12,14 @@ double schedule_cosine(double t, double s_min, double s_max)
 	return 0.5 * (s_max - s_min) * c * c + 0.5 * s_min;
 }
 
+double schedule_cosine_integral(double t, double s_min, double s_max)
+{
+	double angle = 2 * HALF_PI / (1 + OFFSET);
+
+	return 0.25 * (s_max - s_min) * (t - sin(angle * (1 + OFFSET - t)) / angle) +
+	       0.5 * s_min * t;
+}
+
 double schedule_linear(double t, double b_min, double b_max)
 {
 	return b_min + (b_max - b_min) * t;

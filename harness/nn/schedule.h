@@ -9,6 +9,9 @@
 /** (s_max - s_min)/2 cos^2(pi/2 (1 + s - t)/(1 + s)) + s_min/2, s = 0.008. */
 double schedule_cosine(double t, double s_min, double s_max);
 
+/** Its integral from 0 to t. */
+double schedule_cosine_integral(double t, double s_min, double s_max);
+
 /** DDS: fills beta[0 .. steps] with sqrt(beta) as used at codes 1 .. steps (beta[0] is unused and
  * 0): squares of cosines normalised, scaled by noise_scale, clipped to [0, 1]; code `steps` repeats
  * the entry of code steps - 1, as published. */

@@ -181,7 +181,17 @@ static void allocate_buffers(struct work *w)
 	w->sign = ARENA_NEW(w->arena, n, double);
 }
 
-/* One draw. NaN fills what the method should write, so that what it leaves out shows. */
+static void forget_draw(struct work *w, struct draws *d)
+{
+	for (size_t i = 0; i < d->n * w->cell.dim; i++)
+		w->x[i] = (double)NAN;
+	for (size_t i = 0; i < d->n; i++)
+		w->log_w[i] = w->log_w_forward[i] = (double)NAN;
+	d->elbo = d->log_z = d->log_z_se = (double)NAN;
+}
+
+/* One draw. NaN fills what the method should write, so that what it leaves out shows; and a draw that
+ * diverges whole, whose verdict is r->diverged, for others may stand. */
 static int sample_once(struct work *w, struct result *r, struct draws *d)
 {
 	size_t n = w->plan->config->samples, dim = w->cell.dim;
@@ -189,15 +199,8 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 	bool exact = weighted && w->planned->target->exact;
 	struct counts before = w->cell.counts;
 
-	*d = (struct draws){ .n = n,
-		.x = w->x,
-		.elbo = (double)NAN,
-		.log_z = (double)NAN,
-		.log_z_se = (double)NAN };
-	for (size_t i = 0; i < n * dim; i++)
-		w->x[i] = (double)NAN;
-	for (size_t i = 0; i < n; i++)
-		w->log_w[i] = w->log_w_forward[i] = (double)NAN;
+	*d = (struct draws){ .n = n, .x = w->x };
+	forget_draw(w, d);
 	d->log_w = weighted ? w->log_w : NULL;
 	if (exact) {
 		TRY(density_draw(w->cell.target,
@@ -211,11 +214,17 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 	w->cell.aside_seconds = 0;
 	w->cell.reports = &r->reports;
 	double start = clock_seconds();
-	TRY(w->method->sample(w->state, &w->cell, r->pass, r->steps, r->repeat, d));
+	int code = w->method->sample(w->state, &w->cell, r->pass, r->steps, r->repeat, d);
+	if (code == ERR_DIVERGED) {
+		r->diverged = arena_printf(w->arena, "diverged: %s", error_text());
+		forget_draw(w, d);
+	} else {
+		TRY(code);
+	}
 	r->sample_seconds = clock_seconds() - start - w->cell.aside_seconds;
 	r->evaluations = (struct counts){ .network = w->cell.counts.network - before.network,
 		.target = w->cell.counts.target - before.target };
-	if (w->samples != NULL && r->repeat == 0 &&
+	if (w->samples != NULL && r->repeat == 0 && r->diverged == NULL &&
 		keeps_points(w->plan->config, w->planned, r->steps))
 		write_points(w->samples, d->x, kept_of(w->plan->config, KEPT_POINTS, n, dim),
 			arena_printf(w->arena, "%s,%zu,", r->pass->name, r->steps));
@@ -256,7 +265,8 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	r->nonfinite = in.nonfinite;
 	in.log_w = d->log_w;
 	in.log_w_forward = d->no_forward ? NULL : d->log_w_forward;
-	in.weights = r->pass->weights;
+	r->weights = d->biased ? WEIGHTS_BIASED : r->pass->weights;
+	in.weights = r->weights;
 	in.elbo = d->elbo;
 	in.dependent = d->dependent;
 	in.log_z_own = d->log_z;
@@ -268,8 +278,14 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	for (size_t i = 0; i < c->n_metrics; i++) {
 		if (parallel_stopping())
 			return interrupted();
-		if (scoring_applies(c->metrics[i], &in))
-			scoring_run(c->metrics[i], &in, &r->scores[r->n_scores++], w->arena);
+		if (!scoring_applies(c->metrics[i], &in))
+			continue;
+		struct score *s = &r->scores[r->n_scores++];
+		if (r->diverged == NULL)
+			scoring_run(c->metrics[i], &in, s, w->arena);
+		else
+			*s = (struct score){ c->metrics[i], value_make((double)NAN, (double)NAN),
+				r->diverged };
 	}
 	r->score_seconds = clock_seconds() - start;
 	return OK;
@@ -318,6 +334,8 @@ static int evaluate(struct work *w)
 		o->sample_seconds += o->results[i].sample_seconds;
 		o->score_seconds += o->results[i].score_seconds;
 		hopeless += o->results[i].nonfinite == d.n;
+		if (o->message == NULL)
+			o->message = o->results[i].diverged;
 		o->results[done++] = o->results[i];
 	}
 	o->n_results = done;
@@ -326,7 +344,8 @@ static int evaluate(struct work *w)
 	o->state = CELL_OK;
 	if (hopeless == o->n_results) {
 		o->state = CELL_DIVERGED;
-		o->message = "no sample is finite";
+		if (o->message == NULL)
+			o->message = "no sample is finite";
 	}
 	return OK;
 }

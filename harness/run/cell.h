@@ -12,13 +12,15 @@
 /** One pass at one step count. */
 struct result {
 	const struct pass *pass;
-	size_t steps; /* 0: no step axis */
+	enum weights weights; /* the pass's, or biased: see struct draws */
+	size_t steps;         /* 0: no step axis */
 	uint32_t repeat;
 	size_t n_scores;
 	struct score *scores;
 	size_t nonfinite;                     /* samples with a coordinate that is not finite */
 	struct nonfinite odd[SCORED_WEIGHTS]; /* log weights that are not, by kind */
 	const char *flow_skipped; /* why a flow has no exact weights; NULL: it has, or none asked */
+	const char *diverged; /* why; NULL: it did not. Every metric that applies fails with it */
 	struct counts evaluations;
 	struct reports reports;
 	double sample_seconds, score_seconds;

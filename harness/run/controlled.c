@@ -80,6 +80,16 @@ int controlled_init(void *state, struct cell *c, enum control_form form, bool st
 	return OK;
 }
 
+int controlled_unpublished(const struct controlled *base, const char *method)
+{
+	if (!base->published_forward)
+		return OK;
+	return fail(ERR_RANGE,
+		"option published_forward of %s: its released code has no target-to-prior pass; "
+		"leave it false",
+		method);
+}
+
 void controlled_ready(struct controlled *base)
 {
 	double bound = base->control_clip * schedule_clip(base->learner.optimiser.count);
@@ -91,9 +101,23 @@ double controlled_update(struct controlled *base, struct graph *g, struct graph_
 	size_t dim)
 {
 	double factor = base->scale_loss ? 1 / (double)dim : 1;
+	size_t dropped = 0;
+	long before = base->learner.optimiser.count;
 
 	controlled_ready(base);
-	return factor * learner_step(&base->learner, g, args, factor);
+	args->dropped = &dropped;
+	double loss = factor * learner_step(&base->learner, g, args, factor);
+	args->dropped = NULL;
+	base->rows_left_out += dropped;
+	base->updates_left_out += base->learner.optimiser.count == before;
+	return loss;
+}
+
+void controlled_left_out(struct controlled *base, struct cell *c, long it)
+{
+	cell_curve_add(c, "rows left out", it, (double)base->rows_left_out);
+	cell_curve_add(c, "updates left out", it, (double)base->updates_left_out);
+	base->rows_left_out = base->updates_left_out = 0;
 }
 
 long controlled_iterations(const void *state)
@@ -109,6 +133,7 @@ int controlled_train(void *state, struct cell *c, long it)
 		.epoch = (uint32_t)it };
 
 	cell_curve(c, "loss", it, controlled_update(base, base->record, &args, c->dim));
+	controlled_left_out(base, c, it);
 	return OK;
 }
 
@@ -158,6 +183,7 @@ int controlled_sample(void *state, struct cell *c, const struct pass *pass, size
 	struct graph *paths = base->paths(state, c, steps, false, c->arena);
 
 	(void)pass;
+	d->biased = base->published_forward;
 	controlled_run(base, c, paths,
 		base->forward(state, c, steps, base->published_forward, c->arena), repeat, d);
 	arena_release(c->arena, mark);
@@ -229,6 +255,9 @@ struct var controlled_prior(const struct controlled *base, struct graph *g, bool
 	uint32_t purpose = training ? RNG_PRIOR : RNG_SAMPLE;
 	bool bound = training || bounded;
 
+	/* As released: the KL solvers of sde_sampler draw the whole prior. */
+	if (base->network == NETWORK_SCDS && base->loss == LOSS_KL)
+		bound = false;
 	if (bound && base->network == NETWORK_SCDS)
 		return label(truncated_normal(g, purpose, dim, CONTROLLED_BOUND), "prior");
 	struct var z = label(normal(g, purpose, dim), "prior");
@@ -277,7 +306,7 @@ void controlled_conclude(const struct controlled *base, struct var running, stru
 	if (base->loss == LOSS_LV)
 		graph_loss_by(rnd, (struct reduction){ REDUCE_KEPT_VARIANCE, bound, 0 });
 	else if (base->network == NETWORK_SCDS)
-		graph_loss_by(cost, (struct reduction){ REDUCE_KEPT_MEAN, bound, 0 });
+		graph_loss_by(cost, (struct reduction){ REDUCE_KEPT_MEAN, (double)INFINITY, 0 });
 	else
 		graph_loss(cost);
 }

@@ -16,7 +16,7 @@
  *   loss      KL: E[running + terminal cost]            log variance, of all cost
  *   gradient  NaN to 0, elements clipped                steps with NaN left out, norm clipped
  *   rate      constant                                  falls by 0.02, L2 of 1e-7, averages evaluated
- *   clips     noise and prior at 4 deviations           prior truncated at its quantiles of 1e-4;
+ *   clips     noise and prior at 4 deviations           prior truncated at its quantiles of 1e-4 (lv);
  *                                                       score and network, looser after 200, 400 steps
  */
 
@@ -56,6 +56,7 @@ struct controlled {
 	struct clips clips;
 	struct learner learner;
 	struct graph *record;
+	size_t rows_left_out, updates_left_out; /* since they were last reported */
 };
 
 /** Table entries for the fields of a struct controlled called `base` in `type`; and parts of them, for a
@@ -103,7 +104,7 @@ struct controlled {
 			"along paths that do not",                                                 \
 			controlled_losses },                                                       \
 		{ "max_cost", OPTION_REAL, offsetof(type, base.max_cost), "0", 0, 1e30, "",        \
-			"paths that cost so much are left out of the loss of network scds; 0: "    \
+			"paths that cost so much are left out of the loss lv; 0: "                 \
 			"none",                                                                    \
 			NULL },                                                                    \
 		{ "score_gradient", OPTION_BOOL, offsetof(type, base.score_gradient), "false", 0,  \
@@ -123,6 +124,10 @@ extern const char *const controlled_networks[], *const controlled_losses[];
 #define CONTROLLED_SCDS           \
 	CONTROLLED_SCDS_OPTIMISER \
 	",iterations=20000,network=scds,loss=lv,max_cost=1e8,score_gradient=true,noise_clip=0"
+
+/** The same with the loss of its "basic" solvers. */
+#define CONTROLLED_KL ",loss=kl,max_cost=0,control_clip=1e4"
+#define CONTROLLED_SCDS_KL CONTROLLED_SCDS CONTROLLED_KL
 
 /** Rows of a table of presets: prior and learning rate a target, which the OSDS repository gives OSDS and
  *  its DIS alike. */
@@ -149,13 +154,21 @@ int controlled_init(void *state, struct cell *c, enum control_form form, bool st
 void controlled_learner(struct controlled *base, size_t n_params, struct cell *c);
 void controlled_start_average(struct controlled *base, struct cell *c);
 
+/** ERR_RANGE when published_forward is asked of a method of which no such pass has been released. */
+int controlled_unpublished(const struct controlled *base, const char *method);
+
 /** OK when a loss kl can differentiate the target's score; else ERR_UNSUP. */
 int controlled_has_hessian(const struct cell *c);
 
-/** One update on the graph's loss; returns the loss as trained on. Before any use of the network:
- *  controlled_ready moves the clips to where the updates so far have brought them. */
+/** One update on the graph's loss; returns the loss as trained on. */
 double controlled_update(struct controlled *base, struct graph *g, struct graph_args *args,
 	size_t dim);
+
+/** The running totals of what updates left out, as curves: rows that cost more than max_cost or are not
+ *  finite, and whole updates whose loss or gradient is not finite. Once an iteration. */
+void controlled_left_out(struct controlled *base, struct cell *c, long it);
+
+/** Before any use of the network: moves the clips to where the updates so far have brought them. */
 void controlled_ready(struct controlled *base);
 
 /** Draw with the parameters that evaluation has: paths from the prior, and back from exact samples

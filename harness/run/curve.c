@@ -1,12 +1,21 @@
 #include "run/curve.h"
 
-static struct curve *curve_find(struct cell *c, const char *name)
+/* Where it hangs, or would. */
+static struct curve **curve_place(struct cell *c, const char *name)
 {
 	struct curve **link = &c->curves;
 
-	for (; *link != NULL; link = &(*link)->next)
-		if (strcmp((*link)->name, name) == 0)
-			return *link;
+	while (*link != NULL && strcmp((*link)->name, name) != 0)
+		link = &(*link)->next;
+	return link;
+}
+
+static struct curve *curve_find(struct cell *c, const char *name)
+{
+	struct curve **link = curve_place(c, name);
+
+	if (*link != NULL)
+		return *link;
 	*link = ARENA_NEW(c->arena, 1, struct curve);
 	(*link)->name = arena_strdup(c->arena, name);
 	(*link)->stride = 1;
@@ -36,6 +45,16 @@ void cell_curve(struct cell *c, const char *name, long iteration, double value)
 	k->iteration[k->n] = iteration;
 	k->value[k->n++] = value;
 	k->provisional = k->calls++ % k->stride != 0;
+}
+
+void cell_curve_add(struct cell *c, const char *name, long iteration, double more)
+{
+	const struct curve *k = *curve_place(c, name);
+
+	if (k != NULL)
+		cell_curve(c, name, iteration, k->value[k->n - 1] + more);
+	else if (more > 0)
+		cell_curve(c, name, iteration, more);
 }
 
 const char *curve_diverged(const struct curve *first)

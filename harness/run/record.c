@@ -184,14 +184,15 @@ static json_t *result(const struct result *r, size_t n)
 	for (size_t i = 0; i < r->reports.n; i++)
 		json_object_set_new(reports, r->reports.of[i].name, number(r->reports.of[i].value));
 	json_t *object = json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"pass", r->pass->name, "pass_title", r->pass->title, "weights",
-		weights_name(r->pass->weights), "steps", count(r->steps), "repeat",
-		count(r->repeat), "n", count(n), "metrics", values, "failed_metrics", failures,
-		"reports", reports, "nonfinite", count(r->nonfinite), "nonfinite_weights",
-		odd_weights(r), "network_evaluations", count(r->evaluations.network),
-		"target_evaluations", count(r->evaluations.target), "sample_seconds",
-		number(r->sample_seconds), "score_seconds", number(r->score_seconds));
+		weights_name(r->weights), "steps", count(r->steps), "repeat", count(r->repeat), "n",
+		count(n), "metrics", values, "failed_metrics", failures, "reports", reports,
+		"nonfinite", count(r->nonfinite), "diverged", text_or_null(r->diverged),
+		"nonfinite_weights", odd_weights(r), "network_evaluations",
+		count(r->evaluations.network), "target_evaluations", count(r->evaluations.target),
+		"sample_seconds", number(r->sample_seconds), "score_seconds",
+		number(r->score_seconds));
 	if (r->flow_skipped != NULL)
 		json_object_set_new(object, "flow_skipped", json_string(r->flow_skipped));
 	return object;

@@ -18,7 +18,19 @@ double reversal_sigma(const struct reversal *r, double t)
 
 double reversal_integral(const struct reversal *r, double t)
 {
+	if (r->schedule == B_COSINE)
+		return schedule_cosine_integral(t, r->beta_min, r->beta_max);
 	return 0.5 * (reversal_b(r, 0) + reversal_b(r, t)) * t;
+}
+
+/* B of eq. 3, of the step from t to t - dt. The trapezoid rule is exact for a linear b. */
+static double volume(const struct reversal *r, double t, double dt)
+{
+	if (r->volume == VOLUME_START)
+		return reversal_b(r, t) * dt;
+	if (r->schedule == B_COSINE)
+		return reversal_integral(r, t) - reversal_integral(r, t - dt);
+	return 0.5 * (reversal_b(r, t) + reversal_b(r, t - dt)) * dt;
 }
 
 /* The n of k steps from step `first` on. */
@@ -42,7 +54,7 @@ static struct reversal_step part_of_scan(const struct reversal *r, struct graph 
 		v[3][i] = reversal_sigma(r, t);
 		v[4][i] = s;
 		v[5][i] = 1 / s;
-		v[6][i] = (r->volume == VOLUME_START ? b : 0.5 * (b + next)) * dt;
+		v[6][i] = volume(r, t, dt);
 		v[7][i] = (end ? next : b) * dt;
 		v[8][i] = 1 / (s_back * s_back);
 		v[9][i] = log(s_back / s);
@@ -309,6 +321,7 @@ int reversal_sample(void *state, struct cell *c, const struct pass *pass, size_t
 	} else {
 		enum reversal_form form = strcmp(pass->name, "line") == 0 ? FORM_LINE : FORM_KERNEL;
 		paths = record_sde(r, c, steps, false, form, c->arena);
+		d->biased = r->base.published_forward;
 		back = r->base.published_forward ? r->base.forward(state, c, steps, true, c->arena)
 						 : record_back(r, c, steps, form, c->arena);
 	}

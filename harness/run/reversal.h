@@ -53,8 +53,7 @@ struct reversal {
 		{ "beta_max", OPTION_REAL, offsetof(struct reversal, beta_max), "10", 1e-9, 1e3,   \
 			"", "twice b at the prior", NULL },                                        \
 		{ "volume", OPTION_CHOICE, offsetof(struct reversal, volume), "start", 0, 0, "",   \
-			"divergence of the line integral: b at a step's start, or integrated (b "  \
-			"linear)",                                                                 \
+			"divergence of the line integral: b at a step's start, or integrated",     \
 			reversal_volumes },                                                        \
 		{ "end_coefficients", OPTION_BOOL, offsetof(struct reversal, end_coefficients),    \
 			"false", 0, 0, "",                                                         \
@@ -89,7 +88,7 @@ struct reversal_step {
 double reversal_b(const struct reversal *r, double t);
 double reversal_sigma(const struct reversal *r, double t);
 
-/** The integral of b from 0 to t, b linear. */
+/** The integral of b from 0 to t. */
 double reversal_integral(const struct reversal *r, double t);
 
 /** The k steps of a scan, from the prior or to it. end: the kernel of eq. 2 has the coefficients of the
