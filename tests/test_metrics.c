@@ -5,6 +5,7 @@
 #include "run/scoring.h"
 #include "score/kernel.h"
 #include "score/moments.h"
+#include "score/pairs.h"
 #include "score/transport.h"
 #include "score/truncated.h"
 #include "stride.h"
@@ -437,25 +438,23 @@ static void test_mmd_as_published(void **state)
 	(void)state;
 	for (size_t i = 0; i < expected->rows; i++) {
 		struct scored in;
-		struct cloud z;
+		struct pairs p;
 		const char *name = field(expected, i, "case");
 		if (!read_clouds(expected, i, &in))
 			continue;
 		found++;
-		assert_int_equal(kernel_pool(&z, in.exact, in.n_exact, in.x, in.n, in.dim, arena),
+		assert_int_equal(pairs_make(&p, in.exact, in.n_exact, in.x, in.n, in.dim, 0, arena),
 			OK);
-		assert_same(kernel_median(&z, z.n, arena),
+		assert_same(kernel_median(&p.z, p.z.n, arena),
 			number(expected, i, "osds_mmd_bandwidth_f64"), 1e-14, name);
 		assert_same(value_of("mmd_osds", &in).value, number(expected, i, "osds_mmd_f64"),
 			1e-11, name);
 		/* The unbiased statistic at the bandwidth of all pairs but the diagonal: differences
 		 * of means of size 1. */
-		double n = (double)in.n_exact, m = (double)in.n, h = kernel_median(&z, 0, arena);
-		struct kernel_sums s;
+		double h = kernel_median(&p.z, 0, arena);
 		assert_same(h, number(expected, i, "ref_bw_offdiag"), 1e-14, name);
-		kernel_sums(&z, in.n_exact, h, arena, &s);
-		assert_near(kernel_mmd_u(&s, n, m), number(expected, i, "ref_mmd2_U_nodiag"), 1e-13,
-			name);
+		pairs_kernel(&p, h);
+		assert_near(pairs_u(&p), number(expected, i, "ref_mmd2_U_nodiag"), 1e-13, name);
 	}
 	assert_true(found >= 15);
 }
@@ -518,7 +517,7 @@ static void test_identical_clouds(void **state)
 	double *x = gaussian(3, N, 2, 0, 2);
 	struct scored in = samples(x, N, x, N, 2);
 	struct cloud cloud;
-	struct kernel_sums s;
+	struct pairs p;
 
 	(void)state;
 	assert_int_equal(cloud_make(&cloud, x, N, 2, arena), OK);
@@ -527,17 +526,13 @@ static void test_identical_clouds(void **state)
 	assert_near(value_of("sinkhorn_osds", &in).value, 0, 1e-3 * eps, "sinkhorn_osds");
 	/* sqrt(2 (mean k) / (n - 1)), the mean over all ordered pairs; the bandwidth is that of the
 	 * pooled cloud, where each point stands twice. */
-	double *z = arena_alloc(arena, 4 * N, sizeof(double));
-	memcpy(z, x, 2 * N * sizeof(double));
-	memcpy(z + 2 * N, x, 2 * N * sizeof(double));
-	struct cloud pool;
-	assert_int_equal(cloud_make(&pool, z, 2 * N, 2, arena), OK);
-	kernel_sums(&cloud, N, kernel_median(&pool, 2 * N, arena), arena, &s);
-	double mean = (2 * s.xx + N) / ((double)N * N);
+	assert_int_equal(pairs_make(&p, x, N, x, N, 2, 0, arena), OK);
+	pairs_kernel(&p, kernel_median(&p.z, 2 * N, arena));
+	double mean = (2 * p.xx + N) / ((double)N * N);
 	assert_near(value_of("mmd_osds", &in).value, sqrt(2 * mean / (N - 1)), 1e-12, "mmd_osds");
 	/* The unbiased one has no diagonal within, and one between: slightly below 0. */
-	kernel_sums(&cloud, N, kernel_median(&cloud, 0, arena), arena, &s);
-	mean = 2 * s.xx / ((double)N * (N - 1));
+	pairs_kernel(&p, kernel_median(&cloud, 0, arena));
+	mean = 2 * p.xx / ((double)N * (N - 1));
 	assert_near(value_of("mmd_u", &in).value, 2 * (mean - 1) / N, 1e-12, "mmd_u");
 }
 
@@ -896,7 +891,7 @@ static struct scored declared(const struct metric *m, struct scored in)
 {
 	if (!(m->needs & NEEDS_SAMPLES))
 		in.x = NULL;
-	if (!(m->needs & NEEDS_EXACT)) {
+	if (!(m->needs & (NEEDS_EXACT | NEEDS_MOMENTS))) {
 		in.exact = NULL;
 		in.n_exact = 0;
 	}
