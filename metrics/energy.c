@@ -26,7 +26,8 @@ static int energy(const struct scored *in, struct value *out)
 	if (!isfinite(out->value))
 		return fail(ERR_NUMERIC, "distances overflow: the energy distance is %g",
 			out->value);
-	pairs_test(&p, in->seed, in->arena, &out->se, &out->p);
+	out->se = pairs_se(&p, in->arena);
+	out->p = pairs_p_value(&p, in->seed, in->arena);
 	return OK;
 }
 

@@ -16,7 +16,7 @@
 
 static int mmd_osds(const struct scored *in, struct value *out)
 {
-	double n = (double)in->n_exact, m = (double)in->n, se, p_value;
+	double n = (double)in->n_exact, m = (double)in->n;
 	struct pairs p;
 
 	if (in->n < 2 || in->n_exact < 2)
@@ -26,11 +26,11 @@ static int mmd_osds(const struct scored *in, struct value *out)
 	if (!(h > 0 && isfinite(h)))
 		return fail(ERR_NUMERIC, "the median distance is %g: no bandwidth", h);
 	pairs_kernel(&p, h);
-	pairs_test(&p, in->seed, in->arena, &se, &p_value);
 	double t = (2 * p.xx + n) / (m * (m - 1)) + (2 * p.yy + m) / (n * (n - 1)) -
 		   2 * p.xy / (n * m);
 	double mmd = sqrt(fmax(1e-20, t));
-	*out = value_make(mmd, in->n == in->n_exact ? se / (2 * mmd) : (double)NAN);
+	double se = in->n == in->n_exact ? pairs_se(&p, in->arena) : (double)NAN;
+	*out = value_make(mmd, se / (2 * mmd));
 	return OK;
 }
 

@@ -29,7 +29,8 @@ static int mmd_u(const struct scored *in, struct value *out)
 			"the median distance of the exact samples is %g: no bandwidth", h);
 	pairs_kernel(&p, h);
 	out->value = pairs_u(&p);
-	pairs_test(&p, in->seed, in->arena, &out->se, &out->p);
+	out->se = pairs_se(&p, in->arena);
+	out->p = pairs_p_value(&p, in->seed, in->arena);
 	return OK;
 }
 

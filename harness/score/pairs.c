@@ -166,6 +166,78 @@ double pairs_v(const struct pairs *p)
 	       2 * p->xy / (n * m);
 }
 
+/* --- the standard error ---------------------------------------------------------------------- */
+
+/* The runs of full length, in order; of_x of them are of x. */
+static size_t full_runs(const struct pairs *p, size_t *run, size_t *of_x)
+{
+	size_t n = 0;
+
+	*of_x = 0;
+	for (size_t r = 0; r < p->runs; r++)
+		if (p->start[r + 1] - p->start[r] == p->run) {
+			run[n++] = r;
+			*of_x += r < p->runs_x;
+		}
+	return n;
+}
+
+/* The variance of the mean of g over x, or over y. */
+static double mean_variance(const struct pairs *p, const size_t *run, size_t runs, bool of_x,
+	struct arena *a)
+{
+	double own = (double)(of_x ? p->n : p->m), other = (double)(of_x ? p->m : p->n);
+	double *g = ARENA_NEW(a, runs, double);
+
+	for (size_t k = 0; k < runs; k++) {
+		const double *row = p->sum + run[k] * p->runs;
+		for (size_t q = 0; q < p->runs; q++)
+			g[k] += (q < p->runs_x) == of_x ? row[q] / (own - 1) : -row[q] / other;
+		g[k] /= (double)p->run;
+	}
+	return stats_variance(g, runs) * (double)p->run / own;
+}
+
+/* E f0^2, without bias (Szekely and Rizzo 2014, Partial Distance Correlation, eq. 2.4), of the runs in
+ * place of points: their sums have the variance of `run` squared pairs. */
+static double degenerate_square(const struct pairs *p, const size_t *run, size_t runs,
+	struct arena *a)
+{
+	double *row = ARENA_NEW(a, runs, double), *square = ARENA_NEW(a, runs, double);
+	double b = (double)runs;
+
+	for (size_t i = 0; i < runs; i++)
+		for (size_t j = 0; j < runs; j++)
+			if (i != j)
+				row[i] += p->sum[run[i] * p->runs + run[j]];
+	double grand = stats_sum(row, runs) / ((b - 1) * (b - 2));
+	for (size_t i = 0; i < runs; i++)
+		for (size_t j = 0; j < runs; j++)
+			if (i != j)
+				square[i] += pow(p->sum[run[i] * p->runs + run[j]] -
+							 (row[i] + row[j]) / (b - 2) + grand,
+					2);
+	return stats_sum(square, runs) / (b * (b - 3)) / ((double)p->run * (double)p->run);
+}
+
+double pairs_se(const struct pairs *p, struct arena *a)
+{
+	struct arena_mark mark = arena_mark(a);
+	size_t *run = ARENA_NEW(a, p->runs, size_t), of_x;
+	size_t n = full_runs(p, run, &of_x);
+	double se = (double)NAN;
+
+	if (of_x > 1 && n - of_x > 1) {
+		double sizes = 1 / (double)p->n + 1 / (double)p->m;
+		double least = 2 * sizes * sizes * degenerate_square(p, run, n, a);
+		double first = 4 * (mean_variance(p, run, of_x, true, a) +
+					   mean_variance(p, run + of_x, n - of_x, false, a));
+		se = sqrt(fmax(first - least, least));
+	}
+	arena_release(a, mark);
+	return se;
+}
+
 /* --- the test -------------------------------------------------------------------------------- */
 
 struct permuting {
@@ -206,14 +278,14 @@ static double statistic(const struct permuting *t, const size_t *full)
 static void permute_bunch(void *context, size_t piece)
 {
 	const struct permuting *t = context;
-	size_t full[RUNS_MOST + 2];
+	size_t full[RUNS_MOST + 2], first = piece * BUNCH, end = first + BUNCH;
 
 	memcpy(full, t->full, t->n_full * sizeof(size_t));
-	for (size_t b = piece * BUNCH; b < (piece + 1) * BUNCH && b < PAIRS_PERMUTATIONS; b++) {
+	for (size_t b = first; b < end && b < PAIRS_PERMUTATIONS; b++) {
+		uint32_t step = STEP_PERMUTATION + (uint32_t)b;
 		for (size_t k = 0; k < t->n_full_x; k++) {
-			size_t j = k + (size_t)rng_below(stream(t->seed),
-					       STEP_PERMUTATION + (uint32_t)b, k, 0, t->n_full - k);
-			size_t r = full[k];
+			size_t left = t->n_full - k, r = full[k];
+			size_t j = k + (size_t)rng_below(stream(t->seed), step, k, 0, left);
 			full[k] = full[j];
 			full[j] = r;
 		}
@@ -221,24 +293,7 @@ static void permute_bunch(void *context, size_t piece)
 	}
 }
 
-/* The squared standard error of the mean of g over full runs of one side. */
-static double mean_variance(const struct permuting *t, bool of_x, struct arena *a)
-{
-	const struct pairs *p = t->p;
-	size_t from = of_x ? 0 : t->n_full_x, to = of_x ? t->n_full_x : t->n_full;
-	double own = (double)(of_x ? p->n : p->m) - 1, other = (double)(of_x ? p->m : p->n);
-	double *g = ARENA_NEW(a, to - from, double);
-
-	for (size_t k = from; k < to; k++) {
-		const double *row = p->sum + t->full[k] * p->runs;
-		for (size_t q = 0; q < p->runs; q++)
-			g[k - from] += (q < p->runs_x) == of_x ? row[q] / own : -row[q] / other;
-		g[k - from] /= (double)p->run;
-	}
-	return stats_variance(g, to - from) * (double)p->run / (own + 1);
-}
-
-void pairs_test(const struct pairs *p, uint64_t seed, struct arena *a, double *se, double *p_value)
+double pairs_p_value(const struct pairs *p, uint64_t seed, struct arena *a)
 {
 	struct arena_mark mark = arena_mark(a);
 	struct permuting t = {
@@ -249,29 +304,23 @@ void pairs_test(const struct pairs *p, uint64_t seed, struct arena *a, double *s
 		.row_total = ARENA_NEW(a, p->runs, double),
 		.value = ARENA_NEW(a, PAIRS_PERMUTATIONS, double),
 	};
-	double size = 0, reached = 1;
+	double n = (double)p->n, m = (double)p->m, reached = 1;
 
-	*se = *p_value = (double)NAN;
+	t.n_full = full_runs(p, t.full, &t.n_full_x);
 	for (size_t r = 0; r < p->runs; r++) {
 		for (size_t q = 0; q < p->runs; q++)
 			t.row_total[r] += p->sum[r * p->runs + q];
 		t.total += t.row_total[r];
-		if (p->start[r + 1] - p->start[r] == p->run) {
-			t.full[t.n_full++] = r;
-			t.n_full_x += r < p->runs_x;
-		}
 	}
-	if (p->n > 1 && p->m > 1 && t.n_full_x > 0 && t.n_full_x < t.n_full) {
-		double n = (double)p->n, m = (double)p->m, seen = statistic(&t, t.full);
+	bool possible = p->n > 1 && p->m > 1 && t.n_full_x > 0 && t.n_full_x < t.n_full;
+	if (possible) {
 		parallel_for((PAIRS_PERMUTATIONS + BUNCH - 1) / BUNCH, permute_bunch, &t);
 		/* Equal but for rounding is equal: points may repeat. */
-		size = fabs(p->xx) / (n * n) + fabs(p->yy) / (m * m) + fabs(p->xy) / (n * m);
+		double size = fabs(p->xx) / (n * n) + fabs(p->yy) / (m * m) + fabs(p->xy) / (n * m);
+		double seen = statistic(&t, t.full) - 1e-12 * size;
 		for (size_t b = 0; b < PAIRS_PERMUTATIONS; b++)
-			reached += t.value[b] >= seen - 1e-12 * size;
-		*p_value = reached / (1 + PAIRS_PERMUTATIONS);
-		double least = stats_variance(t.value, PAIRS_PERMUTATIONS);
-		double first = 4 * (mean_variance(&t, true, a) + mean_variance(&t, false, a));
-		*se = isnan(first) ? first : sqrt(fmax(first - least, least));
+			reached += t.value[b] >= seen;
 	}
 	arena_release(a, mark);
+	return possible ? reached / (1 + PAIRS_PERMUTATIONS) : (double)NAN;
 }

@@ -43,18 +43,23 @@ void pairs_distance(struct pairs *p);
 double pairs_u(const struct pairs *p);
 double pairs_v(const struct pairs *p);
 
-/** The standard error of pairs_u and its p-value under the hypothesis that x and y have one law.
+/** The standard error of pairs_u. NaN when a side has less than two full runs.
  *
- *  p = (1 + number of PAIRS_PERMUTATIONS that reach the statistic) / (1 + PAIRS_PERMUTATIONS), uniform
- *  on its grid under the hypothesis for any n and m. Runs of full length alone are exchanged. NaN when a
- *  side has none.
+ *  se^2 = 4 (var g(x) / n + var g'(y) / m) - V, where g(x) = mean_x' f(x, x') - mean_y f(x, y) is half
+ *  the influence of x, and V = 2 (1/n + 1/m)^2 E f0^2, f0 being f less its means over rows and columns, is
+ *  the variance under the hypothesis that x and y have one law. The g that are seen carry a noise of 2 V
+ *  where the part of the statistic that is quadratic in the samples has the variance V: so the formula
+ *  holds near the hypothesis and far from it. V is its least value. f is taken as given: what a bandwidth
+ *  made from the samples adds is left out. */
+double pairs_se(const struct pairs *p, struct arena *a);
+
+/** The p-value of pairs_u under the hypothesis that x and y have one law:
  *
- *  se^2 = 4 (var g(x) / n + var g'(y) / m) - V, g(x) = mean_x' f(x, x') - mean_y f(x, y) being twice
- *  less than the influence of x, and V the variance under permutations: the estimated g carry a noise of
- *  2 V where the part of the statistic that is quadratic in the samples has the variance V. So it holds
- *  near the hypothesis as far from it; V is its least value. f is taken as given: what a bandwidth
- *  made from the samples adds is left out. NaN when a side has less than two full runs. */
+ *  (1 + number of PAIRS_PERMUTATIONS that reach the statistic) / (1 + PAIRS_PERMUTATIONS),
+ *
+ *  uniform on its grid for any n and m. Runs of full length alone are exchanged. NaN when a side has
+ *  none. The permutations are of the seed, purpose RNG_METRIC. */
 enum { PAIRS_PERMUTATIONS = 999 };
-void pairs_test(const struct pairs *p, uint64_t seed, struct arena *a, double *se, double *p_value);
+double pairs_p_value(const struct pairs *p, uint64_t seed, struct arena *a);
 
 #endif
