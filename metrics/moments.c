@@ -69,6 +69,14 @@ static double standard_error(influence_at *influence, const struct sides *s,
 	return sqrt(of_x + of_exact);
 }
 
+static int result(double value, double se, struct value *out)
+{
+	if (!isfinite(value))
+		return fail(ERR_NUMERIC, "squares overflow: the error is %g", value);
+	*out = value_make(value, se);
+	return OK;
+}
+
 /* (x - mean).(difference of means), over its length later. */
 static double along_mean(const struct sides *s, const double *mean, const double *sd,
 	const double *x, size_t dim, const double *direction)
@@ -91,8 +99,7 @@ static int error_of_mean(const struct scored *in, struct value *out)
 	for (size_t k = 0; k < in->dim; k++)
 		square += pow(s.mean[k] - s.true_mean[k], 2);
 	double length = sqrt(square), se = standard_error(along_mean, &s, in, NULL);
-	*out = value_make(length, length > 0 ? se / length : (double)NAN);
-	return OK;
+	return result(length, length > 0 ? se / length : (double)NAN, out);
 }
 
 /* sd moves by ((x - mean)^2 - sd^2) / (2 sd). */
@@ -114,9 +121,8 @@ static int error_of_sd(const struct scored *in, struct value *out)
 	struct sides s;
 
 	TRY(sides_make(&s, in));
-	*out = value_make(moments_distance(s.sd, s.true_sd, in->dim),
-		standard_error(along_sd, &s, in, NULL));
-	return OK;
+	return result(moments_distance(s.sd, s.true_sd, in->dim),
+		standard_error(along_sd, &s, in, NULL), out);
 }
 
 /* (x - mean)' D (x - mean), D the difference of the covariances; over |D| later. */
@@ -151,8 +157,7 @@ static int error_of_covariance(const struct scored *in, struct value *out)
 		square += d[k] * d[k];
 	}
 	double length = sqrt(square), se = standard_error(along_covariance, &s, in, d);
-	*out = value_make(length, length > 0 ? se / length : (double)NAN);
-	return OK;
+	return result(length, length > 0 ? se / length : (double)NAN, out);
 }
 
 const METRIC(moments) = {
