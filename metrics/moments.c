@@ -43,32 +43,6 @@ static int sides_make(struct sides *s, const struct scored *in)
 	return OK;
 }
 
-/* What each point of a side adds to an error, and the squared standard error of its mean. */
-typedef double influence_at(const struct sides *s, const double *mean, const double *sd,
-	const double *x, size_t dim, const double *direction);
-
-static double mean_variance(influence_at *influence, const struct sides *s, const double *mean,
-	const double *sd, const double *x, size_t n, const struct scored *in,
-	const double *direction)
-{
-	double *t = ARENA_NEW(in->arena, n, double);
-
-	for (size_t i = 0; i < n; i++)
-		t[i] = influence(s, mean, sd, x + i * in->dim, in->dim, direction);
-	return stats_variance(t, n) / (double)n;
-}
-
-/* The target's moments, where they are given, have no error. */
-static double standard_error(influence_at *influence, const struct sides *s,
-	const struct scored *in, const double *direction)
-{
-	double of_x = mean_variance(influence, s, s->mean, s->sd, in->x, in->n, in, direction);
-	double of_exact = in->exact == NULL ? 0
-					    : mean_variance(influence, s, s->true_mean, s->true_sd,
-						      in->exact, in->n_exact, in, direction);
-	return sqrt(of_x + of_exact);
-}
-
 static int result(double value, double se, struct value *out)
 {
 	if (!isfinite(value))
@@ -77,43 +51,78 @@ static int result(double value, double se, struct value *out)
 	return OK;
 }
 
-/* (x - mean).(difference of means), over its length later. */
-static double along_mean(const struct sides *s, const double *mean, const double *sd,
-	const double *x, size_t dim, const double *direction)
+/* What a point adds to the error, up to a constant. direction is the error's derivative by the moments. */
+typedef double influence_at(const double *x, const double *mean, const double *sd, size_t dim,
+	const double *direction);
+
+static double mean_variance(influence_at *influence, const double *x, size_t n, const double *mean,
+	const double *sd, const struct scored *in, const double *direction)
+{
+	double *t = ARENA_NEW(in->arena, n, double);
+
+	for (size_t i = 0; i < n; i++)
+		t[i] = influence(x + i * in->dim, mean, sd, in->dim, direction);
+	return stats_variance(t, n) / (double)n;
+}
+
+/* The target's own moments have no error. */
+static double standard_error(influence_at *influence, const struct sides *s,
+	const struct scored *in, const double *direction)
+{
+	double sum = mean_variance(influence, in->x, in->n, s->mean, s->sd, in, direction);
+
+	if (in->exact != NULL)
+		sum += mean_variance(influence, in->exact, in->n_exact, s->true_mean, s->true_sd,
+			in, direction);
+	return sqrt(sum);
+}
+
+/* Makes the difference of two vectors their direction; returns its length. */
+static double direction_of(double *a, const double *b, size_t n)
+{
+	double square = 0;
+
+	for (size_t k = 0; k < n; k++) {
+		a[k] -= b[k];
+		square += a[k] * a[k];
+	}
+	for (size_t k = 0; k < n; k++)
+		a[k] /= sqrt(square);
+	return sqrt(square);
+}
+
+static double along_mean(const double *x, const double *mean, const double *sd, size_t dim,
+	const double *direction)
 {
 	double sum = 0;
 
 	(void)sd;
-	(void)direction;
 	for (size_t k = 0; k < dim; k++)
-		sum += (x[k] - mean[k]) * (s->mean[k] - s->true_mean[k]);
+		sum += (x[k] - mean[k]) * direction[k];
 	return sum;
 }
 
 static int error_of_mean(const struct scored *in, struct value *out)
 {
 	struct sides s;
-	double square = 0;
 
 	TRY(sides_make(&s, in));
-	for (size_t k = 0; k < in->dim; k++)
-		square += pow(s.mean[k] - s.true_mean[k], 2);
-	double length = sqrt(square), se = standard_error(along_mean, &s, in, NULL);
-	return result(length, length > 0 ? se / length : (double)NAN, out);
+	double *d = ARENA_NEW(in->arena, in->dim, double);
+	memcpy(d, s.mean, in->dim * sizeof(double));
+	double length = direction_of(d, s.true_mean, in->dim);
+	return result(length, standard_error(along_mean, &s, in, d), out);
 }
 
-/* sd moves by ((x - mean)^2 - sd^2) / (2 sd). */
-static double along_sd(const struct sides *s, const double *mean, const double *sd, const double *x,
-	size_t dim, const double *direction)
+/* A standard deviation moves by ((x - mean)^2 - sd^2) / (2 sd). */
+static double along_sd(const double *x, const double *mean, const double *sd, size_t dim,
+	const double *direction)
 {
 	double sum = 0;
 
-	(void)direction;
 	for (size_t k = 0; k < dim; k++)
 		if (sd[k] > 0)
-			sum += copysign(pow(x[k] - mean[k], 2) / (2 * sd[k]),
-				s->sd[k] - s->true_sd[k]);
-	return sum / (double)dim;
+			sum += (x[k] - mean[k]) * (x[k] - mean[k]) / (2 * sd[k]) * direction[k];
+	return sum;
 }
 
 static int error_of_sd(const struct scored *in, struct value *out)
@@ -121,17 +130,18 @@ static int error_of_sd(const struct scored *in, struct value *out)
 	struct sides s;
 
 	TRY(sides_make(&s, in));
+	double *d = ARENA_NEW(in->arena, in->dim, double);
+	for (size_t k = 0; k < in->dim; k++)
+		d[k] = copysign(1 / (double)in->dim, s.sd[k] - s.true_sd[k]);
 	return result(moments_distance(s.sd, s.true_sd, in->dim),
-		standard_error(along_sd, &s, in, NULL), out);
+		standard_error(along_sd, &s, in, d), out);
 }
 
-/* (x - mean)' D (x - mean), D the difference of the covariances; over |D| later. */
-static double along_covariance(const struct sides *s, const double *mean, const double *sd,
-	const double *x, size_t dim, const double *direction)
+static double along_covariance(const double *x, const double *mean, const double *sd, size_t dim,
+	const double *direction)
 {
 	double sum = 0;
 
-	(void)s;
 	(void)sd;
 	for (size_t k = 0; k < dim; k++) {
 		double row = 0;
@@ -146,18 +156,13 @@ static int error_of_covariance(const struct scored *in, struct value *out)
 {
 	const size_t size = in->dim * in->dim;
 	struct sides s;
-	double square = 0;
 
 	TRY(sides_make(&s, in));
 	double *d = ARENA_NEW(in->arena, size, double), *c = ARENA_NEW(in->arena, size, double);
 	moments_covariance(in->x, in->n, in->dim, s.mean, d, in->arena);
 	moments_covariance(in->exact, in->n_exact, in->dim, s.true_mean, c, in->arena);
-	for (size_t k = 0; k < size; k++) {
-		d[k] -= c[k];
-		square += d[k] * d[k];
-	}
-	double length = sqrt(square), se = standard_error(along_covariance, &s, in, d);
-	return result(length, length > 0 ? se / length : (double)NAN, out);
+	double length = direction_of(d, c, size);
+	return result(length, standard_error(along_covariance, &s, in, d), out);
 }
 
 const METRIC(moments) = {
