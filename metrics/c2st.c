@@ -5,9 +5,15 @@
  *     c2st = (share of held-out samples recognised + share of held-out exact samples recognised) / 2,
  *
  * 1/2 where they cannot be told apart, 1 where they always can. For unequal numbers the loss gives both
- * sides equal weight. Inputs are scaled by the mean and standard deviation of all points together. The
- * p-value is the normal tail of the accuracy under the hypothesis: at a share q of points that are called
- * samples, its variance is q (1 - q) (1/n + 1/m) / 4.
+ * sides equal weight. Inputs are scaled by the mean and standard deviation of all points together.
+ *
+ * Where nothing can be told, both networks learn accidents, and an accident that the two halves share makes
+ * both accuracies high, one in which they differ both low: in few dimensions the accuracy of all points
+ * then has up to twice the variance of independent trials. So the p-value is that of the second half alone,
+ * whose points are independent of the network that the first half trained: the normal tail of its accuracy,
+ * of variance q (1 - q) (1/n' + 1/m') / 4 at a share q of points called samples. And the standard error is
+ * the mean of the two halves' binomial ones, its bound under any correlation of the two; far from 1/2 it is
+ * too large by up to 1.4.
  *
  * Points are sorted before they are dealt into halves, so that their order means nothing. The effort is
  * fixed: STEPS steps of BATCH points.
@@ -133,9 +139,14 @@ static void draw_batch(const struct fold *f, size_t dim, uint64_t seed, uint32_t
 	}
 }
 
-/* Learn on one fold, classify another: recognised samples and exact samples are added. */
+/* What a classifier makes of a fold: recognised exact samples and samples. */
+struct verdict {
+	double n[2], recognised[2];
+};
+
+/* Learn on one fold, classify another. */
 static int learn(const struct fold *train, const struct fold *test, const struct scored *in,
-	uint32_t which, size_t recognised[2])
+	uint32_t which, struct verdict *out)
 {
 	struct arena *a = in->arena;
 	struct mlp net;
@@ -174,14 +185,35 @@ static int learn(const struct fold *train, const struct fold *test, const struct
 		.captures = &capture,
 		.n_captures = 1 };
 	graph_forward(record(&net, in->dim, false, a), &run);
+	*out = (struct verdict){ .n = { (double)test->exact, (double)(test->n - test->exact) } };
 	for (size_t i = 0; i < test->n; i++)
-		recognised[i >= test->exact] += (odds[i] > 0) == (i >= test->exact);
+		out->recognised[i >= test->exact] += (odds[i] > 0) == (i >= test->exact);
 	return OK;
+}
+
+static double binomial_error(const struct verdict *v)
+{
+	double variance = 0;
+
+	for (int side = 0; side < 2; side++) {
+		double share = v->recognised[side] / v->n[side];
+		variance += share * (1 - share) / v->n[side];
+	}
+	return sqrt(variance) / 2;
+}
+
+static double p_value(const struct verdict *v)
+{
+	double accuracy = (v->recognised[0] / v->n[0] + v->recognised[1] / v->n[1]) / 2;
+	double called = (v->n[0] - v->recognised[0] + v->recognised[1]) / (v->n[0] + v->n[1]);
+	double spread = sqrt(called * (1 - called) * (1 / v->n[0] + 1 / v->n[1])) / 2;
+
+	return spread > 0 ? gsl_cdf_ugaussian_Q((accuracy - 0.5) / spread) : 1;
 }
 
 static int c2st(const struct scored *in, struct value *out)
 {
-	size_t recognised[2] = { 0, 0 };
+	struct verdict verdict[FOLDS];
 	struct fold fold[FOLDS] = { { 0 } };
 
 	if (in->n < 2 * FOLDS || in->n_exact < 2 * FOLDS)
@@ -198,16 +230,14 @@ static int c2st(const struct scored *in, struct value *out)
 	for (size_t k = 0; k < FOLDS; k++)
 		fold_fill(&fold[k], in, exact, samples, k, mean, scale);
 	for (size_t k = 0; k < FOLDS; k++)
-		TRY(learn(&fold[1 - k], &fold[k], in, (uint32_t)k, recognised));
+		TRY(learn(&fold[1 - k], &fold[k], in, (uint32_t)k, &verdict[k]));
 
-	double n = (double)in->n_exact, m = (double)in->n;
-	double of_exact = (double)recognised[0] / n, of_samples = (double)recognised[1] / m;
-	double accuracy = (of_exact + of_samples) / 2;
-	double variance = of_exact * (1 - of_exact) / n + of_samples * (1 - of_samples) / m;
-	double called = (n - (double)recognised[0] + (double)recognised[1]) / (n + m);
-	double spread = sqrt(called * (1 - called) * (1 / n + 1 / m)) / 2;
-	*out = value_make(accuracy, sqrt(variance) / 2);
-	out->p = spread > 0 ? gsl_cdf_ugaussian_Q((accuracy - 0.5) / spread) : 1;
+	double of_exact =
+		(verdict[0].recognised[0] + verdict[1].recognised[0]) / (double)in->n_exact;
+	double of_samples = (verdict[0].recognised[1] + verdict[1].recognised[1]) / (double)in->n;
+	*out = value_make((of_exact + of_samples) / 2,
+		(binomial_error(&verdict[0]) + binomial_error(&verdict[1])) / 2);
+	out->p = p_value(&verdict[1]);
 	return OK;
 }
 

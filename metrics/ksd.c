@@ -9,8 +9,9 @@
  * scores alone: no exact samples, no normaliser.
  *
  * Pitfalls: blind to the weights of modes that lie apart, and to modes without any sample: between them
- * the score does not say how much mass is where. The kernel has length 1 whatever the target's scale is,
- * and few points are that near in high dimension: compare on one target only.
+ * the score does not say how much mass is where. Refused where the density jumps, for the same reason.
+ * The kernel has length 1 whatever the target's scale is, and few points are that near in high dimension:
+ * compare on one target only. With heavy tails (funnel) a few large scores decide.
  */
 #include "score/stein.h"
 #include "stride.h"
@@ -45,6 +46,9 @@ static int ksd(const struct scored *in, struct value *out)
 	struct stein stein;
 	struct scores w = { .in = in };
 
+	if (density_target(in->target)->jumps)
+		return fail(ERR_UNSUP, "the density of %s jumps: its score does not determine it",
+			density_target(in->target)->name);
 	if (in->n < 2)
 		return fail(ERR_RANGE, "the Stein discrepancy needs at least 2 samples");
 	TRY(cloud_make(&x, in->x, in->n, in->dim, in->arena));
