@@ -1,6 +1,5 @@
 /* Metrics: the contract that every file of metrics/ keeps, published numbers, closed forms,
  * invariances and degenerate input. */
-#include "core/csv.h"
 #include "core/stats.h"
 #include "run/scoring.h"
 #include "score/kernel.h"
@@ -8,42 +7,13 @@
 #include "score/pairs.h"
 #include "score/transport.h"
 #include "score/truncated.h"
-#include "stride.h"
+#include "metrics.h"
 
 #include <gsl/gsl_cdf.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
 
-#define GOLDEN "tests/golden/metrics/"
-
-static const double infinity = (double)INFINITY, not_a_number = (double)NAN;
-static struct arena *arena;
-
-static int set_up(void **state)
-{
-	(void)state;
-	arena = arena_new();
-	parallel_use(1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
+static const double infinity = (double)INFINITY;
 
 /* --- helpers --------------------------------------------------------------------------------- */
-
-static void assert_near(double a, double b, double tolerance, const char *what)
-{
-	if (!(fabs(a - b) <= tolerance))
-		fail_msg("%s: %.17g is not within %g of %.17g", what, a, tolerance, b);
-}
 
 /* Equal to a relative tolerance; nan equals nan, inf equals inf. */
 static void assert_same(double a, double b, double relative, const char *what)
@@ -51,28 +21,6 @@ static void assert_same(double a, double b, double relative, const char *what)
 	if ((isnan(a) && isnan(b)) || a == b)
 		return;
 	assert_near(a, b, relative * fabs(b), what);
-}
-
-/* Score, leaving no scratch behind. */
-static int eval(const char *name, const struct scored *in, struct value *out)
-{
-	const struct metric *m = metric_find(name);
-	struct arena_mark mark = arena_mark(arena);
-
-	assert_non_null(m);
-	*out = value_make(not_a_number, not_a_number);
-	int code = m->eval(in, out);
-	arena_release(arena, mark);
-	return code;
-}
-
-static struct value value_of(const char *name, const struct scored *in)
-{
-	struct value out;
-
-	if (eval(name, in, &out) != OK)
-		fail_msg("%s: %s", name, error_text());
-	return out;
 }
 
 /* n normal points with this standard deviation and this mean of the first coordinate. */
@@ -85,38 +33,6 @@ static double *gaussian(uint32_t epoch, size_t n, size_t dim, double mean, doubl
 		for (size_t k = 0; k < dim; k++)
 			x[i * dim + k] = (k == 0 ? mean : 0) + sd * rng_gauss(r, 0, i, (uint32_t)k);
 	return x;
-}
-
-static struct csv *read_csv(const char *path)
-{
-	struct csv *table = ARENA_NEW(arena, 1, struct csv);
-
-	if (csv_read(table, path, CSV_ANY, arena) != OK)
-		fail_msg("%s", error_text());
-	return table;
-}
-
-/* A table of expectations: text, because of names and empty fields. */
-static struct csv *read_expected(const char *path)
-{
-	struct csv *table = ARENA_NEW(arena, 1, struct csv);
-
-	if (csv_read_text(table, path, arena) != OK)
-		fail_msg("%s", error_text());
-	return table;
-}
-
-static const char *field(const struct csv *t, size_t row, const char *column)
-{
-	size_t k = csv_column(t, column);
-
-	assert_true(k < t->cols);
-	return t->cell[row * t->cols + k];
-}
-
-static double number(const struct csv *t, size_t row, const char *column)
-{
-	return strtod(field(t, row, column), NULL);
 }
 
 /* --- evidence -------------------------------------------------------------------------------- */
@@ -243,37 +159,6 @@ static void test_bounds_and_errors(void **state)
 }
 
 /* --- samples --------------------------------------------------------------------------------- */
-
-/* Exact samples and a model's samples. */
-static struct scored samples(const double *exact, size_t n_exact, const double *x, size_t n,
-	size_t dim)
-{
-	return (struct scored){
-		.n = n,
-		.dim = dim,
-		.x = x,
-		.n_exact = n_exact,
-		.exact = exact,
-		.elbo = not_a_number,
-		.arena = arena,
-	};
-}
-
-/* The clouds of a row of the table of expectations; false when the repository keeps no copy. */
-static bool read_clouds(const struct csv *expected, size_t row, struct scored *in)
-{
-	const char *name = field(expected, row, "case");
-	const char *path = arena_printf(arena, GOLDEN "clouds/%s_X.csv", name);
-	FILE *f = fopen(path, "r");
-
-	if (!f)
-		return false;
-	fclose(f);
-	struct csv *x = read_csv(path);
-	struct csv *y = read_csv(arena_printf(arena, GOLDEN "clouds/%s_Y.csv", name));
-	*in = samples(x->x, x->rows, y->x, y->rows, x->cols);
-	return true;
-}
 
 /* The published functions, run in double. 1e-8 relative is the fixtures' own tolerance; `identical` is
  * a difference of equals, whose rounding is that of its terms, of size eps. */

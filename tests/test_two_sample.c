@@ -1,6 +1,5 @@
 /* Kernel and statistics metrics: reference values, closed forms, standard errors against the spread of
  * repeats, p-values under the hypothesis and away from it, degenerate input. */
-#include "core/csv.h"
 #include "core/stats.h"
 #include "score/kernel.h"
 #include "score/marginals.h"
@@ -8,65 +7,13 @@
 #include "score/moments.h"
 #include "score/pairs.h"
 #include "score/stein.h"
-#include "stride.h"
+#include "metrics.h"
 
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_integration.h>
 #include <gsl/gsl_sort.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
-
-#define GOLDEN "tests/golden/metrics/"
-
-static const double not_a_number = (double)NAN;
-static struct arena *arena;
-
-static int set_up(void **state)
-{
-	(void)state;
-	arena = arena_new();
-	parallel_use(1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
 
 /* --- helpers --------------------------------------------------------------------------------- */
-
-static void assert_near(double a, double b, double tolerance, const char *what)
-{
-	if (!(fabs(a - b) <= tolerance))
-		fail_msg("%s: %.17g is not within %g of %.17g", what, a, tolerance, b);
-}
-
-static int eval(const char *name, const struct scored *in, struct value *out)
-{
-	const struct metric *m = metric_find(name);
-	struct arena_mark mark = arena_mark(arena);
-
-	assert_non_null(m);
-	*out = value_make(not_a_number, not_a_number);
-	int code = m->eval(in, out);
-	arena_release(arena, mark);
-	return code;
-}
-
-static struct value value_of(const char *name, const struct scored *in)
-{
-	struct value out;
-
-	if (eval(name, in, &out) != OK)
-		fail_msg("%s: %s", name, error_text());
-	return out;
-}
 
 /* n normal points about `mean` in every coordinate; every epoch another draw. */
 static double *gaussian(uint32_t epoch, size_t n, size_t dim, double mean, double sd)
@@ -80,20 +27,6 @@ static double *gaussian(uint32_t epoch, size_t n, size_t dim, double mean, doubl
 	return x;
 }
 
-static struct scored samples(const double *exact, size_t n_exact, const double *x, size_t n,
-	size_t dim)
-{
-	return (struct scored){
-		.n = n,
-		.dim = dim,
-		.x = x,
-		.n_exact = n_exact,
-		.exact = exact,
-		.elbo = not_a_number,
-		.arena = arena,
-	};
-}
-
 static struct density *density_of(const char *target, const char *key, const char *value)
 {
 	const struct setting setting = { key, value };
@@ -102,38 +35,6 @@ static struct density *density_of(const char *target, const char *key, const cha
 	if (density_new(&d, target, &setting, key != NULL, arena) != OK)
 		fail_msg("%s", error_text());
 	return d;
-}
-
-static struct csv *read_csv(const char *path, bool text)
-{
-	struct csv *table = ARENA_NEW(arena, 1, struct csv);
-	int code = text ? csv_read_text(table, path, arena) : csv_read(table, path, CSV_ANY, arena);
-
-	if (code != OK)
-		fail_msg("%s", error_text());
-	return table;
-}
-
-static const char *field(const struct csv *t, size_t row, const char *column)
-{
-	size_t k = csv_column(t, column);
-
-	assert_true(k < t->cols);
-	return t->cell[row * t->cols + k];
-}
-
-static double number(const struct csv *t, size_t row, const char *column)
-{
-	return strtod(field(t, row, column), NULL);
-}
-
-static bool readable(const char *path)
-{
-	FILE *f = fopen(path, "r");
-
-	if (f)
-		fclose(f);
-	return f != NULL;
 }
 
 /* The largest deviation of values in (0, 1) from the uniform law, times the root of their number. Above
@@ -215,19 +116,14 @@ static void compare_stein(const struct csv *t, size_t row, const struct scored *
 
 static void test_reference_values(void **state)
 {
-	struct csv *t = read_csv(GOLDEN "shared_expected_clouds.csv", true);
+	struct csv *t = read_expected(GOLDEN "shared_expected_clouds.csv");
 	size_t found = 0;
 
 	(void)state;
 	for (size_t row = 0; row < t->rows; row++) {
-		const char *name = field(t, row, "case");
-		const char *path = arena_printf(arena, GOLDEN "clouds/%s_X.csv", name);
-		if (!readable(path))
+		struct scored in;
+		if (!read_clouds(t, row, &in))
 			continue;
-		struct csv *x = read_csv(path, false);
-		struct csv *y =
-			read_csv(arena_printf(arena, GOLDEN "clouds/%s_Y.csv", name), false);
-		struct scored in = samples(x->x, x->rows, y->x, y->rows, x->cols);
 		compare_cloud(t, row, &in);
 		compare_stein(t, row, &in);
 		found++;
@@ -238,16 +134,18 @@ static void test_reference_values(void **state)
 /* Sums of 40 terms of size 1. */
 static void test_reference_modes(void **state)
 {
-	struct csv *t = read_csv(GOLDEN "shared_expected_emc.csv", true);
+	struct csv *t = read_expected(GOLDEN "shared_expected_emc.csv");
 	size_t found = 0;
 
 	(void)state;
 	for (size_t row = 0; row < t->rows; row++) {
 		const char *name = field(t, row, "name");
 		const char *path = arena_printf(arena, GOLDEN "emc/%s.csv", name);
-		if (!readable(path))
+		FILE *f = fopen(path, "r");
+		if (!f)
 			continue;
-		struct csv *x = read_csv(path, false);
+		fclose(f);
+		struct csv *x = read_csv(path);
 		struct scored in = samples(NULL, 0, x->x, x->rows, x->cols);
 		in.target = density_of("gmm40_50d", "means",
 			arena_printf(arena, GOLDEN "emc/shared_gmm40_d%zu_means.csv", x->cols));
