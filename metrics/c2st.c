@@ -16,7 +16,7 @@
  * too large by up to 1.4.
  *
  * Points are sorted before they are dealt into halves, so that their order means nothing. The effort is
- * fixed: STEPS steps of BATCH points.
+ * bounded: STEPS steps of at most BATCH points.
  *
  * Pitfalls: it says that there is a difference, not how large or whether it matters: a little noise in one
  * coordinate of many gives 1. A small network on few points misses fine structure: 1/2 is no proof.
@@ -131,7 +131,7 @@ static void draw_batch(const struct fold *f, size_t dim, uint64_t seed, uint32_t
 {
 	struct rng r = { .seed = seed, .purpose = RNG_METRIC, .epoch = epoch };
 
-	for (size_t b = 0; b < BATCH; b++) {
+	for (size_t b = 0; b < batch->n; b++) {
 		size_t i = (size_t)rng_below(r, STEP_BATCHES, b, 0, f->n);
 		memcpy(batch->x + b * dim, f->x + i * dim, dim * sizeof(real));
 		batch->sign[b] = f->sign[i];
@@ -151,13 +151,15 @@ static int learn(const struct fold *train, const struct fold *test, const struct
 	struct arena *a = in->arena;
 	struct mlp net;
 	struct learner l;
-	const struct fold batch = { .x = ARENA_NEW(a, BATCH * in->dim, real),
+	const size_t rows = train->n < BATCH ? train->n : BATCH;
+	const struct fold batch = { .n = rows,
+		.x = ARENA_NEW(a, BATCH * in->dim, real),
 		.sign = ARENA_NEW(a, BATCH, real),
 		.weight = ARENA_NEW(a, BATCH, real) };
 	const struct binding inputs[] = { { .label = "x", .as_real = batch.x },
 		{ .label = "sign", .as_real = batch.sign },
 		{ .label = "weight", .as_real = batch.weight } };
-	struct graph_args args = { .rows = BATCH, .inputs = inputs, .n_inputs = 3 };
+	struct graph_args args = { .rows = rows, .inputs = inputs, .n_inputs = 3 };
 
 	mlp_layout(&net, in->dim, WIDTH, LAYERS, 1);
 	learner_init(&l, net.n_params, a);
