@@ -8,26 +8,29 @@
  *
  * The sums keep their diagonals and the normalisers are swapped, as in the published code: a perfect
  * sampler scores sqrt(1/(n-1) + 1/(m-1)), and n != m gives nonsense. `mmd_u` is the unbiased one.
+ * The standard error is that of the unbiased MMD^2, which for n = m is T but for a constant, over 2 MMD.
  */
 #include "score/kernel.h"
+#include "score/pairs.h"
 #include "stride.h"
 
 static int mmd_osds(const struct scored *in, struct value *out)
 {
 	double n = (double)in->n_exact, m = (double)in->n;
-	struct cloud z;
-	struct kernel_sums s;
+	struct pairs p;
 
 	if (in->n < 2 || in->n_exact < 2)
 		return fail(ERR_RANGE, "the MMD needs at least 2 samples on either side");
-	TRY(kernel_pool(&z, in->exact, in->n_exact, in->x, in->n, in->dim, in->arena));
-	double h = kernel_median(&z, z.n, in->arena);
+	TRY(pairs_make(&p, in->exact, in->n_exact, in->x, in->n, in->dim, in->seed, in->arena));
+	double h = kernel_median(&p.z, p.z.n, in->arena);
 	if (!(h > 0 && isfinite(h)))
 		return fail(ERR_NUMERIC, "the median distance is %g: no bandwidth", h);
-	kernel_sums(&z, in->n_exact, h, in->arena, &s);
-	double t = (2 * s.xx + n) / (m * (m - 1)) + (2 * s.yy + m) / (n * (n - 1)) -
-		   2 * s.xy / (n * m);
-	*out = value_make(sqrt(fmax(1e-20, t)), (double)NAN);
+	pairs_kernel(&p, h);
+	double t = (2 * p.xx + n) / (m * (m - 1)) + (2 * p.yy + m) / (n * (n - 1)) -
+		   2 * p.xy / (n * m);
+	double mmd = sqrt(fmax(1e-20, t));
+	double se = in->n == in->n_exact ? pairs_se(&p, in->arena) : (double)NAN;
+	*out = value_make(mmd, se / (2 * mmd));
 	return OK;
 }
 

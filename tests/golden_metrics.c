@@ -2,7 +2,12 @@
  * _emc.csv. A column that stands for a metric of this build is compared, the others are listed. */
 #include "golden_transport.h"
 #include "core/stats.h"
+#include "score/kernel.h"
+#include "score/marginals.h"
+#include "score/modes.h"
 #include "score/moments.h"
+#include "score/pairs.h"
+#include "score/stein.h"
 
 #include <stdlib.h>
 
@@ -13,12 +18,148 @@ struct column {
 	enum { AS_IT_IS, AS_EXPONENTIAL, TIMES_N, OF_FINITE /* weights alone */ } form;
 };
 
+/* A column that no metric is, and how it is made of what metrics share. */
+struct part {
+	const char *column;
+	double tolerance; /* relative to 1 + |value| */
+	int (*make)(const struct scored *in, const char *column, double *out);
+};
+
+/* --- parts of metrics --------------------------------------------------------------------- */
+
+static bool ends_in(const char *s, const char *end)
+{
+	size_t n = strlen(s), k = strlen(end);
+
+	return n >= k && strcmp(s + n - k, end) == 0;
+}
+
+static int pool(const struct scored *in, struct pairs *p)
+{
+	return pairs_make(p, in->exact, in->n_exact, in->x, in->n, in->dim, in->seed, in->arena);
+}
+
+static int energy_part(const struct scored *in, const char *column, double *out)
+{
+	struct pairs p;
+
+	(void)column;
+	TRY(pool(in, &p));
+	pairs_distance(&p);
+	*out = pairs_u(&p);
+	return OK;
+}
+
+/* ref_mmd2_STATISTIC_BANDWIDTH, and the bandwidths. */
+static int mmd_part(const struct scored *in, const char *column, double *out)
+{
+	struct pairs p;
+	double n = (double)in->n_exact, m = (double)in->n;
+
+	TRY(pool(in, &p));
+	bool whole_triangle = ends_in(column, "_off") || ends_in(column, "_bandwidth_f64");
+	double h = ends_in(column, "_one")
+			   ? 1
+			   : kernel_median(&p.z, whole_triangle ? p.z.n : 0, in->arena);
+	pairs_kernel(&p, h);
+	if (strstr(column, "mmd2_") == NULL)
+		*out = h;
+	else if (strstr(column, "_U_") != NULL)
+		*out = pairs_u(&p);
+	else if (strstr(column, "_V_") != NULL)
+		*out = pairs_v(&p);
+	else
+		*out = (2 * p.xx + n) / (m * (m - 1)) + (2 * p.yy + m) / (n * (n - 1)) -
+		       2 * p.xy / (n * m);
+	return OK;
+}
+
+static int marginal_part(const struct scored *in, const char *column, double *out)
+{
+	struct marginals marginals;
+
+	TRY(marginals_compare(strstr(column, "_w1_") != NULL   ? MARGINAL_W1
+			      : strstr(column, "_ks_") != NULL ? MARGINAL_KS
+							       : MARGINAL_TV,
+		in, &marginals));
+	*out = marginals.most;
+	return OK;
+}
+
+/* The score of a standard normal is minus the point. */
+static int stein_part(const struct scored *in, const char *column, double *out)
+{
+	double *score_at = ARENA_NEW(in->arena, in->n * in->dim, double);
+	struct cloud x, s;
+	struct stein stein;
+
+	for (size_t i = 0; i < in->n * in->dim; i++)
+		score_at[i] = -in->x[i];
+	TRY(cloud_make(&x, in->x, in->n, in->dim, in->arena));
+	TRY(cloud_make(&s, score_at, in->n, in->dim, in->arena));
+	stein_discrepancy(&x, &s, in->arena, &stein);
+	*out = strstr(column, "_V_") != NULL ? stein.v : stein.u;
+	return OK;
+}
+
+/* Against equal weights, as the fixtures have them. */
+static int modes_part(const struct scored *in, const char *column, double *out)
+{
+	struct modes m;
+
+	TRY(modes_count(&m, in, 1));
+	double *weight = ARENA_NEW(in->arena, m.modes, double);
+	for (size_t k = 0; k < m.modes; k++)
+		weight[k] = 1 / (double)m.modes;
+	if (strcmp(column, "emc_miller_madow") == 0)
+		*out = modes_entropy_corrected(&m);
+	else if (strcmp(column, "tv_mode") == 0)
+		*out = modes_variation(&m, weight).value;
+	else if (strcmp(column, "kl_mode") == 0)
+		*out = modes_kl(&m, weight);
+	else
+		*out = modes_ejs(&m, weight);
+	return OK;
+}
+
+/* --- columns ------------------------------------------------------------------------------ */
+
 /* As golden_compare's floor: a divergence of equal clouds is 0 up to the rounding of costs of order 1
  * to 1000; the other values are compared by their own size. */
 static const struct column cloud_columns[] = {
 	{ "osds_mmd_f64", "mmd_osds", 0, 1e-8, AS_IT_IS },
 	{ "osds_sd_f64", "sinkhorn_osds", 1e-3, 1e-8, AS_IT_IS },
 	{ "sde_sinkhorn_f64", "sinkhorn_scds", 1e-3, 1e-8, AS_IT_IS },
+	/* Differences of means of size 1 to 1000. */
+	{ "ref_energy_V", "energy", 1, 1e-11, AS_IT_IS },
+	{ "ref_mean_l2", "moments", 1, 1e-11, AS_IT_IS },
+	{ "ref_std_abs_mean", "moments_sd", 1, 1e-11, AS_IT_IS },
+	{ "ref_cov_fro", "moments_cov", 1, 1e-11, AS_IT_IS },
+	{ "ref_marg_w1_mean", "marginals", 1, 1e-11, AS_IT_IS },
+	{ "ref_marg_ks_mean", "marginals_ks", 1, 1e-11, AS_IT_IS },
+	{ "ref_marg_tv50_mean", "marginals_tv", 1, 1e-11, AS_IT_IS },
+	{ 0 },
+};
+
+/* As these: differences of means of size 1 to 1000. */
+static const struct part cloud_parts[] = {
+	{ "osds_mmd_bandwidth_f64", 1e-12, mmd_part },
+	{ "ref_bw_offdiag", 1e-12, mmd_part },
+	{ "ref_mmd2_U_off", 1e-12, mmd_part },
+	{ "ref_mmd2_V_off", 1e-12, mmd_part },
+	{ "ref_mmd2_official_off", 1e-12, mmd_part },
+	{ "ref_mmd2_U_nodiag", 1e-12, mmd_part },
+	{ "ref_mmd2_V_nodiag", 1e-12, mmd_part },
+	{ "ref_mmd2_official_nodiag", 1e-12, mmd_part },
+	{ "ref_mmd2_U_one", 1e-12, mmd_part },
+	{ "ref_mmd2_V_one", 1e-12, mmd_part },
+	{ "ref_mmd2_official_one", 1e-12, mmd_part },
+	{ "ref_energy_U", 1e-11, energy_part },
+	{ "ref_marg_w1_max", 1e-11, marginal_part },
+	{ "ref_marg_ks_max", 1e-11, marginal_part },
+	{ "ref_marg_tv50_max", 1e-11, marginal_part },
+	{ "ref_ksd2_V_stdnormal_Y", 1e-11, stein_part },
+	{ "ref_ksd2_U_stdnormal_Y", 1e-11, stein_part },
 	{ 0 },
 };
 
@@ -55,8 +196,19 @@ static const struct column cost_columns[] = {
 
 static const struct column emc_columns[] = {
 	{ "emc_f64", "emc", 1, 1e-12, AS_IT_IS },
+	{ "modes_hit", "modes_found", 0, 0, AS_IT_IS },
 	{ 0 },
 };
+
+static const struct part emc_parts[] = {
+	{ "emc_miller_madow", 1e-12, modes_part },
+	{ "tv_mode", 1e-12, modes_part },
+	{ "kl_mode", 1e-12, modes_part },
+	{ "ejs", 1e-12, modes_part },
+	{ 0 },
+};
+
+static const struct part no_parts[] = { { 0 } };
 
 static bool has_metric(const char *name)
 {
@@ -82,7 +234,7 @@ static bool describes_case(const char *column)
 
 /* What of the table stays uncompared. */
 static void list_unknown(struct golden *g, const char *file, const struct csv *t,
-	const struct column *columns)
+	const struct column *columns, const struct part *parts)
 {
 	const char *list = "";
 	size_t n = 0;
@@ -92,6 +244,8 @@ static void list_unknown(struct golden *g, const char *file, const struct csv *t
 			     (columns == cloud_columns && golden_transport_knows(t->names[k]));
 		for (const struct column *c = columns; c->column != NULL; c++)
 			known |= strcmp(c->column, t->names[k]) == 0 && has_metric(c->metric);
+		for (const struct part *p = parts; p->column != NULL; p++)
+			known |= strcmp(p->column, t->names[k]) == 0;
 		if (known)
 			continue;
 		list = arena_printf(golden_arena(g), "%s %s", list, t->names[k]);
@@ -129,6 +283,22 @@ static void compare_row(struct golden *g, const struct csv *t, size_t row, const
 		value.value *= (double)in->n;
 	golden_compare(g, 1, 1, &value.value, &want, c->floor, c->tolerance, "%s %s", name,
 		c->column);
+}
+
+static void compare_parts(struct golden *g, const struct csv *t, size_t row, const char *name,
+	const struct part *parts, struct scored *in)
+{
+	in->arena = golden_arena(g);
+	for (const struct part *p = parts; p->column != NULL; p++) {
+		double value = (double)NAN, want = strtod(cell(t, row, p->column), NULL);
+		if (*cell(t, row, p->column) == '\0')
+			continue;
+		if (p->make(in, p->column, &value) != OK)
+			golden_failed(g, "%s %s: %s", name, p->column, error_text());
+		else
+			golden_compare(g, 1, 1, &value, &want, 1, p->tolerance, "%s %s", name,
+				p->column);
+	}
 }
 
 static struct scored no_data(void)
@@ -182,8 +352,9 @@ static void clouds(struct golden *g, const char *dir, const char *set)
 				compare_row(g, &t, row, name, c, &in, false);
 		golden_transport(g, &t, row, name, &x, &y,
 			read_directions(g, folder, set, x.cols, &directions) ? &directions : NULL);
+		compare_parts(g, &t, row, name, cloud_parts, &in);
 	}
-	list_unknown(g, file, &t, cloud_columns);
+	list_unknown(g, file, &t, cloud_columns, cloud_parts);
 	note_index(g, folder, set);
 }
 
@@ -256,7 +427,7 @@ static void log_weights(struct golden *g, const char *dir, const char *set)
 				compare_row(g, &t, row, name, c, &in, undefined);
 		}
 	}
-	list_unknown(g, file, &t, weight_columns);
+	list_unknown(g, file, &t, weight_columns, no_parts);
 	note_index(g, folder, set);
 }
 
@@ -290,7 +461,7 @@ static void costs(struct golden *g, const char *dir, const char *set)
 			compare_row(g, &t, row, name, c, &in, false);
 		}
 	}
-	list_unknown(g, file, &t, cost_columns);
+	list_unknown(g, file, &t, cost_columns, no_parts);
 }
 
 /* --- mode coverage ----------------------------------------------------------------------- */
@@ -326,8 +497,9 @@ static void mode_coverage(struct golden *g, const char *dir, const char *set)
 		in.target = d;
 		for (const struct column *c = emc_columns; c->column != NULL; c++)
 			compare_row(g, &t, row, name, c, &in, false);
+		compare_parts(g, &t, row, name, emc_parts, &in);
 	}
-	list_unknown(g, file, &t, emc_columns);
+	list_unknown(g, file, &t, emc_columns, emc_parts);
 }
 
 /* --- the metrics of sde_sampler --------------------------------------------------------- */

@@ -541,6 +541,9 @@ static void run_all(struct report *r)
 	time_untrained(r, "mala", "funnel");
 	time_metric(r, "mmd_osds", SHIFT, POINTS, METRIC_DIM);
 	time_transport(r);
+	time_metric(r, "mmd_u", SHIFT, POINTS, METRIC_DIM);
+	time_metric(r, "energy", SHIFT, POINTS, METRIC_DIM);
+	time_metric(r, "c2st", SHIFT, POINTS, METRIC_DIM);
 }
 
 int main(int argc, char **argv)

@@ -216,7 +216,8 @@ static int run_toys(void *context)
 
 #define TOY_CONFIG                                                                                \
 	"seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\nsteps: [1, 4]\nsamples: 20\nfloor_draws: 2\n" \
-	"methods: [{ name: exact }]\ntargets: [{ name: gaussian }]\n"
+	"metrics: [elbo, mmd_u]\nmethods: [{ name: exact }]\n"                                    \
+	"targets: [{ name: gaussian }]\n"
 
 static void toy_keys(const struct folder *f, const char *config, char keys[N_TOYS][KEY_SIZE])
 {

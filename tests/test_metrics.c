@@ -1,48 +1,19 @@
 /* Metrics: the contract that every file of metrics/ keeps, published numbers, closed forms,
  * invariances and degenerate input. */
-#include "core/csv.h"
 #include "core/stats.h"
 #include "run/scoring.h"
 #include "score/kernel.h"
 #include "score/moments.h"
+#include "score/pairs.h"
 #include "score/transport.h"
 #include "score/truncated.h"
-#include "stride.h"
+#include "metrics.h"
 
 #include <gsl/gsl_cdf.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
 
-#define GOLDEN "tests/golden/metrics/"
-
-static const double infinity = (double)INFINITY, not_a_number = (double)NAN;
-static struct arena *arena;
-
-static int set_up(void **state)
-{
-	(void)state;
-	arena = arena_new();
-	parallel_use(1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
+static const double infinity = (double)INFINITY;
 
 /* --- helpers --------------------------------------------------------------------------------- */
-
-static void assert_near(double a, double b, double tolerance, const char *what)
-{
-	if (!(fabs(a - b) <= tolerance))
-		fail_msg("%s: %.17g is not within %g of %.17g", what, a, tolerance, b);
-}
 
 /* Equal to a relative tolerance; nan equals nan, inf equals inf. */
 static void assert_same(double a, double b, double relative, const char *what)
@@ -50,28 +21,6 @@ static void assert_same(double a, double b, double relative, const char *what)
 	if ((isnan(a) && isnan(b)) || a == b)
 		return;
 	assert_near(a, b, relative * fabs(b), what);
-}
-
-/* Score, leaving no scratch behind. */
-static int eval(const char *name, const struct scored *in, struct value *out)
-{
-	const struct metric *m = metric_find(name);
-	struct arena_mark mark = arena_mark(arena);
-
-	assert_non_null(m);
-	*out = value_make(not_a_number, not_a_number);
-	int code = m->eval(in, out);
-	arena_release(arena, mark);
-	return code;
-}
-
-static struct value value_of(const char *name, const struct scored *in)
-{
-	struct value out;
-
-	if (eval(name, in, &out) != OK)
-		fail_msg("%s: %s", name, error_text());
-	return out;
 }
 
 /* n normal points with this standard deviation and this mean of the first coordinate. */
@@ -84,38 +33,6 @@ static double *gaussian(uint32_t epoch, size_t n, size_t dim, double mean, doubl
 		for (size_t k = 0; k < dim; k++)
 			x[i * dim + k] = (k == 0 ? mean : 0) + sd * rng_gauss(r, 0, i, (uint32_t)k);
 	return x;
-}
-
-static struct csv *read_csv(const char *path)
-{
-	struct csv *table = ARENA_NEW(arena, 1, struct csv);
-
-	if (csv_read(table, path, CSV_ANY, arena) != OK)
-		fail_msg("%s", error_text());
-	return table;
-}
-
-/* A table of expectations: text, because of names and empty fields. */
-static struct csv *read_expected(const char *path)
-{
-	struct csv *table = ARENA_NEW(arena, 1, struct csv);
-
-	if (csv_read_text(table, path, arena) != OK)
-		fail_msg("%s", error_text());
-	return table;
-}
-
-static const char *field(const struct csv *t, size_t row, const char *column)
-{
-	size_t k = csv_column(t, column);
-
-	assert_true(k < t->cols);
-	return t->cell[row * t->cols + k];
-}
-
-static double number(const struct csv *t, size_t row, const char *column)
-{
-	return strtod(field(t, row, column), NULL);
 }
 
 /* --- evidence -------------------------------------------------------------------------------- */
@@ -242,37 +159,6 @@ static void test_bounds_and_errors(void **state)
 }
 
 /* --- samples --------------------------------------------------------------------------------- */
-
-/* Exact samples and a model's samples. */
-static struct scored samples(const double *exact, size_t n_exact, const double *x, size_t n,
-	size_t dim)
-{
-	return (struct scored){
-		.n = n,
-		.dim = dim,
-		.x = x,
-		.n_exact = n_exact,
-		.exact = exact,
-		.elbo = not_a_number,
-		.arena = arena,
-	};
-}
-
-/* The clouds of a row of the table of expectations; false when the repository keeps no copy. */
-static bool read_clouds(const struct csv *expected, size_t row, struct scored *in)
-{
-	const char *name = field(expected, row, "case");
-	const char *path = arena_printf(arena, GOLDEN "clouds/%s_X.csv", name);
-	FILE *f = fopen(path, "r");
-
-	if (!f)
-		return false;
-	fclose(f);
-	struct csv *x = read_csv(path);
-	struct csv *y = read_csv(arena_printf(arena, GOLDEN "clouds/%s_Y.csv", name));
-	*in = samples(x->x, x->rows, y->x, y->rows, x->cols);
-	return true;
-}
 
 /* The published functions, run in double. 1e-8 relative is the fixtures' own tolerance; `identical` is
  * a difference of equals, whose rounding is that of its terms, of size eps. */
@@ -437,25 +323,23 @@ static void test_mmd_as_published(void **state)
 	(void)state;
 	for (size_t i = 0; i < expected->rows; i++) {
 		struct scored in;
-		struct cloud z;
+		struct pairs p;
 		const char *name = field(expected, i, "case");
 		if (!read_clouds(expected, i, &in))
 			continue;
 		found++;
-		assert_int_equal(kernel_pool(&z, in.exact, in.n_exact, in.x, in.n, in.dim, arena),
+		assert_int_equal(pairs_make(&p, in.exact, in.n_exact, in.x, in.n, in.dim, 0, arena),
 			OK);
-		assert_same(kernel_median(&z, z.n, arena),
+		assert_same(kernel_median(&p.z, p.z.n, arena),
 			number(expected, i, "osds_mmd_bandwidth_f64"), 1e-14, name);
 		assert_same(value_of("mmd_osds", &in).value, number(expected, i, "osds_mmd_f64"),
 			1e-11, name);
 		/* The unbiased statistic at the bandwidth of all pairs but the diagonal: differences
 		 * of means of size 1. */
-		double n = (double)in.n_exact, m = (double)in.n, h = kernel_median(&z, 0, arena);
-		struct kernel_sums s;
+		double h = kernel_median(&p.z, 0, arena);
 		assert_same(h, number(expected, i, "ref_bw_offdiag"), 1e-14, name);
-		kernel_sums(&z, in.n_exact, h, arena, &s);
-		assert_near(kernel_mmd_u(&s, n, m), number(expected, i, "ref_mmd2_U_nodiag"), 1e-13,
-			name);
+		pairs_kernel(&p, h);
+		assert_near(pairs_u(&p), number(expected, i, "ref_mmd2_U_nodiag"), 1e-13, name);
 	}
 	assert_true(found >= 15);
 }
@@ -518,7 +402,7 @@ static void test_identical_clouds(void **state)
 	double *x = gaussian(3, N, 2, 0, 2);
 	struct scored in = samples(x, N, x, N, 2);
 	struct cloud cloud;
-	struct kernel_sums s;
+	struct pairs p;
 
 	(void)state;
 	assert_int_equal(cloud_make(&cloud, x, N, 2, arena), OK);
@@ -527,17 +411,13 @@ static void test_identical_clouds(void **state)
 	assert_near(value_of("sinkhorn_osds", &in).value, 0, 1e-3 * eps, "sinkhorn_osds");
 	/* sqrt(2 (mean k) / (n - 1)), the mean over all ordered pairs; the bandwidth is that of the
 	 * pooled cloud, where each point stands twice. */
-	double *z = arena_alloc(arena, 4 * N, sizeof(double));
-	memcpy(z, x, 2 * N * sizeof(double));
-	memcpy(z + 2 * N, x, 2 * N * sizeof(double));
-	struct cloud pool;
-	assert_int_equal(cloud_make(&pool, z, 2 * N, 2, arena), OK);
-	kernel_sums(&cloud, N, kernel_median(&pool, 2 * N, arena), arena, &s);
-	double mean = (2 * s.xx + N) / ((double)N * N);
+	assert_int_equal(pairs_make(&p, x, N, x, N, 2, 0, arena), OK);
+	pairs_kernel(&p, kernel_median(&p.z, 2 * N, arena));
+	double mean = (2 * p.xx + N) / ((double)N * N);
 	assert_near(value_of("mmd_osds", &in).value, sqrt(2 * mean / (N - 1)), 1e-12, "mmd_osds");
 	/* The unbiased one has no diagonal within, and one between: slightly below 0. */
-	kernel_sums(&cloud, N, kernel_median(&cloud, 0, arena), arena, &s);
-	mean = 2 * s.xx / ((double)N * (N - 1));
+	pairs_kernel(&p, kernel_median(&cloud, 0, arena));
+	mean = 2 * p.xx / ((double)N * (N - 1));
 	assert_near(value_of("mmd_u", &in).value, 2 * (mean - 1) / N, 1e-12, "mmd_u");
 }
 
@@ -896,7 +776,7 @@ static struct scored declared(const struct metric *m, struct scored in)
 {
 	if (!(m->needs & NEEDS_SAMPLES))
 		in.x = NULL;
-	if (!(m->needs & NEEDS_EXACT)) {
+	if (!(m->needs & (NEEDS_EXACT | NEEDS_MOMENTS))) {
 		in.exact = NULL;
 		in.n_exact = 0;
 	}

@@ -1,8 +1,6 @@
 #include "score/kernel.h"
-#include "core/error.h"
 #include "core/parallel.h"
 #include "core/stats.h"
-#include "core/vmath.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -25,8 +23,6 @@ static size_t last_row(const struct cloud *z, size_t piece)
 
 	return end < z->n ? end : z->n;
 }
-
-/* --- the median ------------------------------------------------------------------------------ */
 
 /*
  * As Floyd and Rivest (1975): a sample of the squared distances gives a narrow bracket around the
@@ -218,85 +214,4 @@ double kernel_median(const struct cloud *z, size_t zeros, struct arena *a)
 			value[0] = 0;
 	}
 	return (sqrt(value[0]) + sqrt(value[1])) / 2;
-}
-
-/* --- the sums -------------------------------------------------------------------------------- */
-
-struct sums {
-	const struct cloud *z;
-	size_t split;
-	double rate;              /* 1 / (2 h^2) */
-	struct kernel_sums *part; /* [pieces] */
-};
-
-/* Kernel between point i and points from .. to - 1. */
-static double row_sum(const struct sums *s, size_t i, size_t from, size_t to)
-{
-	_Alignas(64) double t[TILE];
-	double total = 0;
-
-	for (; from < to; from += TILE) {
-		size_t count = from + TILE < to ? TILE : to - from;
-		double sum = 0;
-		cloud_distances(s->z, i, s->z, from, from + count, t);
-#pragma omp simd reduction(+ : sum)
-		for (size_t j = 0; j < count; j++)
-			sum += vm_exp(-s->rate * t[j]);
-		total += sum;
-	}
-	return total;
-}
-
-static void sums_piece(void *context, size_t piece)
-{
-	struct sums *s = context;
-	struct kernel_sums part = { 0 };
-
-	for (size_t i = first_row(s->z, piece); i < last_row(s->z, piece); i++) {
-		if (i < s->split) {
-			part.xx += row_sum(s, i, 0, i);
-		} else {
-			part.xy += row_sum(s, i, 0, s->split);
-			part.yy += row_sum(s, i, s->split, i);
-		}
-	}
-	s->part[piece] = part;
-}
-
-void kernel_sums(const struct cloud *z, size_t split, double h, struct arena *a,
-	struct kernel_sums *out)
-{
-	struct arena_mark mark = arena_mark(a);
-	size_t pieces = cloud_blocks(z->n);
-	struct sums s = {
-		.z = z,
-		.split = split,
-		.rate = 1 / (2 * h * h),
-		.part = ARENA_NEW(a, pieces, struct kernel_sums),
-	};
-
-	parallel_for(pieces, sums_piece, &s);
-	*out = (struct kernel_sums){ 0 };
-	for (size_t p = 0; p < pieces; p++) {
-		out->xx += s.part[p].xx;
-		out->xy += s.part[p].xy;
-		out->yy += s.part[p].yy;
-	}
-	arena_release(a, mark);
-}
-
-double kernel_mmd_u(const struct kernel_sums *s, double n, double m)
-{
-	return 2 * s->xx / (n * (n - 1)) + 2 * s->yy / (m * (m - 1)) - 2 * s->xy / (n * m);
-}
-
-int kernel_pool(struct cloud *out, const double *x, size_t n_x, const double *y, size_t n_y,
-	size_t dim, struct arena *a)
-{
-	double *z = arena_alloc(a, (n_x + n_y) * dim, sizeof(double));
-
-	TRY(cloud_check(y, n_y, dim));
-	memcpy(z, x, n_x * dim * sizeof(double));
-	memcpy(z + n_x * dim, y, n_y * dim * sizeof(double));
-	return cloud_make(out, z, n_x + n_y, dim, a);
 }

@@ -1,6 +1,7 @@
 #include "score/moments.h"
 #include "core/stats.h"
 
+#include <cblas.h>
 #include <math.h>
 
 /* The weights [n], of sum 1. */
@@ -86,6 +87,21 @@ double moments_distance(const double *a, const double *b, size_t dim)
 	for (size_t k = 0; k < dim; k++)
 		sum += fabs(a[k] - b[k]);
 	return sum / (double)dim;
+}
+
+void moments_covariance(const double *x, size_t n, size_t dim, const double *mean, double *cov,
+	struct arena *a)
+{
+	struct arena_mark mark = arena_mark(a);
+	double *t = ARENA_NEW(a, n * dim, double), divisor = n > 1 ? (double)(n - 1) : (double)NAN;
+	const int d = (int)dim;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < dim; k++)
+			t[i * dim + k] = x[i * dim + k] - mean[k];
+	cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, d, d, (int)n, 1 / divisor, t, d, t, d,
+		0, cov, d);
+	arena_release(a, mark);
 }
 
 double moments_inside(const double *x, size_t n, size_t dim, const double *box)

@@ -32,6 +32,10 @@ double moments_expectation(enum moments_of what, const double *x, size_t n, size
  *  not cancel. */
 double moments_distance(const double *a, const double *b, size_t dim);
 
+/** Covariance matrix [dim][dim] of plain points about their mean, divisor n - 1; NaN for n < 2. */
+void moments_covariance(const double *x, size_t n, size_t dim, const double *mean, double *cov,
+	struct arena *a);
+
 /** Share of points inside the closed box [dim][2] of lower and upper bounds; NaN is outside. */
 double moments_inside(const double *x, size_t n, size_t dim, const double *box);
 
