@@ -212,7 +212,7 @@ static void test_linear(void **unused)
 static void test_maps_are_the_flow(void **unused)
 {
 	static const char *const names[] = { "osds", "scds", "scds", "dis" };
-	static const char *const settings[] = { BRIEF, BRIEF, SCDS, BRIEF };
+	static const char *const settings[] = { BRIEF, "network=scds," BRIEF, SCDS, BRIEF };
 	enum { N = 70, K = 4 };
 
 	(void)unused;
@@ -272,8 +272,9 @@ static void test_derivatives(void **unused)
 {
 	static const struct {
 		const char *method, *pass, *settings;
-	} maps[] = { { "osds", "ode", BRIEF }, { "scds", "ode", BRIEF }, { "scds", "ode", SCDS },
-		{ "dis", "ode", BRIEF }, { "nis", "samples", "width=16,batch=4" } };
+	} maps[] = { { "osds", "ode", BRIEF }, { "scds", "ode", "network=scds," BRIEF },
+		{ "scds", "ode", SCDS }, { "dis", "ode", BRIEF },
+		{ "nis", "samples", "width=16,batch=4" } };
 	enum { N = 200 };
 	const double h = cbrt((double)REAL_EPS);
 
