@@ -219,13 +219,15 @@ static void hash_method(struct hash *h, const struct plan_cell *cell)
 		(unsigned long long)cell->seed);
 }
 
-static void make_floor_key(struct plan_target *t, const struct config *c, struct arena *a)
+void plan_floor_key(struct plan_target *t, const struct config *c, struct arena *a)
 {
 	struct hash h;
 
 	hash_start(&h, "floor");
 	hash_target(&h, t, a);
 	hash_printf(&h, "samples %zu\ndraws %zu\n", c->samples, c->floor_draws);
+	if (c->reference > 0 && c->reference != c->samples)
+		hash_printf(&h, "reference %zu\n", c->reference);
 	hash_metrics(&h, c, true);
 	hash_key(&h, t->floor_key);
 }
@@ -260,7 +262,7 @@ static void make_cell_key(struct plan_cell *cell, const struct config *c, struct
 /* --- the grid --------------------------------------------------------------------------------- */
 
 /* Options first, each with its place, then the density as a whole: data, dimension, log Z. */
-static int make_target(struct plan_target *t, const struct config *c,
+int plan_target_make(struct plan_target *t, const struct config *c,
 	const struct config_entry *entry, struct arena *a)
 {
 	const struct target *target = target_find(entry->name);
@@ -290,7 +292,7 @@ static int make_target(struct plan_target *t, const struct config *c,
 	for (size_t i = 0; i < c->n_metrics; i++)
 		t->floor = t->floor || c->metrics[i]->floor;
 	t->floor = t->floor && t->exact && c->floor_draws > 0;
-	make_floor_key(t, c, a);
+	plan_floor_key(t, c, a);
 	return OK;
 }
 
@@ -431,7 +433,7 @@ int plan_make(struct plan *out, const struct config *c, const char *const *filte
 		if (!target_wanted(&s, c->targets[i].name))
 			continue;
 		out->n_targets++;
-		TRY(make_target(t, c, &c->targets[i], a));
+		TRY(plan_target_make(t, c, &c->targets[i], a));
 		for (size_t j = 0; j < c->n_methods; j++)
 			if (wanted(&s, c->methods[j].name, t->target->name))
 				TRY(make_cells(out, t, &c->methods[j], a));
