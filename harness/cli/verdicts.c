@@ -85,32 +85,73 @@ static const char *text_of(double x, struct arena *a)
 	return isnan(x) ? NULL : number_text(x, (double)NAN, true, a);
 }
 
+enum { ID, VALUE, SE, FLOOR, FLOOR_Q95, EXCESS, P, VERSION, COLUMNS };
+
 static void add_row(struct table *t, const struct verdict *v, struct arena *a)
 {
 	struct table_cell *cells = table_row(t);
 	const struct value *x = &v->score.value;
 
-	cells[0].text = v->metric->name;
+	cells[ID].text = v->metric->name;
 	if (v->score.failure != NULL) {
-		cells[1].text = "failed";
+		cells[VALUE].text = "failed";
 	} else {
-		cells[1].text = number_text(x->value, (double)NAN, true, a);
-		cells[2].text = text_of(x->se, a);
-		cells[6].text = isnan(x->p) ? NULL : arena_printf(a, "%.3g", x->p);
+		cells[VALUE].text = number_text(x->value, (double)NAN, true, a);
+		cells[SE].text = text_of(x->se, a);
+		cells[P].text = isnan(x->p) ? NULL : arena_printf(a, "%.3g", x->p);
 	}
 	if (v->floor.n > 0) {
-		cells[3].text = text_of(v->floor.mean, a);
-		cells[4].text = text_of(v->floor.q95, a);
-		cells[5].text = text_of(x->value - v->floor.mean, a);
+		cells[FLOOR].text = text_of(v->floor.mean, a);
+		cells[FLOOR_Q95].text = text_of(v->floor.q95, a);
+		cells[EXCESS].text = text_of(x->value - v->floor.mean, a);
 	}
-	cells[7].text = arena_printf(a, "%d", v->metric->version);
+	cells[VERSION].text = arena_printf(a, "%d", v->metric->version);
+}
+
+/* Without the columns that say nothing. */
+static void drop_empty_columns(struct table *t)
+{
+	size_t kept = 0, columns = t->n_cols;
+	struct table_cell *cells = t->cells;
+
+	for (size_t k = 0; k < columns; k++) {
+		bool empty = true;
+		for (size_t i = 0; i < t->n_rows; i++)
+			empty = empty && cells[i * columns + k].text == NULL;
+		if (empty)
+			continue;
+		t->head[kept] = t->head[k];
+		for (size_t i = 0; i < t->n_rows; i++)
+			cells[i * columns + kept] = cells[i * columns + k];
+		kept++;
+	}
+	for (size_t i = 0; i < t->n_rows; i++)
+		memmove(cells + i * kept, cells + i * columns, kept * sizeof(*cells));
+	t->n_cols = kept;
+}
+
+/* "left out: a, b: they need c", a line a need. */
+static void print_left_out(const struct verdicts *v, FILE *out)
+{
+	for (size_t i = 0; i < v->n; i++) {
+		const char *lacks = v->of[i].lacks;
+		bool told = lacks == NULL;
+		for (size_t j = 0; j < i && !told; j++)
+			told = v->of[j].lacks != NULL && strcmp(v->of[j].lacks, lacks) == 0;
+		if (told)
+			continue;
+		fprintf(out, "left out, for lack of %s: %s", lacks, v->of[i].metric->name);
+		for (size_t j = i + 1; j < v->n; j++)
+			if (v->of[j].lacks != NULL && strcmp(v->of[j].lacks, lacks) == 0)
+				fprintf(out, ", %s", v->of[j].metric->name);
+		fputc('\n', out);
+	}
 }
 
 void verdicts_print(const struct verdicts *v, const char *const *notes, FILE *out, struct arena *a)
 {
-	static const char *const head[] = { "metric", "value", "se", "floor mean", "floor q95",
-		"value − floor", "p", "version" };
-	enum { COLUMNS = sizeof(head) / sizeof(head[0]) };
+	static const char *const head[COLUMNS] = { "metric", "value", "se", "floor mean",
+		"floor q95", "value − floor", "p", "version" };
 	struct table t = table_new(COLUMNS, v->n, a);
 
 	t.text_cols = 1;
@@ -119,15 +160,13 @@ void verdicts_print(const struct verdicts *v, const char *const *notes, FILE *ou
 	for (size_t i = 0; i < v->n; i++)
 		if (v->of[i].lacks == NULL)
 			add_row(&t, &v->of[i], a);
+	drop_empty_columns(&t);
 	table_write(&t, FORMAT_TEXT, out);
 	for (size_t i = 0; i < v->n; i++)
 		if (v->of[i].score.failure != NULL)
 			fprintf(out, "%s failed: %s\n", v->of[i].metric->name,
 				v->of[i].score.failure);
-	for (size_t i = 0; i < v->n; i++)
-		if (v->of[i].lacks != NULL)
-			fprintf(out, "%s left out: it needs %s\n", v->of[i].metric->name,
-				v->of[i].lacks);
+	print_left_out(v, out);
 	for (; *notes != NULL; notes++)
 		fprintf(out, "note: %s\n", *notes);
 }

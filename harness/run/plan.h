@@ -78,6 +78,9 @@ int plan_target_make(struct plan_target *t, const struct config *c,
 /** The key of the target's floors in this configuration. */
 void plan_floor_key(struct plan_target *t, const struct config *c, struct arena *a);
 
+/** What a user calls the cell's method: its option "label", or its name. */
+const char *plan_label(const struct plan_cell *c);
+
 /** Keep every n-th cell, starting with the k-th, 1 <= k <= n. */
 void plan_shard(struct plan *p, size_t k, size_t n);
 
