@@ -266,7 +266,7 @@ int cmd_compare(int argc, char **argv)
 		"against those of another file, or with --target against exact ones, with noise "
 		"floors.\nExit status 1: a metric failed or is undefined",
 		1, 2 };
-	struct compare_request q = { .floor_draws = 10 };
+	struct compare_request q = { .floor_draws = 19 };
 	const struct flag flags[] = {
 		{ "target", 0, FLAG_TEXT, &q.target, "TARGET", "what they are samples of" },
 		TARGET_SET_FLAG(&q.sets),
@@ -276,7 +276,7 @@ int cmd_compare(int argc, char **argv)
 		{ "seed", 0, FLAG_SEED, &q.seed, "S",
 			"of metrics that draw random numbers, 0 by default" },
 		{ "floor-draws", 0, FLAG_SEED, &q.floor_draws, "K",
-			"exact sets for the noise floors, 10 by default; 0: no floors" },
+			"exact sets for the noise floors, 19 by default; 0: no floors" },
 		{ "cache", 0, FLAG_TEXT, &q.cache, "DIR",
 			"keeps floors; $XDG_CACHE_HOME/stride or ~/.cache/stride by default" },
 		{ "no-cache", 0, FLAG_BOOL, &q.no_cache, NULL, "make floors anew and keep none" },
