@@ -99,9 +99,15 @@ static bool has_moments(const struct density *d, struct arena *a)
 	return known;
 }
 
-bool scoring_weighs(const struct metric *m)
+/* Of weights of the kind that the draw's log_w is. */
+static bool of_one_kind(const struct metric *m)
 {
 	return (m->needs & (NEEDS_WEIGHTS | NEEDS_FORWARD | NEEDS_DETFLOW | NEEDS_EVIDENCE)) != 0;
+}
+
+bool scoring_weighs(const struct metric *m)
+{
+	return of_one_kind(m) || (m->needs & NEEDS_FLOW) != 0;
 }
 
 const char *scoring_lacks(const struct metric *m, const struct scored *in)
@@ -120,7 +126,7 @@ const char *scoring_lacks(const struct metric *m, const struct scored *in)
 		return "log weights by the exact determinant of a flow";
 	if ((m->needs & NEEDS_EVIDENCE) && in->log_w == NULL && isnan(in->log_z_own))
 		return "log weights or an estimate of log Z";
-	if (scoring_weighs(m) && detflow != ((m->needs & NEEDS_DETFLOW) != 0))
+	if (of_one_kind(m) && detflow != ((m->needs & NEEDS_DETFLOW) != 0))
 		return detflow ? "log weights that are no published deterministic-flow ones"
 			       : "published deterministic-flow weights";
 	if ((m->needs & NEEDS_LOG_Z) && !has_finite_log_z(&in->log_z))
