@@ -307,7 +307,7 @@ static void a_million_rows_take_bounded_memory(void **state)
 
 /* --- weights ---------------------------------------------------------------------------------- */
 
-/* log of the mean of exp(-1), exp(-2), exp(-3), exp(-4), and the mean of the four. */
+/* Few numbers, which is too few for some metrics. log of the mean of exp(-1), exp(-2), exp(-3), exp(-4), and the mean of the four. */
 static void weights_are_scored(void **state)
 {
 	const struct folder *f = *state;
@@ -320,23 +320,27 @@ static void weights_are_scored(void **state)
 		"terminal,x,running,stochastic\n0,9,1,0\n1,9,1,0\n3,9,1,-1\n"
 		"2,9,2,0\n");
 	write_file(f, "both.csv", "log_w_forward,log_w\n1,-1\n2,-2\n3,-3\n4,-4\n");
-	static const char *const words[] = { "weights %s/w.csv --json", "weights %s/w.npy --json",
-		"weights %s/costs.csv --json", "weights %s/both.csv --json" };
+	static const char *const words[] = { "weights %s/w.csv --metrics logz_rev,elbo,eubo --json",
+		"weights %s/w.npy --metrics logz_rev,elbo,eubo --json",
+		"weights %s/costs.csv --metrics logz_rev,elbo,eubo --json",
+		"weights %s/both.csv --metrics logz_rev,elbo,eubo --json" };
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		/* Four additions and a logarithm, each rounded once. */
 		assert_true(fabs(result(f, words[i], "logz_rev", "value") - log(mean)) < 1e-14);
 		assert_true(result(f, words[i], "elbo", "value") == -2.5);
 	}
 	assert_true(result(f, words[3], "eubo", "value") == 2.5);
-	assert_true(
-		fabs(result(f, "weights %s/w.csv --log-z -1.5,0.25 --json", "delta_logz", "value") -
-			log(mean) - 1.5) < 1e-14);
-	double se = result(f, "weights %s/w.csv --json", "logz_rev", "se");
-	assert_true(
-		fabs(result(f, "weights %s/w.csv --log-z -1.5,0.25 --json", "delta_logz", "se") -
-			hypot(se, 0.25)) < 1e-14);
-	assert_true(result(f, "weights %s/w.csv --detflow --json", "elbo_df", "value") == -2.5);
-	assert_int_equal(stride(f, "weights %s/costs.csv"), EXIT_DONE);
+	assert_true(fabs(result(f, "weights %s/w.csv --log-z -1.5,0.25 --metrics delta_logz --json",
+				 "delta_logz", "value") -
+			    log(mean) - 1.5) < 1e-14);
+	double se =
+		result(f, "weights %s/w.csv --metrics logz_rev,elbo,eubo --json", "logz_rev", "se");
+	assert_true(fabs(result(f, "weights %s/w.csv --log-z -1.5,0.25 --metrics delta_logz --json",
+				 "delta_logz", "se") -
+			    hypot(se, 0.25)) < 1e-14);
+	assert_true(result(f, "weights %s/w.csv --detflow --metrics elbo_df --json", "elbo_df",
+			    "value") == -2.5);
+	assert_int_equal(stride(f, "weights %s/costs.csv --metrics elbo"), EXIT_DONE);
 	assert_true(output_has(f, "out", "4 log weights; 0 -inf, 0 NaN, 0 +inf"));
 }
 
