@@ -170,6 +170,10 @@ void cell_curve_add(struct cell *c, const char *name, long iteration, double mor
 enum { CELL_REPORTS = 16 };
 void cell_report(struct cell *c, const char *name, double value);
 
+/** May it go on? OK, ERR_INTERRUPTED or ERR_TIMEOUT: for a method that waits for something while it
+ *  samples. Pass the error on. */
+int cell_go_on(const struct cell *c);
+
 /** A method trained on this cell's target with this seed. What the asking cell runs of it counts as
  *  the asking cell's when its graph is recorded with that cell (the method's graph() or sample()). */
 struct trained {

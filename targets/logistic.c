@@ -77,8 +77,8 @@ static int check_labels(const struct csv *t)
 		double y = t->x[(i + 1) * t->cols - 1];
 		if (y != 0 && y != 1)
 			return fail(ERR_PARSE,
-				"%s:%zu: the label (last field) is %s; 0 or 1 is needed", t->path,
-				t->line[i], t->cell[(i + 1) * t->cols - 1]);
+				"%s:%zu: the label (last field) is %g; 0 or 1 is needed", t->path,
+				t->line[i], y);
 	}
 	return OK;
 }

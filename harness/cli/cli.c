@@ -13,6 +13,8 @@ static const struct entry {
 } commands[] = {
 	{ "run", "run the grid of a configuration, or what is missing of it", cmd_run },
 	{ "report", "tables, figures and pages of a results directory", cmd_report },
+	{ "compare", "your samples against a reference or a target: every metric", cmd_compare },
+	{ "weights", "evidence and its bounds from your log weights", cmd_weights },
 	{ "list", "methods, targets and metrics", cmd_list },
 	{ "show", "a method, target or metric with its options", cmd_show },
 	{ "info", "compiler, commit, CPU, BLAS, optional parts", cmd_info },

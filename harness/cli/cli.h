@@ -28,6 +28,12 @@ int command_run(const struct command *c, const struct flag *flags, int argc, cha
 	command_body *body, void *request);
 
 struct density;
+struct setting;
+
+/** The options of --set TARGET.OPTION=VALUE, [sets->n] in the arena. ERR_NAME: no such target; ERR_PARSE: a
+ *  set that is not of this form or of another target. */
+int cli_settings(struct setting **out, const char *target, const struct texts *sets,
+	struct arena *a);
 
 /** The target of that name with the options of --set TARGET.OPTION=VALUE. ERR_PARSE: a set that is
  *  not of this form or of another target; errors of density_new. */
@@ -61,6 +67,8 @@ struct report_options;
 int cli_report(const char *dir, const struct report_options *o);
 
 /** A command: its arguments without the program's and its own name. Each returns an exit code. */
+int cmd_compare(int argc, char **argv);
+int cmd_weights(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_list(int argc, char **argv);

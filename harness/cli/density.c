@@ -23,13 +23,21 @@ static int parse_set(struct setting *out, const char *target, const char *set, s
 	return OK;
 }
 
-int cli_density(struct density **d, const char *target, const struct texts *sets, struct arena *a)
+int cli_settings(struct setting **out, const char *target, const struct texts *sets,
+	struct arena *a)
 {
-	struct setting *settings = ARENA_NEW(a, sets->n, struct setting);
-
+	*out = ARENA_NEW(a, sets->n, struct setting);
 	if (target_find(target) == NULL) /* before a complaint of its options */
 		return ERR_NAME;
 	for (size_t i = 0; i < sets->n; i++)
-		TRY(parse_set(&settings[i], target, sets->items[i], a));
+		TRY(parse_set(&(*out)[i], target, sets->items[i], a));
+	return OK;
+}
+
+int cli_density(struct density **d, const char *target, const struct texts *sets, struct arena *a)
+{
+	struct setting *settings;
+
+	TRY(cli_settings(&settings, target, sets, a));
 	return density_new(d, target, settings, sets->n, a);
 }

@@ -4,48 +4,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The whole file in the arena, ended by a zero. */
-static int slurp(const char *path, struct arena *a, char **text)
-{
-	bool standard = strcmp(path, "-") == 0;
-	FILE *f = standard ? stdin : fopen(path, "rb");
-	char *buffer = NULL;
-	size_t size = 0, used = 0;
-	int status = OK;
-
-	if (f == NULL)
-		return fail(ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
-	for (;;) {
-		if (used + 1 >= size) {
-			size = size == 0 ? 1 << 16 : 2 * size;
-			buffer = realloc(buffer, size);
-			invariant(buffer != NULL);
-		}
-		size_t got = fread(buffer + used, 1, size - used - 1, f);
-		if (got == 0)
-			break;
-		used += got;
-	}
-	if (ferror(f)) {
-		status = fail(ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
-		goto out;
-	}
-	buffer[used] = '\0';
-	if (strlen(buffer) != used) {
-		status = fail(ERR_PARSE, "%s: contains a zero byte; it should be text", path);
-		goto out;
-	}
-	*text = arena_strdup(a, buffer);
-out:
-	free(buffer);
-	if (!standard)
-		fclose(f);
-	return status;
-}
 
 static char *trim(char *s)
 {
@@ -79,57 +41,203 @@ static bool parse_number(const char *s, double *x)
 	return *s != '\0' && *end == '\0';
 }
 
-/* Cut the text into cells. The header, if any, becomes row 0 here. */
-static int split(struct csv *t, const char *path, char *text, struct arena *a)
-{
-	size_t lines = 1;
+/* A table on its way in: a line at a time, so that no more than its numbers are in memory. */
+struct reading {
+	FILE *f;
+	struct csv *t;
+	char *buffer; /* getline's */
+	size_t size, number;
+	const char **field; /* [cols] of the present line */
+	size_t first;       /* the line that says how many fields there are */
+	size_t room;        /* rows that line, cell and x have room for */
+	size_t *line;
+	const char **cell; /* these two: one of them */
+	double *x;
+	struct arena *arena;
+};
 
-	for (const char *s = text; *s != '\0'; s++)
-		lines += *s == '\n';
-	*t = (struct csv){ .path = strcmp(path, "-") == 0 ? "standard input"
-							  : arena_strdup(a, path) };
-	t->line = ARENA_NEW(a, lines, size_t);
-	for (size_t number = 1; text != NULL; number++) {
-		char *line = trim(strsep(&text, "\n"));
-		if (is_comment(line))
-			continue;
-		size_t fields = count_fields(line);
-		if (t->rows == 0) {
-			t->cols = fields;
-			t->cell = ARENA_NEW(a, lines * fields, const char *);
+static void *grown(void *p, size_t count, size_t size)
+{
+	invariant(count < SIZE_MAX / size);
+	p = realloc(p, count * size);
+	invariant(p != NULL);
+	return p;
+}
+
+/* The next line that is no comment, trimmed; NULL at the end. */
+static int next_line(struct reading *r, char **out)
+{
+	ssize_t n;
+
+	*out = NULL;
+	while ((n = getline(&r->buffer, &r->size, r->f)) >= 0) {
+		r->number++;
+		if (strlen(r->buffer) != (size_t)n)
+			return fail(ERR_PARSE, "%s: contains a zero byte; it should be text",
+				r->t->path);
+		if (n > 0 && r->buffer[n - 1] == '\n')
+			r->buffer[n - 1] = '\0';
+		char *line = trim(r->buffer);
+		if (!is_comment(line)) {
+			*out = line;
+			return OK;
 		}
-		if (fields != t->cols)
-			return fail(ERR_PARSE,
-				"%s:%zu: %zu field%s; line %zu has %zu, and every line should",
-				t->path, number, fields, fields == 1 ? "" : "s", t->line[0],
-				t->cols);
-		t->line[t->rows] = number;
-		for (size_t k = 0; k < fields; k++)
-			t->cell[t->rows * fields + k] = trim(strsep(&line, ","));
-		t->rows++;
 	}
+	if (ferror(r->f))
+		return fail(ERR_IO, "%s: cannot be read: %s", r->t->path, strerror(errno));
 	return OK;
 }
 
-/* Row 0 becomes the header. */
-static void take_header(struct csv *t)
+/* Cut the line into r->field. */
+static int cut(struct reading *r, char *line)
 {
-	t->names = t->cell;
-	t->cell += t->cols;
-	t->header = *t->line++;
-	t->rows--;
+	struct csv *t = r->t;
+	size_t fields = count_fields(line);
+
+	if (r->field == NULL) {
+		t->cols = fields;
+		r->first = r->number;
+		r->field = grown(NULL, fields, sizeof(*r->field));
+	}
+	if (fields != t->cols)
+		return fail(ERR_PARSE,
+			"%s:%zu: %zu field%s; line %zu has %zu, and every line should", t->path,
+			r->number, fields, fields == 1 ? "" : "s", r->first, t->cols);
+	for (size_t k = 0; k < fields; k++)
+		r->field[k] = trim(strsep(&line, ","));
+	return OK;
+}
+
+static void keep_fields(const struct reading *r, const char **out)
+{
+	for (size_t k = 0; k < r->t->cols; k++)
+		out[k] = arena_strdup(r->arena, r->field[k]);
+}
+
+static void take_header(struct reading *r)
+{
+	r->t->names = ARENA_NEW(r->arena, r->t->cols, const char *);
+	keep_fields(r, r->t->names);
+	r->t->header = r->number;
+}
+
+/* Room for one row more of cells or numbers. */
+static void make_room(struct reading *r, bool text)
+{
+	size_t cols = r->t->cols;
+
+	if (r->t->rows < r->room)
+		return;
+	r->room = r->room > 0 ? 2 * r->room : 64;
+	r->line = grown(r->line, r->room, sizeof(*r->line));
+	if (text)
+		r->cell = grown(r->cell, r->room, cols * sizeof(*r->cell));
+	else
+		r->x = grown(r->x, r->room, cols * sizeof(*r->x));
+}
+
+static int take_text(struct reading *r)
+{
+	make_room(r, true);
+	keep_fields(r, r->cell + r->t->rows * r->t->cols);
+	r->line[r->t->rows++] = r->number;
+	return OK;
+}
+
+static int take_numbers(struct reading *r, enum csv_numbers numbers)
+{
+	const struct csv *t = r->t;
+
+	make_room(r, false);
+	for (size_t k = 0; k < t->cols; k++) {
+		const char *cell = r->field[k];
+		double *x = &r->x[t->rows * t->cols + k];
+		if (*cell == '\0')
+			return fail(ERR_PARSE, "%s:%zu: field %zu is missing; a number is needed",
+				t->path, r->number, k + 1);
+		if (!parse_number(cell, x))
+			return fail(ERR_PARSE,
+				"%s:%zu: field %zu is \"%.40s\"; a number is needed%s", t->path,
+				r->number, k + 1, cell,
+				strpbrk(cell, " \t;") != NULL ? ", and commas between numbers"
+							      : "");
+		if (numbers == CSV_FINITE && !isfinite(*x))
+			return fail(ERR_PARSE,
+				"%s:%zu: field %zu is %.40s; a finite number is needed", t->path,
+				r->number, k + 1, cell);
+	}
+	r->line[r->t->rows++] = r->number;
+	return OK;
+}
+
+/* n elements in the arena; NULL for none. */
+static void *kept(const void *p, size_t n, size_t size, struct arena *a)
+{
+	if (p == NULL)
+		return NULL;
+	void *copy = arena_alloc(a, n, size);
+	memcpy(copy, p, n * size);
+	return copy;
+}
+
+/* The whole stream by a function that takes its lines; what was read goes to the arena. */
+static int read_stream(struct csv *t, FILE *f, const char *path, struct arena *a,
+	int (*body)(struct reading *r, enum csv_numbers numbers), enum csv_numbers numbers)
+{
+	struct reading r = { .f = f, .t = t, .arena = a };
+
+	*t = (struct csv){ .path = strcmp(path, "-") == 0 ? "standard input"
+							  : arena_strdup(a, path) };
+	int code = body(&r, numbers);
+	if (code == OK) {
+		t->line = kept(r.line, t->rows, sizeof(*r.line), a);
+		t->cell = kept(r.cell, t->rows * t->cols, sizeof(*r.cell), a);
+		t->x = kept(r.x, t->rows * t->cols, sizeof(*r.x), a);
+	}
+	free(r.buffer);
+	free(r.field);
+	free(r.line);
+	free(r.cell);
+	free(r.x);
+	return code;
+}
+
+static int read_file(struct csv *t, const char *path, struct arena *a,
+	int (*body)(struct reading *r, enum csv_numbers numbers), enum csv_numbers numbers)
+{
+	bool standard = strcmp(path, "-") == 0;
+	FILE *f = standard ? stdin : fopen(path, "rb");
+
+	if (f == NULL)
+		return fail(ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
+	int code = read_stream(t, f, path, a, body, numbers);
+	if (!standard)
+		fclose(f);
+	return code;
+}
+
+static int text_body(struct reading *r, enum csv_numbers ignored)
+{
+	char *line;
+
+	(void)ignored;
+	TRY(next_line(r, &line));
+	if (line == NULL)
+		return fail(ERR_PARSE, "%s:1: empty; a header is needed", r->t->path);
+	TRY(cut(r, line));
+	take_header(r);
+	for (;;) {
+		TRY(next_line(r, &line));
+		if (line == NULL)
+			return OK;
+		TRY(cut(r, line));
+		TRY(take_text(r));
+	}
 }
 
 int csv_read_text(struct csv *out, const char *path, struct arena *a)
 {
-	char *text;
-
-	TRY(slurp(path, a, &text));
-	TRY(split(out, path, text, a));
-	if (out->rows == 0)
-		return fail(ERR_PARSE, "%s:1: empty; a header is needed", out->path);
-	take_header(out);
-	return OK;
+	return read_file(out, path, a, text_body, CSV_ANY);
 }
 
 /* A number, or what stands for a missing one, in quotes or not: no name of a column. */
@@ -154,45 +262,43 @@ static bool is_value(const char *cell)
 	return parse_number(bare, &ignored);
 }
 
-static bool looks_like_header(const struct csv *t)
+static bool looks_like_header(const struct reading *r)
 {
-	for (size_t k = 0; k < t->cols; k++)
-		if (is_value(t->cell[k]))
+	for (size_t k = 0; k < r->t->cols; k++)
+		if (is_value(r->field[k]))
 			return false;
 	return true;
 }
 
+static int numbers_body(struct reading *r, enum csv_numbers numbers)
+{
+	char *line;
+
+	for (;;) {
+		TRY(next_line(r, &line));
+		if (line == NULL)
+			break;
+		bool first = r->field == NULL;
+		TRY(cut(r, line));
+		if (first && looks_like_header(r))
+			take_header(r);
+		else
+			TRY(take_numbers(r, numbers));
+	}
+	if (r->t->rows == 0)
+		return fail(ERR_PARSE, "%s:1: no numbers; at least one row is needed", r->t->path);
+	return OK;
+}
+
 int csv_read(struct csv *out, const char *path, enum csv_numbers numbers, struct arena *a)
 {
-	struct csv *t = out;
-	char *text;
+	return read_file(out, path, a, numbers_body, numbers);
+}
 
-	TRY(slurp(path, a, &text));
-	TRY(split(t, path, text, a));
-	if (t->rows > 0 && looks_like_header(t))
-		take_header(t);
-	if (t->rows == 0)
-		return fail(ERR_PARSE, "%s:1: no numbers; at least one row is needed", t->path);
-	t->x = arena_alloc(a, t->rows * t->cols, sizeof(*t->x));
-	for (size_t i = 0; i < t->rows; i++) {
-		for (size_t k = 0; k < t->cols; k++) {
-			const char *cell = t->cell[i * t->cols + k];
-			double *x = &t->x[i * t->cols + k];
-			if (*cell == '\0')
-				return fail(ERR_PARSE,
-					"%s:%zu: field %zu is missing; a number is needed", t->path,
-					t->line[i], k + 1);
-			if (!parse_number(cell, x))
-				return fail(ERR_PARSE,
-					"%s:%zu: field %zu is \"%.40s\"; a number is needed",
-					t->path, t->line[i], k + 1, cell);
-			if (numbers == CSV_FINITE && !isfinite(*x))
-				return fail(ERR_PARSE,
-					"%s:%zu: field %zu is %.40s; a finite number is needed",
-					t->path, t->line[i], k + 1, cell);
-		}
-	}
-	return OK;
+int csv_read_stream(struct csv *out, FILE *f, const char *path, enum csv_numbers numbers,
+	struct arena *a)
+{
+	return read_stream(out, f, path, a, numbers_body, numbers);
 }
 
 size_t csv_column(const struct csv *t, const char *name)

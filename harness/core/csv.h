@@ -16,9 +16,9 @@ struct csv {
 	size_t rows, cols;
 	size_t header;      /* its line of the file; 0 when there is none */
 	const char **names; /* [cols]; NULL when the file has no header */
-	const char **cell;  /* [rows][cols] text */
 	size_t *line;       /* [rows] line of the file, from 1 */
-	double *x;          /* [rows][cols]; NULL for csv_read_text */
+	const char **cell;  /* [rows][cols] text; of csv_read_text alone */
+	double *x;          /* [rows][cols]; of the others */
 };
 
 /** Which numbers csv_read accepts. */
@@ -36,6 +36,10 @@ int csv_read_text(struct csv *out, const char *path, struct arena *a);
  *  ERR_IO; ERR_PARSE: a line with another number of fields, a field that is missing or not such a
  *  number, no rows. */
 int csv_read(struct csv *out, const char *path, enum csv_numbers numbers, struct arena *a);
+
+/** As csv_read, from a stream that is open; path is for messages. */
+int csv_read_stream(struct csv *out, FILE *f, const char *path, enum csv_numbers numbers,
+	struct arena *a);
 
 /** The column of this name, or cols when there is none. */
 size_t csv_column(const struct csv *t, const char *name);

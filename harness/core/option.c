@@ -59,6 +59,9 @@ static void describe(const struct option *o, char text[RANGE_MAX])
 	case OPTION_TEXT:
 		snprintf(text, RANGE_MAX, "the name of a file");
 		break;
+	case OPTION_STRING:
+		snprintf(text, RANGE_MAX, "a text");
+		break;
 	case OPTION_CHOICE:
 		used = (size_t)snprintf(text, RANGE_MAX, "one of");
 		for (int i = 0; o->choices[i] != NULL && used < RANGE_MAX; i++)
@@ -116,6 +119,9 @@ static int set_field(const struct option *o, void *state, const char *value, str
 		/* Not standard input: the file is read for each instance of a density. */
 		if (strcmp(value, "-") == 0 || (*value == '\0' && *o->value != '\0'))
 			return ERR_PARSE;
+		*(const char **)field(o, state) = arena_strdup(a, value);
+		return OK;
+	case OPTION_STRING:
 		*(const char **)field(o, state) = arena_strdup(a, value);
 		return OK;
 	}
@@ -195,6 +201,7 @@ const char *option_text(const struct option *o, const void *state, struct arena 
 	case OPTION_CHOICE:
 		return o->choices[*(const int *)p];
 	case OPTION_TEXT:
+	case OPTION_STRING:
 		return *(const char *const *)p;
 	}
 	error_abort(__FILE__, __LINE__, "an option of unknown type");

@@ -16,10 +16,18 @@
  *             { 0 } };
  *
  * Types of the field at offset: OPTION_REAL double, OPTION_INT long, OPTION_BOOL bool,
- * OPTION_CHOICE int (index into choices), OPTION_TEXT const char * (in the arena), the name of a file;
- * empty only where the default is.
+ * OPTION_CHOICE int (index into choices), OPTION_TEXT const char * (in the arena), the name of a file,
+ * empty only where the default is, OPTION_STRING likewise, any text. What is in a file that an option names
+ * enters the keys of cells (plan.h). An option "label" of a method is its name in tables.
  */
-enum option_type { OPTION_REAL, OPTION_INT, OPTION_BOOL, OPTION_CHOICE, OPTION_TEXT };
+enum option_type {
+	OPTION_REAL,
+	OPTION_INT,
+	OPTION_BOOL,
+	OPTION_CHOICE,
+	OPTION_TEXT,
+	OPTION_STRING
+};
 
 struct option {
 	const char *key;

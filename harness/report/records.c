@@ -395,6 +395,17 @@ static const char *samples_path(const struct reader *r)
 	return arena_printf(r->arena, "%.*s.samples.csv", stem, r->path);
 }
 
+/* A method that has a label from the user is one of its own. */
+static void take_label(const struct reader *r, struct record *out)
+{
+	for (size_t k = 0; k < out->options.n; k++)
+		if (!strcmp(out->options.list[k].key, "label") && *out->options.list[k].value) {
+			out->method_title = out->options.list[k].value;
+			out->method =
+				arena_printf(r->arena, "%s:%s", out->method, out->method_title);
+		}
+}
+
 static int get_cell(const struct reader *r, const json_t *o, void *list, size_t i)
 {
 	struct record *out = (struct record *)list + i;
@@ -414,6 +425,7 @@ static int get_cell(const struct reader *r, const json_t *o, void *list, size_t 
 	out->seed = (long)json_integer_value(json_object_get(o, "seed"));
 	out->samples = samples_path(r);
 	TRY(get_settings(r, o, "options", &out->options));
+	take_label(r, out);
 	TRY(get_settings(r, o, "target_options", &out->target_options));
 	TRY(get_log_z(r, o, &out->log_z));
 	TRY(get_training(r, o, out));

@@ -23,8 +23,12 @@ static void tick(const struct ticker *t, double fraction)
 
 /* --- the reference set ------------------------------------------------------------------------- */
 
-/* The fixed set that samples are compared with: the same for all seeds, as published. */
-static int draw_reference(const struct density *d, size_t n, double **out, struct arena *a)
+static size_t reference_size(const struct config *c)
+{
+	return c->reference > 0 ? c->reference : c->samples;
+}
+
+int cell_reference(const struct density *d, size_t n, double **out, struct arena *a)
 {
 	*out = ARENA_NEW(a, n * density_dim(d), double);
 	return density_draw(d, (struct rng){ .purpose = RNG_TARGET }, 0, n, *out);
@@ -261,7 +265,7 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	struct scored in;
 
 	scoring_start(&in, w->cell.target, &w->planned->target->log_z, d->x, d->n, w->cell.dim,
-		w->reference, c->samples, w->scratch);
+		w->reference, reference_size(c), w->scratch);
 	r->nonfinite = in.nonfinite;
 	in.log_w = d->log_w;
 	in.log_w_forward = d->no_forward ? NULL : d->log_w_forward;
@@ -317,7 +321,7 @@ static int evaluate(struct work *w)
 
 	allocate_buffers(w);
 	if (w->planned->target->exact)
-		TRY(draw_reference(w->cell.target, w->plan->config->samples, &w->reference,
+		TRY(cell_reference(w->cell.target, reference_size(w->plan->config), &w->reference,
 			w->arena));
 	list_results(w);
 	write_header(w->samples, "pass,steps,",
@@ -397,8 +401,8 @@ int floor_run(const struct plan *p, const struct plan_target *t, const struct ti
 	double *reference;
 
 	TRY(density_new(&d, t->target->name, t->options.settings, t->options.n, a));
-	TRY(draw_reference(d, c->samples, &reference, a));
-	const struct kept kept = kept_of(c, KEPT_EXACT, c->samples, t->dim);
+	TRY(cell_reference(d, reference_size(c), &reference, a));
+	const struct kept kept = kept_of(c, KEPT_EXACT, reference_size(c), t->dim);
 	write_header(samples, "", kept);
 	write_points(samples, reference, kept, "");
 
@@ -406,7 +410,8 @@ int floor_run(const struct plan *p, const struct plan_target *t, const struct ti
 	*n = 0;
 	*out = ARENA_NEW(a, c->n_metrics, struct floor_scores);
 	struct arena *scratch = arena_new();
-	scoring_start(&in, d, &t->log_z, x, c->samples, t->dim, reference, c->samples, scratch);
+	scoring_start(&in, d, &t->log_z, x, c->samples, t->dim, reference, reference_size(c),
+		scratch);
 	for (size_t j = 0; j < c->n_metrics; j++)
 		if (c->metrics[j]->floor && scoring_applies(c->metrics[j], &in))
 			(*out)[(*n)++] = (struct floor_scores){ c->metrics[j], 0,

@@ -53,6 +53,10 @@ struct ticker {
 int cell_run(const struct plan *p, const struct plan_cell *c, struct trainings *trainings,
 	const struct ticker *t, FILE *samples, struct outcome *out, struct arena *a);
 
+/** The fixed set that samples are compared with, n exact ones: the same for all seeds, as published. In the
+ *  arena. ERR_UNSUP when the target has no exact sampler. */
+int cell_reference(const struct density *d, size_t n, double **out, struct arena *a);
+
 /** A metric's values over exact draws. */
 struct floor_scores {
 	const struct metric *metric;

@@ -217,9 +217,19 @@ static struct written_list take_options(const struct loading *l, int mapping)
 	return list;
 }
 
-/* The list "methods" or "targets". */
+static bool same_options(const struct written_list *a, const struct written_list *b)
+{
+	bool same = a->n == b->n;
+
+	for (size_t i = 0; same && i < a->n; i++)
+		same = strcmp(a->items[i].key, b->items[i].key) == 0 &&
+		       strcmp(a->items[i].value, b->items[i].value) == 0;
+	return same;
+}
+
+/* The list "methods" or "targets". variants: one may stand there again with other options. */
 static int take_entries(const struct loading *l, const char *key, const struct raw_entry *raw,
-	size_t n, const void *(*find)(const char *name), struct config_entry **out)
+	size_t n, const void *(*find)(const char *name), bool variants, struct config_entry **out)
 {
 	*out = ARENA_NEW(l->arena, n, struct config_entry);
 	for (size_t i = 0; i < n; i++) {
@@ -230,10 +240,12 @@ static int take_entries(const struct loading *l, const char *key, const struct r
 		if (find(e->name) == NULL)
 			return error_at(e->where);
 		for (size_t j = 0; j < i; j++)
-			if (strcmp((*out)[j].name, e->name) == 0)
+			if (strcmp((*out)[j].name, e->name) == 0 &&
+				(!variants || same_options(&(*out)[j].options, &e->options)))
 				return fail(ERR_NAME,
-					"%s: \"%s\" stands twice in \"%s\"; once is right",
-					e->where, e->name, key);
+					"%s: \"%s\" stands twice in \"%s\"; once is right%s",
+					e->where, e->name, key,
+					variants ? ", or other options" : "");
 	}
 	return OK;
 }
@@ -372,8 +384,8 @@ static int take_all(const struct loading *l)
 	TRY(take_name(l));
 	TRY(take_numbers(l));
 	TRY(take_metrics(l));
-	TRY(take_entries(l, "methods", r->methods, c->n_methods, find_method, &c->methods));
-	TRY(take_entries(l, "targets", r->targets, c->n_targets, find_target, &c->targets));
+	TRY(take_entries(l, "methods", r->methods, c->n_methods, find_method, true, &c->methods));
+	TRY(take_entries(l, "targets", r->targets, c->n_targets, find_target, false, &c->targets));
 	TRY(take_pairs(l, "overrides", r->overrides, c->n_overrides, &c->overrides));
 	TRY(take_pairs(l, "exclude", r->exclude, c->n_excludes, &c->excludes));
 	return take_sets(l);

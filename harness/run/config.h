@@ -39,6 +39,7 @@ struct config {
 	const char *steps_where;       /* for messages about step counts */
 	const struct metric **metrics; /* by name, each once */
 	size_t samples, repeats, floor_draws;
+	size_t reference;  /* points of the reference set; 0: as many as samples */
 	bool keep_samples; /* all samples beside the records, not only the points that plots show */
 	double timeout_seconds;    /* infinity: none */
 	double checkpoint_seconds; /* between checkpoints of a training; 0: after each iteration */

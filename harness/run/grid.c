@@ -104,7 +104,7 @@ static void keep(struct grid *g, const struct plan_cell *c, const struct store_e
 	g->summary->stale += grid_stale(e);
 	if (g->summary->problem == NULL && e->state != CELL_OK && e->state != CELL_SKIPPED)
 		g->summary->problem = arena_printf(g->arena, "%s on %s, seed %llu: %s%s%s",
-			c->method->name, c->target->target->name, (unsigned long long)c->seed,
+			plan_label(c), c->target->target->name, (unsigned long long)c->seed,
 			cell_state_name(e->state), e->message[0] != '\0' ? ": " : "", e->message);
 }
 
@@ -180,7 +180,7 @@ static void count_outcome(struct grid *g, const struct job *job, const struct ou
 	s->resumed += o->training.resumed > 0 && o->training.resumed < o->training.iterations;
 	if (s->problem == NULL && o->state != CELL_OK && o->state != CELL_SKIPPED)
 		s->problem = arena_printf(g->arena, "%s on %s, seed %llu: %s: %s",
-			job->cell->method->name, job->target->target->name,
+			plan_label(job->cell), job->target->target->name,
 			(unsigned long long)job->cell->seed, cell_state_name(o->state), o->message);
 	pthread_mutex_unlock(&g->lock);
 }
@@ -357,8 +357,8 @@ static const char *job_name(const struct job *j, struct arena *a)
 {
 	if (j->cell == NULL)
 		return arena_printf(a, "floors of %s", j->target->target->name);
-	return arena_printf(a, "%s on %s, seed %llu", j->cell->method->name,
-		j->target->target->name, (unsigned long long)j->cell->seed);
+	return arena_printf(a, "%s on %s, seed %llu", plan_label(j->cell), j->target->target->name,
+		(unsigned long long)j->cell->seed);
 }
 
 /* Names, and weights: what is not known counts as the mean of what is. */

@@ -1,4 +1,5 @@
 #include "run/plan.h"
+#include "run/external.h"
 
 #include <stdlib.h>
 
@@ -219,13 +220,15 @@ static void hash_method(struct hash *h, const struct plan_cell *cell)
 		(unsigned long long)cell->seed);
 }
 
-static void make_floor_key(struct plan_target *t, const struct config *c, struct arena *a)
+void plan_floor_key(struct plan_target *t, const struct config *c, struct arena *a)
 {
 	struct hash h;
 
 	hash_start(&h, "floor");
 	hash_target(&h, t, a);
 	hash_printf(&h, "samples %zu\ndraws %zu\n", c->samples, c->floor_draws);
+	if (c->reference > 0 && c->reference != c->samples)
+		hash_printf(&h, "reference %zu\n", c->reference);
 	hash_metrics(&h, c, true);
 	hash_key(&h, t->floor_key);
 }
@@ -242,6 +245,39 @@ static void make_training_key(struct plan_cell *cell, struct arena *a)
 	hash_key(&h, cell->training_key);
 }
 
+/* Files that options of a method name, one for each draw where the name says so (external_expand): what
+ * is in them is the method's result. One that is not there is told when it is read. */
+static void hash_inputs(struct hash *h, const struct plan_cell *cell, const struct config *c,
+	const char *pattern, struct arena *a)
+{
+	struct external_call call = { .target = cell->target->target->name,
+		.n = c->samples,
+		.dim = cell->target->dim,
+		.seed = cell->seed };
+	const char *last = "";
+
+	for (size_t s = 0; s <= cell->n_steps; s++)
+		for (size_t r = 0; r < c->repeats; r++) {
+			call.steps = s > 0 ? cell->steps[s - 1] : 0;
+			call.repeat = (uint32_t)r;
+			const char *path = external_expand(pattern, &call, a);
+			if (strcmp(path, last) == 0)
+				continue;
+			hash_printf(h, "file %zu %zu\n", s, r);
+			hash_file(h, path);
+			last = path;
+		}
+}
+
+static void hash_method_files(struct hash *h, const struct plan_cell *cell, const struct config *c,
+	struct arena *a)
+{
+	for (size_t i = 0; i < cell->options.n; i++)
+		if (cell->method->options[i].type == OPTION_TEXT &&
+			*cell->options.settings[i].value != '\0')
+			hash_inputs(h, cell, c, cell->options.settings[i].value, a);
+}
+
 static void make_cell_key(struct plan_cell *cell, const struct config *c, struct arena *a)
 {
 	struct hash h;
@@ -250,6 +286,7 @@ static void make_cell_key(struct plan_cell *cell, const struct config *c, struct
 	hash_target(&h, cell->target, a);
 	hash_estimate(&h, c, &cell->target->log_z);
 	hash_method(&h, cell);
+	hash_method_files(&h, cell, c, a);
 	hash_printf(&h, "samples %zu\nrepeats %zu\n", c->samples, c->repeats);
 	for (size_t i = 0; i < cell->n_steps; i++)
 		hash_printf(&h, "steps %zu\n", cell->steps[i]);
@@ -260,7 +297,7 @@ static void make_cell_key(struct plan_cell *cell, const struct config *c, struct
 /* --- the grid --------------------------------------------------------------------------------- */
 
 /* Options first, each with its place, then the density as a whole: data, dimension, log Z. */
-static int make_target(struct plan_target *t, const struct config *c,
+int plan_target_make(struct plan_target *t, const struct config *c,
 	const struct config_entry *entry, struct arena *a)
 {
 	const struct target *target = target_find(entry->name);
@@ -290,7 +327,7 @@ static int make_target(struct plan_target *t, const struct config *c,
 	for (size_t i = 0; i < c->n_metrics; i++)
 		t->floor = t->floor || c->metrics[i]->floor;
 	t->floor = t->floor && t->exact && c->floor_draws > 0;
-	make_floor_key(t, c, a);
+	plan_floor_key(t, c, a);
 	return OK;
 }
 
@@ -400,6 +437,30 @@ static int make_cells(struct plan *p, struct plan_target *t, const struct config
 	return OK;
 }
 
+/* Entries of one method that come to the same: two cells would write one record. */
+static int check_twins(const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_cells; i++)
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(p->cells[i].key, p->cells[j].key) == 0)
+				return fail(ERR_NAME,
+					"%s: \"%s\" stands twice in \"methods\", and is the same "
+					"on "
+					"%s; once is right, or other options",
+					p->config->path, p->cells[i].method->name,
+					p->cells[i].target->target->name);
+	return OK;
+}
+
+const char *plan_label(const struct plan_cell *c)
+{
+	for (size_t i = 0; i < c->options.n; i++)
+		if (strcmp(c->options.settings[i].key, "label") == 0 &&
+			*c->options.settings[i].value != '\0')
+			return c->options.settings[i].value;
+	return c->method->name;
+}
+
 int plan_training(struct plan_cell *out, const struct method *m, const struct plan_target *t,
 	uint64_t seed, const struct setting *settings, size_t n, struct arena *a)
 {
@@ -431,7 +492,7 @@ int plan_make(struct plan *out, const struct config *c, const char *const *filte
 		if (!target_wanted(&s, c->targets[i].name))
 			continue;
 		out->n_targets++;
-		TRY(make_target(t, c, &c->targets[i], a));
+		TRY(plan_target_make(t, c, &c->targets[i], a));
 		for (size_t j = 0; j < c->n_methods; j++)
 			if (wanted(&s, c->methods[j].name, t->target->name))
 				TRY(make_cells(out, t, &c->methods[j], a));
@@ -439,7 +500,7 @@ int plan_make(struct plan *out, const struct config *c, const char *const *filte
 	if (out->n_cells == 0)
 		return fail(ERR_RANGE, "%s: no cell is left; \"exclude\" takes %s", c->path,
 			n_filters > 0 ? "those of --only" : "all of them");
-	return OK;
+	return check_twins(out);
 }
 
 void plan_shard(struct plan *p, size_t k, size_t n)

@@ -70,6 +70,17 @@ struct plan {
 int plan_make(struct plan *out, const struct config *c, const char *const *filters,
 	size_t n_filters, struct arena *a);
 
+/** One target of a plan alone, t zeroed: options from the entry and the configuration's sets, dimension,
+ *  log Z, key of its floors. Errors as plan_make. */
+int plan_target_make(struct plan_target *t, const struct config *c,
+	const struct config_entry *entry, struct arena *a);
+
+/** The key of the target's floors in this configuration. */
+void plan_floor_key(struct plan_target *t, const struct config *c, struct arena *a);
+
+/** What a user calls the cell's method: its option "label", or its name. */
+const char *plan_label(const struct plan_cell *c);
+
 /** Keep every n-th cell, starting with the k-th, 1 <= k <= n. */
 void plan_shard(struct plan *p, size_t k, size_t n);
 

@@ -25,7 +25,7 @@ struct progress {
 	const double *weights;
 	struct job *jobs;
 	bool terminal, done;
-	double start;
+	double start, patience;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	pthread_t reporter;
@@ -111,21 +111,30 @@ static void print_line(const struct progress *p)
 	fprintf(stderr, "%s\n", line);
 }
 
+static bool quiet(const struct progress *p)
+{
+	return clock_seconds() - p->start < p->patience;
+}
+
 static void *report(void *context)
 {
 	struct progress *p = context;
 	double last = clock_seconds();
+	bool was_quiet = false;
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->done) {
 		clock_wait(&p->wake, &p->lock, p->terminal ? 0.25 : 0.99);
 		if (p->done)
 			break;
-		if (p->terminal) {
+		if (quiet(p)) {
+			was_quiet = true;
+		} else if (p->terminal) {
 			print_bar(p);
-		} else if (clock_seconds() - last >= 9) {
+		} else if (was_quiet || clock_seconds() - last >= 9) {
 			print_line(p);
 			last = clock_seconds();
+			was_quiet = false;
 		}
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -150,6 +159,13 @@ struct progress *progress_new(size_t n, const char *const *names, const double *
 	return p;
 }
 
+void progress_patience(struct progress *p, double seconds)
+{
+	pthread_mutex_lock(&p->lock);
+	p->patience = seconds;
+	pthread_mutex_unlock(&p->lock);
+}
+
 void progress_free(struct progress *p)
 {
 	if (p == NULL)
@@ -159,7 +175,7 @@ void progress_free(struct progress *p)
 	pthread_cond_signal(&p->wake);
 	pthread_mutex_unlock(&p->lock);
 	pthread_join(p->reporter, NULL);
-	if (p->terminal)
+	if (p->terminal && !quiet(p))
 		fputs("\r\033[K", stderr);
 	pthread_cond_destroy(&p->wake);
 	pthread_mutex_destroy(&p->lock);
@@ -171,7 +187,7 @@ void progress_begin(struct progress *p, size_t job)
 {
 	pthread_mutex_lock(&p->lock);
 	p->jobs[job] = (struct job){ .state = JOB_RUNNING, .start = clock_seconds() };
-	if (!p->terminal)
+	if (!p->terminal && !quiet(p))
 		fprintf(stderr, "start %s\n", p->names[job]);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -214,7 +230,7 @@ void progress_end(struct progress *p, size_t job, const char *how, const char *m
 	progress_duration(clock_seconds() - p->jobs[job].start, took, sizeof(took));
 	describe(p, words, sizeof(words));
 	/* A terminal has the bar; only what went wrong gets a line there. */
-	if (!p->terminal || message != NULL)
+	if (!quiet(p) && (!p->terminal || message != NULL))
 		fprintf(stderr, "%send   %s: %s in %s%s%s (%s)\n", p->terminal ? "\r\033[K" : "",
 			p->names[job], how, took, message != NULL ? ": " : "",
 			message != NULL ? message : "", words);

@@ -12,6 +12,10 @@ struct progress;
 
 /** n jobs, named, with weights in proportion to the time that they will take. Both are borrowed. */
 struct progress *progress_new(size_t n, const char *const *names, const double *weights);
+
+/** Show nothing in the first seconds: for what is mostly over by then. Before the first job begins. */
+void progress_patience(struct progress *p, double seconds);
+
 void progress_free(struct progress *p); /* NULL is fine; ends the bar */
 
 /** A line of its own, whatever else is shown. p may be NULL. */

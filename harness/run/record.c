@@ -7,11 +7,22 @@
 #include <stdlib.h>
 #include <time.h>
 
-static json_t *number(double x)
+json_t *record_number(double x)
 {
 	if (isfinite(x))
 		return json_real(x);
 	return json_string(isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
+}
+
+double record_number_of(const json_t *v)
+{
+	const char *word = json_string_value(v);
+
+	if (word == NULL)
+		return json_is_number(v) ? json_number_value(v) : (double)NAN;
+	return strcmp(word, "inf") == 0    ? (double)INFINITY
+	       : strcmp(word, "-inf") == 0 ? (double)-INFINITY
+					   : (double)NAN;
 }
 
 static json_t *count(uint64_t n)
@@ -41,8 +52,8 @@ static json_t *log_z(const struct log_z *z)
 		[LOG_Z_ESTIMATE] = "estimate",
 		[LOG_Z_INFINITE] = "infinite" };
 
-	return json_pack("{s:s, s:o, s:o, s:s}", "kind", kinds[z->kind], "value", number(z->value),
-		"se", number(z->se), "source", z->source);
+	return json_pack("{s:s, s:o, s:o, s:s}", "kind", kinds[z->kind], "value",
+		record_number(z->value), "se", record_number(z->se), "source", z->source);
 }
 
 json_t *record_provenance(void)
@@ -71,7 +82,7 @@ static void add_curves(json_t *object, const struct training *t, const char *pre
 		json_t *iterations = json_array(), *values = json_array();
 		for (size_t i = 0; i < c->n; i++) {
 			json_array_append_new(iterations, json_integer(c->iteration[i]));
-			json_array_append_new(values, number(c->value[i]));
+			json_array_append_new(values, record_number(c->value[i]));
 		}
 		snprintf(name, sizeof(name), "%s%s", prefix, c->name);
 		json_object_set_new(object, name,
@@ -140,17 +151,18 @@ static const char *weights_name(enum weights w)
 	return names[w];
 }
 
-static json_t *known(double x)
+json_t *record_known(double x)
 {
-	return isnan(x) ? json_null() : number(x);
+	return isnan(x) ? json_null() : record_number(x);
 }
 
 static json_t *score_json(const struct value *v)
 {
-	json_t *object = json_pack("{s:o, s:o}", "value", number(v->value), "se", known(v->se));
+	json_t *object = json_pack("{s:o, s:o}", "value", record_number(v->value), "se",
+		record_known(v->se));
 
 	if (!isnan(v->p))
-		json_object_set_new(object, "p", number(v->p));
+		json_object_set_new(object, "p", record_number(v->p));
 	return object;
 }
 
@@ -182,7 +194,8 @@ static json_t *result(const struct result *r, size_t n)
 		json_object_set_new(values, s->metric->name, score_json(&s->value));
 	}
 	for (size_t i = 0; i < r->reports.n; i++)
-		json_object_set_new(reports, r->reports.of[i].name, number(r->reports.of[i].value));
+		json_object_set_new(reports, r->reports.of[i].name,
+			record_number(r->reports.of[i].value));
 	json_t *object = json_pack(
 		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"pass", r->pass->name, "pass_title", r->pass->title, "weights",
@@ -191,8 +204,8 @@ static json_t *result(const struct result *r, size_t n)
 		"nonfinite", count(r->nonfinite), "diverged", text_or_null(r->diverged),
 		"nonfinite_weights", odd_weights(r), "network_evaluations",
 		count(r->evaluations.network), "target_evaluations", count(r->evaluations.target),
-		"sample_seconds", number(r->sample_seconds), "score_seconds",
-		number(r->score_seconds));
+		"sample_seconds", record_number(r->sample_seconds), "score_seconds",
+		record_number(r->score_seconds));
 	if (r->flow_skipped != NULL)
 		json_object_set_new(object, "flow_skipped", json_string(r->flow_skipped));
 	return object;
@@ -220,11 +233,12 @@ static json_t *metric_versions(const struct config *c)
 static json_t *cost(const struct outcome *o, const struct circumstances *when)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "train_seconds",
-		number(training_seconds(&o->training, false)), "sample_seconds",
-		number(o->sample_seconds), "score_seconds", number(o->score_seconds), "cpu_seconds",
-		number(when->cpu_seconds), "peak_rss_mb", number(info_peak_rss_mb()),
-		"train_network_evaluations", count(o->trained.network), "train_target_evaluations",
-		count(o->trained.target), "concurrent", when->concurrent);
+		record_number(training_seconds(&o->training, false)), "sample_seconds",
+		record_number(o->sample_seconds), "score_seconds", record_number(o->score_seconds),
+		"cpu_seconds", record_number(when->cpu_seconds), "peak_rss_mb",
+		record_number(info_peak_rss_mb()), "train_network_evaluations",
+		count(o->trained.network), "train_target_evaluations", count(o->trained.target),
+		"concurrent", when->concurrent);
 }
 
 /* The members that cells and floors share. */
@@ -263,11 +277,11 @@ static json_t *floor_scores(const struct floor_scores *f)
 	json_t *values = json_array();
 
 	for (size_t i = 0; i < f->n; i++)
-		json_array_append_new(values, number(f->values[i]));
+		json_array_append_new(values, record_number(f->values[i]));
 	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "version", f->metric->version, "values",
-		values, "mean", number(stats_mean(f->values, f->n)), "sd",
-		number(sqrt(stats_variance(f->values, f->n))), "q95",
-		number(stats_quantile(f->values, f->n, 0.95)));
+		values, "mean", record_number(stats_mean(f->values, f->n)), "sd",
+		record_number(sqrt(stats_variance(f->values, f->n))), "q95",
+		record_number(stats_quantile(f->values, f->n, 0.95)));
 }
 
 json_t *record_floor(const struct plan *p, const struct plan_target *t,

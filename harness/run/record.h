@@ -17,6 +17,13 @@ json_t *record_cell(const struct plan *p, const struct plan_cell *c, const struc
 json_t *record_floor(const struct plan *p, const struct plan_target *t,
 	const struct floor_scores *scores, size_t n);
 
+/** A number of a record, and back; what is no number of a record is NaN. */
+json_t *record_number(double x);
+double record_number_of(const json_t *v);
+
+/** As record_number; null for NaN, which stands for what is not known. */
+json_t *record_known(double x);
+
 /** Program, machine and date: what a record says of its origin. The caller's to json_decref. */
 json_t *record_provenance(void);
 

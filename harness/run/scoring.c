@@ -99,33 +99,51 @@ static bool has_moments(const struct density *d, struct arena *a)
 	return known;
 }
 
-bool scoring_applies(const struct metric *m, const struct scored *in)
+/* Of weights of the kind that the draw's log_w is. */
+static bool of_one_kind(const struct metric *m)
 {
-	const unsigned weighing = NEEDS_WEIGHTS | NEEDS_FORWARD | NEEDS_DETFLOW | NEEDS_EVIDENCE;
+	return (m->needs & (NEEDS_WEIGHTS | NEEDS_FORWARD | NEEDS_DETFLOW | NEEDS_EVIDENCE)) != 0;
+}
+
+bool scoring_weighs(const struct metric *m)
+{
+	return of_one_kind(m) || (m->needs & NEEDS_FLOW) != 0;
+}
+
+const char *scoring_lacks(const struct metric *m, const struct scored *in)
+{
 	bool detflow = in->weights == WEIGHTS_DETFLOW;
 
 	if ((m->needs & NEEDS_SAMPLES) && in->x == NULL)
-		return false;
+		return "samples";
 	if ((m->needs & NEEDS_EXACT) && in->exact == NULL)
-		return false;
+		return "exact samples";
 	if ((m->needs & (NEEDS_WEIGHTS | NEEDS_DETFLOW)) && in->log_w == NULL)
-		return false;
+		return "log weights";
 	if ((m->needs & NEEDS_FORWARD) && in->log_w_forward == NULL)
-		return false;
+		return "log weights of paths from exact samples";
 	if ((m->needs & NEEDS_FLOW) && in->log_abs_w == NULL)
-		return false;
+		return "log weights by the exact determinant of a flow";
 	if ((m->needs & NEEDS_EVIDENCE) && in->log_w == NULL && isnan(in->log_z_own))
-		return false;
-	if ((m->needs & weighing) && detflow != ((m->needs & NEEDS_DETFLOW) != 0))
-		return false;
+		return "log weights or an estimate of log Z";
+	if (of_one_kind(m) && detflow != ((m->needs & NEEDS_DETFLOW) != 0))
+		return detflow ? "log weights that are no published deterministic-flow ones"
+			       : "published deterministic-flow weights";
 	if ((m->needs & NEEDS_LOG_Z) && !has_finite_log_z(&in->log_z))
-		return false;
+		return "a known, finite log Z";
 	if ((m->needs & (NEEDS_MODES | NEEDS_TARGET)) && in->target == NULL)
-		return false;
+		return "a target that stride has";
 	if ((m->needs & NEEDS_MODES) && !has_modes(in->target))
-		return false;
-	return !(m->needs & NEEDS_MOMENTS) || in->exact != NULL ||
-	       (in->target != NULL && has_moments(in->target, in->arena));
+		return "a target with modes to tell apart";
+	if ((m->needs & NEEDS_MOMENTS) && in->exact == NULL &&
+		(in->target == NULL || !has_moments(in->target, in->arena)))
+		return "exact samples, or known means and standard deviations";
+	return NULL;
+}
+
+bool scoring_applies(const struct metric *m, const struct scored *in)
+{
+	return scoring_lacks(m, in) == NULL;
 }
 
 void scoring_run(const struct metric *m, const struct scored *in, struct score *out,

@@ -26,6 +26,12 @@ void scoring_start(struct scored *out, const struct density *target, const struc
 	const double *x, size_t n, size_t dim, const double *exact, size_t n_exact,
 	struct arena *scratch);
 
+/** What the metric needs and is not there, "exact samples"; NULL: it applies. A literal. */
+const char *scoring_lacks(const struct metric *m, const struct scored *in);
+
+/** Is the metric one of log weights, or of an estimate of log Z, and not of samples? */
+bool scoring_weighs(const struct metric *m);
+
 /** Is everything there that the metric needs? */
 bool scoring_applies(const struct metric *m, const struct scored *in);
 

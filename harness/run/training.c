@@ -457,6 +457,13 @@ static const struct trainer *trainer_of(const struct cell *c)
 	return c->trainer != NULL ? c->trainer : &in_memory;
 }
 
+int cell_go_on(const struct cell *c)
+{
+	const struct trainer *r = trainer_of(c);
+
+	return r->go_on != NULL ? r->go_on(r->context) : OK;
+}
+
 int training_run(const struct plan_cell *p, void *state, struct cell *c, struct training *t)
 {
 	struct course s = { .trainer = trainer_of(c),
