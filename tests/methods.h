@@ -59,7 +59,7 @@ static inline void set_method_option(void *context, const char *key, const char 
 		OK);
 }
 
-/* Make the cell and call init: target's defaults and settings, method's defaults, presets,
+/* Make the cell: target's defaults and settings; method's defaults, presets that are for every paper,
  * settings. */
 static inline struct trial *trial_new(const char *method, const char *target,
 	const char *target_settings, const char *settings, uint64_t seed)
@@ -80,8 +80,8 @@ static inline struct trial *trial_new(const char *method, const char *target,
 	t->state = arena_zalloc(a, 1, t->method->state_size);
 	if (t->method->options != NULL)
 		option_defaults(t->method->options, t->state, a);
-	for (const struct preset *p = t->method->presets; p != NULL && p->target != NULL; p++)
-		if (strcmp(p->target, target) == 0)
+	for (const struct preset *p = t->method->presets; p != NULL && p->settings != NULL; p++)
+		if (p->paper == NULL && (p->target == NULL || strcmp(p->target, target) == 0))
 			for_each_setting(p->settings, a, set_method_option, t);
 	for_each_setting(settings, a, set_method_option, t);
 	return t;
