@@ -641,7 +641,7 @@ static void cells_share_a_teacher(void **state)
 		}
 		assert_string_equal(
 			json_string_value(json_array_get(json_object_get(training, "code"), 0)),
-			version.code);
+			version.training);
 		assert_int_equal(json_array_size(json_object_get(training, "code")), 1);
 		uint64_t evaluations = (uint64_t)json_integer_value(
 			json_object_get(cost, "train_network_evaluations"));

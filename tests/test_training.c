@@ -168,7 +168,7 @@ static void cut_trainings_go_on(const struct folder *f, const char *method, doub
 	}
 	assert_same(whole, b);
 	assert_int_equal(b->training.n_codes, 1);
-	assert_string_equal(b->training.codes[0], version.code);
+	assert_string_equal(b->training.codes[0], version.training);
 
 	/* It stays, and is taken as it is. */
 	struct session *s = session_new(f, o);
@@ -327,7 +327,7 @@ static void by_other_sources(const char *path)
 {
 	size_t n;
 	char *bytes = read_bytes(path, &n);
-	char *code = memmem(bytes, n, version.code, KEY_SIZE - 1);
+	char *code = memmem(bytes, n, version.training, KEY_SIZE - 1);
 
 	assert_non_null(code);
 	memcpy(code, "0123456789abcdef", KEY_SIZE - 1);
@@ -355,7 +355,7 @@ static void sources_that_trained_are_known(void **state)
 	assert_int_equal(b->training.resumed, 4);
 	assert_int_equal(b->training.n_codes, 2);
 	assert_string_equal(b->training.codes[0], "0123456789abcdef");
-	assert_string_equal(b->training.codes[1], version.code);
+	assert_string_equal(b->training.codes[1], version.training);
 	session_free(s);
 	bench_free(b);
 

@@ -1,4 +1,5 @@
 #include "run/store.h"
+#include "core/version.h"
 
 #include "core/folder.h"
 
@@ -82,15 +83,15 @@ static int load_record(const char *path, const char *kind, json_t **out)
 }
 
 /* Did other sources than the record's have part in its training? */
-static bool trained_by_others(const json_t *record, const char *code)
+static bool trained_by_others(const json_t *record)
 {
 	const json_t *one;
 	bool others = false;
 	size_t i;
 
 	json_array_foreach(json_object_get(json_object_get(record, "training"), "code"), i, one)
-		others =
-			others || !json_is_string(one) || strcmp(json_string_value(one), code) != 0;
+		others = others || !json_is_string(one) ||
+			 strcmp(json_string_value(one), version.training) != 0;
 	return others;
 }
 
@@ -112,7 +113,7 @@ static int read_cell(struct store *s, const char *path, const char *key)
 		.other_seconds =
 			number_of(cost, "sample_seconds") + number_of(cost, "score_seconds"),
 	};
-	e->other_code = trained_by_others(record, e->code);
+	e->other_code = trained_by_others(record);
 	memcpy(e->key, key, KEY_SIZE);
 	s->n++;
 	json_decref(record);

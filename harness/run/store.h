@@ -28,7 +28,7 @@ struct store_entry {
 	enum cell_state state;
 	const char *method, *target, *message;
 	const char *code; /* hash of the sources that made the record */
-	bool other_code;  /* other sources than those had part in its training */
+	bool other_code;  /* other sources than this program's had part in its training */
 	long iterations;
 	double train_seconds, other_seconds; /* wall clock; other is sampling and scoring */
 };

@@ -107,7 +107,7 @@ static bool accepts(struct trainings *s, const char *key, size_t n_codes,
 	bool same = true;
 
 	for (size_t i = 0; i < n_codes; i++)
-		same = same && strcmp(codes[i], version.code) == 0;
+		same = same && strcmp(codes[i], version.training) == 0;
 	pthread_mutex_lock(&s->lock);
 	bool own = claim_of(s, key)->own;
 	pthread_mutex_unlock(&s->lock);
@@ -343,7 +343,7 @@ static int iterate(struct course *s)
 		if (r->go_on != NULL && r->go_on(r->context) != OK)
 			return save_and_end(s);
 		if (t->done == t->resumed)
-			add_code(t, version.code, s->cell->arena);
+			add_code(t, version.training, s->cell->arena);
 		TRY(s->method->train(s->state, s->cell, t->done));
 		t->done++;
 		measure(s);

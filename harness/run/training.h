@@ -26,8 +26,9 @@ struct training {
 	double seconds;              /* of its iterations; wall clock, in all runs */
 	struct curve *curves;
 	size_t n_codes;
-	char (*codes)[KEY_SIZE]; /* hashes of the sources that trained, in their order, each once */
-	char digest[KEY_SIZE];   /* of what it changed, when it is complete and kept */
+	char (*codes)
+		[KEY_SIZE]; /* version.training of the programs that trained, in their order, each once */
+	char digest[KEY_SIZE]; /* of what it changed, when it is complete and kept */
 	size_t n_of;
 	struct training *of[TEACHERS_MAX]; /* asked for by cell_trained */
 	char waits_for[KEY_SIZE];          /* after ERR_BUSY: another cell is at this training */
