@@ -264,6 +264,14 @@ struct preset {
 	const char *settings; /* NULL ends the table */
 };
 
+/** What a user should know that no other table says: above all what the published code does otherwise than
+ *  its paper or its names say. `stride show` prints it. */
+struct note {
+	const char *
+		about; /* the setting that has it, "key=value"; a pass, "pass ode"; "kept"; a subject */
+	const char *text; /* NULL ends the table */
+};
+
 struct method {
 	const char *name;  /* the id */
 	const char *title; /* plot label */
@@ -272,6 +280,7 @@ struct method {
 	size_t state_size;
 	const struct option *options; /* NULL: none */
 	const struct preset *presets; /* NULL: none */
+	const struct note *notes;     /* NULL: none */
 	const struct pass *passes;    /* ends with name NULL. Required. */
 
 	/** Prepare: parameters, graphs. The options are in state already. Required. */

@@ -18,10 +18,7 @@
  * |(F_i - F_{i+1}) e|^2: errors do not grow. With others they may. The authors' first release draws a level
  * for each row; their second one a level for the batch (per_row=false), whose gradient is then clipped to
  * norm 1 on its own: weights as unequal as the levels' gradients, and at the released rate parameters that
- * grow without end.
- *
- * As released, the student starts with the teacher's base network, whose time runs the other way; the
- * teacher is used with its parameters as trained, not with their average, and with clips of its own. */
+ * grow without end. */
 #include "run/reversal.h"
 
 struct cdds {
@@ -59,6 +56,20 @@ static const struct option options[] = {
 
 static const struct preset presets[] = {
 	{ NULL, NULL, CONTROLLED_SCDS_OPTIMISER ",iterations=150000,control_clip=1e4" },
+	{ 0 },
+};
+
+static const struct note notes[] = {
+	{ "teacher", "A dis of its own with preset=scds-paper, teacher_iterations, and the batch, "
+		     "steps and width of cdds. What a configuration sets for the method dis does "
+		     "not reach it: set these of cdds." },
+	{ "per_row=false", "The last release draws one level for the whole batch, whose gradient "
+			   "is then clipped alone: the loss grows beyond all bounds. A level for "
+			   "each row, as in the first release, is the default." },
+	{ "kept", "The teacher is used with its parameters as trained, not with their average, and "
+		  "with clips of its own." },
+	{ "kept", "The student starts from the teacher's network, whose time runs the other way." },
+	CONTROLLED_NOTE_PRIOR,
 	{ 0 },
 };
 
@@ -321,6 +332,7 @@ const METHOD(PLUGIN) = {
 	.state_size = sizeof(struct cdds),
 	.options = options,
 	.presets = presets,
+	.notes = notes,
 	.passes = passes,
 	.init = init,
 	.iterations = controlled_iterations,

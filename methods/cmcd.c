@@ -81,6 +81,13 @@ static const struct preset presets_langevin[] = {
 	{ 0 },
 };
 
+static const struct note notes[] = {
+	{ "published_forward=true", "The released target-to-prior pass has beta and sigma of the "
+				    "step behind: its weights are not exact." },
+	{ "score_clip=0", "As released, the score in the drifts is not bounded, and overflows." },
+	{ 0 },
+};
+
 static const struct pass passes[] = {
 	{ "", "", WEIGHTS_EXACT, true },
 	{ NULL, NULL, 0, false },
@@ -277,10 +284,10 @@ static int init_ula(void *state, struct cell *c)
 }
 
 /* What the three have in common. */
-#define BRIDGE                                                                                 \
-	.version = 1, .state_size = sizeof(struct cmcd), .options = options, .passes = passes, \
-	.iterations = controlled_iterations, .train = controlled_train,                        \
-	.sample = controlled_sample, .graph = controlled_graph, .params = controlled_params,   \
+#define BRIDGE                                                                               \
+	.version = 1, .state_size = sizeof(struct cmcd), .options = options, .notes = notes, \
+	.passes = passes, .iterations = controlled_iterations, .train = controlled_train,    \
+	.sample = controlled_sample, .graph = controlled_graph, .params = controlled_params, \
 	.keep = controlled_keep
 
 const METHOD(cmcd) = {

@@ -64,6 +64,17 @@ static const struct preset presets[] = {
 	{ 0 },
 };
 
+static const struct note notes[] = {
+	{ "published_forward=true", "JAX codes: the released target-to-prior pass takes u before "
+				    "the step, which is exact only as the steps go to infinity." },
+	{ "kept", "JAX codes: the schedule's last entry is used twice, its first never." },
+	{ "kept", "SCDS and sde_sampler: a step more than asked for, the last of length 0." },
+	CONTROLLED_NOTE_JAX,
+	CONTROLLED_NOTE_PRIOR,
+	CONTROLLED_NOTE_KL,
+	{ 0 },
+};
+
 static const struct pass passes[] = {
 	{ "", "", WEIGHTS_EXACT, true },
 	{ NULL, NULL, 0, false },
@@ -215,6 +226,7 @@ const METHOD(PLUGIN) = {
 	.state_size = sizeof(struct dds),
 	.options = options,
 	.presets = presets,
+	.notes = notes,
 	.passes = passes,
 	.init = init,
 	.iterations = controlled_iterations,

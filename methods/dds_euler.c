@@ -32,6 +32,13 @@ static const struct preset presets[] = {
 	{ 0 },
 };
 
+static const struct note notes[] = {
+	{ "kept", "The weights are those of the continuous process, of which the scheme keeps the "
+		  "law as steps get short only. The method dds has exact ones." },
+	CONTROLLED_NOTE_PRIOR,
+	{ 0 },
+};
+
 static const struct pass passes[] = {
 	{ "", "", WEIGHTS_BIASED, true },
 	{ NULL, NULL, 0, false },
@@ -152,6 +159,7 @@ const METHOD(PLUGIN) = {
 	.state_size = sizeof(struct dds_euler),
 	.options = options,
 	.presets = presets,
+	.notes = notes,
 	.passes = passes,
 	.init = init,
 	.iterations = controlled_iterations,

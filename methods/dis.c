@@ -50,6 +50,21 @@ static const struct preset presets[] = {
 	{ 0 },
 };
 
+static const struct note notes[] = {
+	{ "published_sign=true", "scds-paper-fb: the released noising kernel has its drift with "
+				 "the wrong sign (dis_fb), so that log w has no meaning." },
+	{ "published_forward=true",
+		"The released target-to-prior passes, which are not exact: OSDS leaves the state "
+		"out of the generation's mean, Beyond ELBOs takes u before the step." },
+	REVERSAL_NOTE_LINE,
+	{ "pass ode", "Has no weights: those of the OSDS repository are by Gaussian kernels on "
+		      "paths that have no noise." },
+	CONTROLLED_NOTE_JAX,
+	CONTROLLED_NOTE_PRIOR,
+	CONTROLLED_NOTE_KL,
+	{ 0 },
+};
+
 static const struct pass passes[] = {
 	{ "sde", "SDE", WEIGHTS_EXACT, true },
 	{ "line", "SDE, line integral", WEIGHTS_BIASED, true },
@@ -113,6 +128,7 @@ const METHOD(PLUGIN) = {
 	.state_size = sizeof(struct dis),
 	.options = options,
 	.presets = presets,
+	.notes = notes,
 	.passes = passes,
 	.init = init,
 	.iterations = controlled_iterations,

@@ -73,6 +73,14 @@ static const struct preset presets[] = {
 	{ 0 },
 };
 
+static const struct note notes[] = {
+	CONTROLLED_NOTE_FLOW,
+	{ "training alone",
+		"The code clips noise and prior at 4 deviations in evaluation too, so that weights "
+		"are slightly off. Here evaluation is unclipped but for the prior of the flow." },
+	{ 0 },
+};
+
 static const struct pass passes[] = {
 	{ "ode", "flow", WEIGHTS_DETFLOW, true },
 	{ "sde", "SDE", WEIGHTS_EXACT, true },
@@ -543,6 +551,7 @@ const METHOD(PLUGIN) = {
 	.state_size = sizeof(struct osds),
 	.options = options,
 	.presets = presets,
+	.notes = notes,
 	.passes = passes,
 	.init = init,
 	.iterations = iterations,

@@ -69,6 +69,15 @@ static const struct preset presets[] = {
 	{ 0 },
 };
 
+static const struct note notes[] = {
+	{ "published_forward=true",
+		"JAX codes: the released target-to-prior pass loses the exact sample in its first "
+		"step, so that its weights are not of that sample." },
+	CONTROLLED_NOTE_JAX,
+	CONTROLLED_NOTE_KL,
+	{ 0 },
+};
+
 static const struct pass passes[] = {
 	{ "", "", WEIGHTS_EXACT, true },
 	{ NULL, NULL, 0, false },
@@ -209,6 +218,7 @@ const METHOD(PLUGIN) = {
 	.state_size = sizeof(struct pis),
 	.options = options,
 	.presets = presets,
+	.notes = notes,
 	.passes = passes,
 	.init = init,
 	.iterations = controlled_iterations,

@@ -30,9 +30,19 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-/* The clips of the yaml file, 10, are overridden by 1e4 in the released configuration. */
 static const struct preset presets[] = {
 	{ NULL, NULL, REVERSAL_SCDS ",form=line,control_clip=1e4" },
+	{ 0 },
+};
+
+static const struct note notes[] = {
+	CONTROLLED_NOTE_FLOW,
+	REVERSAL_NOTE_LINE,
+	{ "control_clip=10", "The yaml file's clips on network and score; the released "
+			     "configuration overrides them by 1e4, which is the default here." },
+	{ "kept",
+		"Rate, clips and averages move twice an iteration: with each of its two updates." },
+	CONTROLLED_NOTE_PRIOR,
 	{ 0 },
 };
 
@@ -162,6 +172,7 @@ const METHOD(PLUGIN) = {
 	.state_size = sizeof(struct scds),
 	.options = options,
 	.presets = presets,
+	.notes = notes,
 	.passes = passes,
 	.init = init,
 	.iterations = controlled_iterations,

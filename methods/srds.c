@@ -57,6 +57,13 @@ static const struct option options[] = {
 };
 #undef O
 
+static const struct note notes[] = {
+	{ "flow", "The flow's method is trained for itself: with its presets for the target, and "
+		  "iterations and batch of srds where these are not 0. What a configuration sets "
+		  "for that method does not reach it." },
+	{ 0 },
+};
+
 static const struct pass passes[] = {
 	{ "", "", WEIGHTS_NONE, true },
 	{ NULL, NULL, 0, false },
@@ -320,6 +327,7 @@ const METHOD(PLUGIN) = {
 	.state_size = sizeof(struct srds),
 	.options = options,
 	.passes = passes,
+	.notes = notes,
 	.init = init,
 	.check_steps = check_steps,
 	.sample = sample,

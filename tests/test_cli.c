@@ -501,6 +501,60 @@ static int make_record(void *context)
 }
 
 /* What is estimated has the digits of its error, and says by what. */
+/* Sets the "key=value" of a note, if that is what it is about. */
+static void try_setting(const struct method *m, const char *about)
+{
+	struct arena *a = arena_new();
+	char *key = arena_strdup(a, about), *value = strchr(key, '=');
+
+	if (value != NULL) {
+		void *state = arena_alloc(a, 1, m->state_size);
+		*value++ = '\0';
+		option_defaults(m->options, state, a);
+		assert_int_equal(option_set(m->options, state, m->name, key, value, a), OK);
+	}
+	arena_free(a);
+}
+
+static void show_says_what_published_code_does_wrong(void **state)
+{
+	static const struct {
+		const char *words, *about, *text;
+	} cases[] = {
+		{ "show dis", "  published_sign=true     scds-paper-fb: ", "wrong sign" },
+		{ "show dis", "  published_forward=true  ", "generation's mean" },
+		{ "show dis", "  pass line               ", "exact only as" },
+		{ "show pis", "  published_forward=true  ", "loses the exact" },
+		{ "show dds", "  published_forward=true  ", "takes u before" },
+		{ "show scds", "  control_clip=10         ", "by 1e4" },
+		{ "show cdds", "  per_row=false           ", "one level for the whole batch" },
+		{ "show cdds", "  teacher                 ", "teacher_iterations" },
+		{ "show cmcd", "  score_clip=0            ", "overflows" },
+	};
+	const struct folder *f = *state;
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(stride(f, cases[i].words), EXIT_DONE);
+		assert_true(output_has(f, "out", cases[i].about));
+		assert_true(output_has(f, "out", cases[i].text));
+	}
+	for (size_t i = 0; methods[i] != NULL; i++) {
+		char words[128];
+		snprintf(words, sizeof(words), "show %s", methods[i]->name);
+		assert_int_equal(stride(f, words), EXIT_DONE);
+		assert_int_equal(output_has_quietly(f, "out", "\nnotes\n"),
+			methods[i]->notes != NULL);
+		for (const struct note *note = methods[i]->notes; note != NULL && note->text;
+			note++, n++) {
+			snprintf(words, sizeof(words), "  %-24s%.20s", note->about, note->text);
+			assert_true(output_has(f, "out", words));
+			try_setting(methods[i], note->about);
+		}
+	}
+	assert_true(n > sizeof(cases) / sizeof(*cases));
+}
+
 static void show_tells_estimates_from_exact_numbers(void **state)
 {
 	static const char *const lines[] = {
@@ -654,6 +708,7 @@ int main(void)
 		IN_FOLDER(targets_are_listed_in_columns),
 		IN_FOLDER(every_target_listed_has_a_density),
 		IN_FOLDER(show_has_what_is_known_of_a_target),
+		IN_FOLDER(show_says_what_published_code_does_wrong),
 		IN_FOLDER(show_tells_estimates_from_exact_numbers),
 		IN_FOLDER(sets_change_the_density),
 		IN_FOLDER(plot_target_draws_three_files),

@@ -71,6 +71,16 @@ static void show_presets(const struct method *m, struct arena *a)
 	}
 }
 
+static void show_notes(const struct method *m, struct arena *a)
+{
+	enum { COLUMN = 24, INDENT = 2 };
+	const char *indent = arena_printf(a, "%*s", INDENT + COLUMN, "");
+
+	for (const struct note *n = m->notes; n != NULL && n->text != NULL; n++)
+		printf("%s%*s%-*s%s\n", n == m->notes ? "notes\n" : "", INDENT, "", COLUMN,
+			n->about, text_wrap(n->text, PAGE_WIDTH - INDENT - COLUMN, indent, a));
+}
+
 static void show_method(const struct method *m, struct arena *a)
 {
 	static const char *const weights[] = { [WEIGHTS_NONE] = "samples only",
@@ -87,6 +97,7 @@ static void show_method(const struct method *m, struct arena *a)
 						 : "; any number of steps");
 	show_options(m->options, NULL);
 	show_presets(m, a);
+	show_notes(m, a);
 }
 
 /* --- a target --------------------------------------------------------------------------------- */
@@ -413,7 +424,7 @@ int cmd_show(int argc, char **argv)
 {
 	static const struct command c = { "show", "NAME",
 		"Show a method, target or metric: paper, options, presets; of a target its log Z, "
-		"modes,\nmoments, data, and what the published code does otherwise",
+		"modes,\nmoments, data; and what the published code does otherwise",
 		1, 1 };
 	struct show_request q = { 0 };
 	const struct flag flags[] = {

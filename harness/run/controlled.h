@@ -129,6 +129,34 @@ extern const char *const controlled_networks[], *const controlled_losses[];
 #define CONTROLLED_KL ",loss=kl,max_cost=0,control_clip=1e4"
 #define CONTROLLED_SCDS_KL CONTROLLED_SCDS CONTROLLED_KL
 
+/** Rows of a table of notes that several methods have. */
+#define CONTROLLED_NOTE_JAX                                                                   \
+	{                                                                                     \
+		"noise_clip", "JAX codes: noise and prior are clipped at 4 deviations in "    \
+			      "evaluation too, so that weights are slightly off. Here in "    \
+			      "training alone (the noise by noise_clip), and the prior of a " \
+			      "flow."                                                         \
+	}
+#define CONTROLLED_NOTE_FLOW                                                                    \
+	{                                                                                       \
+		"pass ode",                                                                     \
+			"The log weights released along the flow are none: no bound, and "      \
+			"biased. Metrics named _df score them, and are marked; elbo_exact and " \
+			"logz_exact beside them are those of the change of variables."          \
+	}
+#define CONTROLLED_NOTE_PRIOR                                                                  \
+	{                                                                                      \
+		"kept", "SCDS and sde_sampler: the prior is truncated at its quantiles of "    \
+			"1e-4, its density is not. So in training, unless it is kl's, and in " \
+			"flows; weights start from the whole prior."                           \
+	}
+#define CONTROLLED_NOTE_KL                                                                     \
+	{                                                                                      \
+		"preset=scds-paper-kl", "Loss kl, the whole prior, no bound on the cost. The " \
+					"bounds on network and score start at the released "   \
+					"1e4, but grow after 200 updates."                     \
+	}
+
 /** Rows of a table of presets: prior and learning rate a target, which the OSDS repository gives OSDS and
  *  its DIS alike. */
 #define CONTROLLED_OSDS_PRESETS(paper)                                                          \

@@ -73,6 +73,15 @@ extern const char *const reversal_forms[],
 	CONTROLLED_SCDS \
 	",feature=bridge,schedule=linear,beta_min=0.1,volume=integral"
 
+/** A row of a table of notes: the weights of eq. 3. */
+#define REVERSAL_NOTE_LINE                                                                        \
+	{                                                                                         \
+		"pass line",                                                                      \
+			"Log weights by the line integral, as released: exact only as steps "     \
+			"get short. Those of the pass sde, of the same paths, are exact for any " \
+			"number of steps."                                                        \
+	}
+
 /** The coefficients of steps: of a scan, or of rows with a time and a length of their own. */
 struct reversal_step {
 	struct var time, t, dt; /* as the network sees it; 1 at the prior; length */
