@@ -175,6 +175,7 @@ static int train(void *state, struct cell *c, long it)
 	args.inputs = inputs;
 	args.n_inputs = sizeof(inputs) / sizeof(inputs[0]);
 	cell_curve(c, "loss", it, controlled_update(&s->base, s->distillation, &args, c->dim));
+	controlled_left_out(&s->base, c, it);
 	return OK;
 }
 
