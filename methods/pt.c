@@ -19,8 +19,15 @@
  *     thermodynamic integration: int_0^1 E_beta V d beta by the trapezoid rule with the
  *         correction -sum_r (beta_r - beta_s)^2 / 12 (var_r V - var_s V) (Friel, Hurn and Wyse
  *         2014)                                                                                 (4)
- * (3) has no error of a grid and is what metrics see, with the standard error of the ensembles' spread;
- * (4) is reported beside it. Samples are those of beta = 1.
+ * (3) has no error of a grid and is what metrics see; (4) is reported beside it. The M ensembles have an error
+ * each of standard deviation s, and s/sqrt(M) is their mean's, if nothing is left of their start. What is left
+ * is shared by all and does not show in their spread. Of an ensemble worth n independent draws, s is a
+ * draw's over sqrt(n), and a first draw that is one standard deviation off moves the mean of all by 1/n
+ * of that, s/sqrt(n). By split R-hat, the ratio of the variances of all and within half an ensemble, n =
+ * 2/(R-hat^2 - 1). The standard error is the larger of both:
+ *     s max(1/sqrt(M), 1/sqrt(n))                                                               (5)
+ * A mode that no ensemble has found is in none of these numbers.
+ * Samples are those of beta = 1.
  */
 #include "stride.h"
 #include "mc/chains.h"
@@ -260,9 +267,9 @@ static void measure(struct tempering *t)
 	t->measured++;
 }
 
-/* Eq. 3, and its error: to first order an ensemble's part in log Z is the sum of its means over the
- * means of all. */
-static double stepping_stone(const struct tempering *t, double *se)
+/* Eq. 3, and eq. 5: to first order an ensemble's part in log Z is the sum of its means over the means of
+ * all. */
+static double stepping_stone(const struct tempering *t, double rhat, double *se)
 {
 	struct arena_mark mark = arena_mark(t->c->arena);
 	double *part = ARENA_NEW(t->c->arena, t->ensembles, double);
@@ -279,7 +286,11 @@ static double stepping_stone(const struct tempering *t, double *se)
 			part[i] += exp(log_mean[i] - all);
 		log_z += all;
 	}
-	*se = t->ensembles >= ENSEMBLES_FOR_SPREAD ? stats_se(part, t->ensembles) : (double)NAN;
+	double draws = 2 / (rhat * rhat - 1); /* below 0 where halves differ less than by chance */
+	double worst = draws > 0 && draws < n ? sqrt(n / draws) : 1;
+	*se = t->ensembles >= ENSEMBLES_FOR_SPREAD && !isnan(rhat)
+		      ? worst * stats_se(part, t->ensembles)
+		      : (double)NAN;
 	arena_release(t->c->arena, mark);
 	return log_z;
 }
@@ -331,9 +342,9 @@ static int run(const struct pt *s, struct cell *c, uint32_t repeat, struct draws
 		trace_add(trace, k, t->p[0]);
 	}
 	trace_samples(trace, d->n, d->x);
-	trace_report(trace, c);
+	double rhat = trace_report(trace, c);
 	report(t);
-	d->log_z = stepping_stone(t, &d->log_z_se);
+	d->log_z = stepping_stone(t, rhat, &d->log_z_se);
 	cell_report(c, "log Z, stepping stone", d->log_z);
 	d->no_forward = true;
 	for (size_t r = 0; r < t->replicas; r++)
@@ -358,7 +369,7 @@ const METHOD(PLUGIN) = {
 	.title = "Parallel tempering",
 	.paper = "Geyer 1991; ladder: Syed, Bouchard-Côté, Deligiannidis and Doucet 2021, "
 		 "arXiv 1905.02939; log Z: Xie et al. 2011, Friel, Hurn and Wyse 2014",
-	.version = 1,
+	.version = 2,
 	.state_size = sizeof(struct pt),
 	.options = options,
 	.presets = presets,

@@ -197,6 +197,30 @@ static void test_pt(void **unused)
 	}
 }
 
+/* At the defaults, where ensembles agree with each other more than with the truth: the error that they give
+ * their log Z has to allow for it. Within 4 of them. */
+static void test_pt_that_has_not_mixed(void **unused)
+{
+	static const struct place unmixed[] = { { "gmm9", "", { 0, 1 } },
+		{ "funnel", "", { 0, 1 } } };
+	enum { RUNS = 4 };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(unmixed) / sizeof(unmixed[0]); i++) {
+		const struct scenario c = { &unmixed[i], "pt", "", "", 2000 };
+		double worst = 0;
+		struct outcome out;
+		for (uint64_t seed = 0; seed < RUNS; seed++) {
+			run_seed(&c, seed, &out);
+			double se = sqrt(out.variance[seed]);
+			assert_near(out.log_z[seed], 0, sigmas * se);
+			assert_true(se < 1); /* says something: Z to a factor of e */
+			worst = fmax(worst, fabs(out.log_z[seed]));
+		}
+		assert_true(worst > 0.1); /* else they have mixed, and nothing was tried */
+	}
+}
+
 static void test_chains(void **unused)
 {
 	static const struct scenario cases[] = {
@@ -450,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_smc),
 		cmocka_unit_test(test_ais),
 		cmocka_unit_test(test_pt),
+		cmocka_unit_test(test_pt_that_has_not_mixed),
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_errors_of_log_z),
 		cmocka_unit_test(test_frozen_is_unbiased),

@@ -76,7 +76,7 @@ static void diagnose(void *context, size_t k)
 	arena_free(a);
 }
 
-void trace_report(const struct trace *r, struct cell *c)
+double trace_report(const struct trace *r, struct cell *c)
 {
 	double start = clock_seconds(), rhat = 0, ess = HUGE_VAL;
 	struct arena_mark mark = arena_mark(c->arena);
@@ -92,4 +92,5 @@ void trace_report(const struct trace *r, struct cell *c)
 	cell_report(c, "bulk ESS", ess);
 	arena_release(c->arena, mark);
 	c->aside_seconds += clock_seconds() - start;
+	return rhat;
 }

@@ -30,7 +30,7 @@ void trace_add(struct trace *r, size_t t, const struct particles *p);
 void trace_samples(const struct trace *r, size_t n, double *x);
 
 /** Report the worst split R-hat and bulk effective sample size of all coordinates. Its time does not
- *  count as sampling. */
-void trace_report(const struct trace *r, struct cell *c);
+ *  count as sampling. Returns the R-hat. */
+double trace_report(const struct trace *r, struct cell *c);
 
 #endif
