@@ -286,9 +286,7 @@ static int init_ula(void *state, struct cell *c)
 /* What the three have in common. */
 #define BRIDGE                                                                               \
 	.version = 1, .state_size = sizeof(struct cmcd), .options = options, .notes = notes, \
-	.passes = passes, .iterations = controlled_iterations, .train = controlled_train,    \
-	.sample = controlled_sample, .graph = controlled_graph, .params = controlled_params, \
-	.keep = controlled_keep
+	.passes = passes, CONTROLLED_HOOKS
 
 const METHOD(cmcd) = {
 	.name = "cmcd",

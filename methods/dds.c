@@ -179,14 +179,11 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 	struct arena *a)
 {
 	const struct dds *s = state;
-	struct graph *g = graph_new(a, c->field, &c->counts);
-	struct var start = input(g, "x_exact", c->dim);
+	const struct noising n = controlled_noising(c, k, a);
 	double precision = 1 / (s->sigma0 * s->sigma0);
 
-	scan_begin(g, k);
-	struct moment m = moment_of_scan(s, g, k, true, a);
-	struct var x = label(scan_state(start), "x"), feature;
-	struct var eps = label(normal(g, RNG_PATH_BACK, c->dim), "noise");
+	struct moment m = moment_of_scan(s, n.g, k, true, a);
+	struct var x = n.x, eps = n.eps, feature;
 	struct var kick = scale(s->sigma0, mul(m.beta, eps));
 	struct var next = add(mul(m.alpha, x), kick);
 	struct var u = steer(s, m, published ? x : next, &feature);
@@ -194,12 +191,12 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 	struct var running = scan_total(scale(-0.5 * precision, mul(m.square, dot(u, u))));
 	struct var stochastic = scan_total(scale(precision, work));
 	scan_next(x, next);
-	scan_end(g);
+	scan_end(n.g);
 
 	label(scan_last(x), "end");
 	controlled_conclude(&s->base, running, stochastic,
-		sub(log_gaussian(start, s->sigma0), log_density(start)));
-	return g;
+		sub(log_gaussian(n.start, s->sigma0), log_density(n.start)));
+	return n.g;
 }
 
 static int check_steps(const void *state, size_t steps)
@@ -229,11 +226,6 @@ const METHOD(PLUGIN) = {
 	.notes = notes,
 	.passes = passes,
 	.init = init,
-	.iterations = controlled_iterations,
-	.train = controlled_train,
 	.check_steps = check_steps,
-	.sample = controlled_sample,
-	.graph = controlled_graph,
-	.params = controlled_params,
-	.keep = controlled_keep,
+	CONTROLLED_HOOKS,
 };

@@ -120,14 +120,11 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 	struct arena *a)
 {
 	const struct dds_euler *e = state;
-	struct graph *g = graph_new(a, c->field, &c->counts);
-	struct var start = input(g, "x_exact", c->dim);
+	const struct noising n = controlled_noising(c, k, a);
 
 	(void)published; /* refused by init */
-	scan_begin(g, k);
-	struct moment m = moment_of_scan(e, g, k, true, a);
-	struct var x = label(scan_state(start), "x"), feature;
-	struct var eps = label(normal(g, RNG_PATH_BACK, c->dim), "noise");
+	struct moment m = moment_of_scan(e, n.g, k, true, a);
+	struct var x = n.x, eps = n.eps, feature;
 	struct var next = add(sub(x, mul(m.pull, x)), mul(m.s, eps));
 	struct var u = steer(e, m, next, &feature);
 	struct var v = add(u, mul(m.reference, next));
@@ -136,12 +133,12 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 	struct var running = scan_total(energy);
 	struct var stochastic = scan_total(mul(m.inverse, dot(v, moved)));
 	scan_next(x, next);
-	scan_end(g);
+	scan_end(n.g);
 
 	label(scan_last(x), "end");
 	controlled_conclude(&e->base, running, stochastic,
-		sub(log_gaussian(start, e->sigma0), log_density(start)));
-	return g;
+		sub(log_gaussian(n.start, e->sigma0), log_density(n.start)));
+	return n.g;
 }
 
 static int init(void *state, struct cell *c)
@@ -162,10 +159,5 @@ const METHOD(PLUGIN) = {
 	.notes = notes,
 	.passes = passes,
 	.init = init,
-	.iterations = controlled_iterations,
-	.train = controlled_train,
-	.sample = controlled_sample,
-	.graph = controlled_graph,
-	.params = controlled_params,
-	.keep = controlled_keep,
+	CONTROLLED_HOOKS,
 };

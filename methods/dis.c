@@ -76,13 +76,10 @@ static const struct pass passes[] = {
 static struct graph *record_back_published(const struct reversal *r, struct cell *c, size_t k,
 	struct arena *a)
 {
-	struct graph *g = graph_new(a, c->field, &c->counts);
-	struct var start = input(g, "x_exact", c->dim);
+	const struct noising n = controlled_noising(c, k, a);
 
-	scan_begin(g, k);
-	struct reversal_step m = reversal_scan(r, g, k, true, false, a);
-	struct var x = label(scan_state(start), "x");
-	struct var eps = label(normal(g, RNG_PATH_BACK, c->dim), "noise");
+	struct reversal_step m = reversal_scan(r, n.g, k, true, false, a);
+	struct var x = n.x, eps = n.eps;
 	struct var next = add(sub(x, mul(m.pull, x)), mul(m.s, eps));
 	struct var cost, work;
 	if (r->form == FORM_LINE) {
@@ -94,16 +91,16 @@ static struct graph *record_back_published(const struct reversal *r, struct cell
 		struct var u = reversal_control(r, 0, m, x, next);
 		struct var away = mul(m.inverse, sub(x, reversal_drift(m, x, u, 1)));
 		cost = scale(0.5, sub(dot(eps, eps), dot(away, away)));
-		work = zeros(g, 1);
+		work = zeros(n.g, 1);
 	}
 	struct var running = scan_total(cost), stochastic = scan_total(work);
 	scan_next(x, next);
-	scan_end(g);
+	scan_end(n.g);
 
 	struct var end = label(scan_last(x), "end");
 	controlled_conclude(&r->base, running, stochastic,
-		sub(log_gaussian(end, r->sigma0), log_density(start)));
-	return g;
+		sub(log_gaussian(end, r->sigma0), log_density(n.start)));
+	return n.g;
 }
 
 static struct graph *record_forward(const void *state, struct cell *c, size_t k, bool published,
@@ -131,12 +128,9 @@ const METHOD(PLUGIN) = {
 	.notes = notes,
 	.passes = passes,
 	.init = init,
-	.iterations = controlled_iterations,
-	.train = controlled_train,
 	.sample = reversal_sample,
 	.graph = reversal_graph,
 	.flow = reversal_part,
 	.map = reversal_map,
-	.params = controlled_params,
-	.keep = controlled_keep,
+	CONTROLLED_TRAINS,
 };

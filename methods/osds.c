@@ -221,24 +221,21 @@ static struct graph *record_sde(const struct osds *o, struct cell *c, size_t k, 
 static struct graph *record_sde_forward(const struct osds *o, struct cell *c, size_t k,
 	struct arena *a)
 {
-	struct graph *g = graph_new(a, c->field, &c->counts);
-	struct var start = input(g, "x_exact", o->dim);
+	const struct noising n = controlled_noising(c, k, a);
 
-	scan_begin(g, k);
-	struct moment m = moment_of_scan(o, g, k, true, a);
-	struct var x = label(scan_state(start), "x"), feature;
-	struct var eps = label(normal(g, RNG_PATH_BACK, o->dim), "noise");
+	struct moment m = moment_of_scan(o, n.g, k, true, a);
+	struct var x = n.x, eps = n.eps, feature;
 	struct var next = add(sub(x, pull(m, x)), mul(m.s, eps));
 	struct var u = steer(o, 0, m, next, &feature);
 	struct var ahead = sub(x, add(next, drift(m, next, u, 1)));
 	struct var cost = sub(dot(eps, eps), mul(m.precision, dot(ahead, ahead)));
 	struct var running = scan_total(scale(0.5, cost));
 	scan_next(x, next);
-	scan_end(g);
+	scan_end(n.g);
 
 	struct var end = label(scan_last(x), "end");
-	conclude(running, sub(log_gaussian(end, o->sigma0), log_density(start)));
-	return g;
+	conclude(running, sub(log_gaussian(end, o->sigma0), log_density(n.start)));
+	return n.g;
 }
 
 /* The flow's prior. */

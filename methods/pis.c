@@ -176,31 +176,28 @@ static struct graph *record_forward(const void *state, struct cell *c, size_t k,
 	struct arena *a)
 {
 	const struct pis *p = state;
-	struct graph *g = graph_new(a, c->field, &c->counts);
+	const struct noising n = controlled_noising(c, k, a);
 	struct schedule s = schedule_of(p, k, true, a);
-	struct var start = input(g, "x_exact", c->dim);
 
 	if (published)
 		use_published_bridge(&s, k);
-	scan_begin(g, k);
-	struct var x = label(scan_state(start), "x"), feature;
-	struct var eps = label(normal(g, RNG_PATH_BACK, c->dim), "noise");
+	struct var x = n.x, eps = n.eps, feature;
 	struct var next =
-		add(mul(by_step(g, k, 1, s.shrink), x), mul(by_step(g, k, 1, s.bridge), eps));
+		add(mul(by_step(n.g, k, 1, s.shrink), x), mul(by_step(n.g, k, 1, s.bridge), eps));
 	if (published)
-		next = add(next, constant(g, 1e-8));
+		next = add(next, constant(n.g, 1e-8));
 	struct var u = steer(p, &s, k, published ? x : next, &feature);
 	struct var work = published ? scale(sqrt(s.dt), dot(u, eps))
-				    : mul(by_step(g, k, 1, s.inverse), dot(u, sub(x, next)));
+				    : mul(by_step(n.g, k, 1, s.inverse), dot(u, sub(x, next)));
 	struct var running = scan_total(scale(-0.5 * s.dt, dot(u, u)));
 	struct var stochastic = scan_total(work);
 	scan_next(x, next);
-	scan_end(g);
+	scan_end(n.g);
 
 	label(scan_last(x), "end");
 	controlled_conclude(&p->base, running, stochastic,
-		sub(log_gaussian(start, sqrt(s.variance)), log_density(start)));
-	return g;
+		sub(log_gaussian(n.start, sqrt(s.variance)), log_density(n.start)));
+	return n.g;
 }
 
 static int init(void *state, struct cell *c)
@@ -221,10 +218,5 @@ const METHOD(PLUGIN) = {
 	.notes = notes,
 	.passes = passes,
 	.init = init,
-	.iterations = controlled_iterations,
-	.train = controlled_train,
-	.sample = controlled_sample,
-	.graph = controlled_graph,
-	.params = controlled_params,
-	.keep = controlled_keep,
+	CONTROLLED_HOOKS,
 };

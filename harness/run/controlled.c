@@ -272,6 +272,17 @@ struct var controlled_noise(const struct controlled *base, struct graph *g, bool
 	return training && base->noise_clip > 0 ? clip(eps, base->noise_clip) : eps;
 }
 
+struct noising controlled_noising(struct cell *c, size_t k, struct arena *a)
+{
+	struct noising n = { .g = graph_new(a, c->field, &c->counts) };
+
+	n.start = input(n.g, "x_exact", c->dim);
+	scan_begin(n.g, k);
+	n.x = label(scan_state(n.start), "x");
+	n.eps = label(normal(n.g, RNG_PATH_BACK, c->dim), "noise");
+	return n;
+}
+
 static bool detached(const struct controlled *base, bool training)
 {
 	return training && base->loss == LOSS_LV;

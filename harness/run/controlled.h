@@ -215,6 +215,12 @@ struct graph *controlled_graph(void *state, struct cell *c, const char *what, si
 real *controlled_params(void *state, size_t *n);
 void controlled_keep(void *state, struct checkpoint *k);
 
+/** The hooks of a method that overrides none of them; and those of training alone. */
+#define CONTROLLED_HOOKS CONTROLLED_TRAINS, .sample = controlled_sample, .graph = controlled_graph
+#define CONTROLLED_TRAINS                                               \
+	.iterations = controlled_iterations, .train = controlled_train, \
+	.params = controlled_params, .keep = controlled_keep
+
 /** For each of n rows a step length of 2, 4, ... or `steps` steps, a power of two, all equally likely,
  *  and a place on the grid of that length, in steps from the prior. r: purpose RNG_LEVEL. Where OSDS and
  *  SCDS distil. */
@@ -258,6 +264,16 @@ struct var controlled_prior(const struct controlled *base, struct graph *g, bool
  *  exact. Labelled "noise". */
 struct var controlled_noise(const struct controlled *base, struct graph *g, bool training,
 	size_t dim);
+
+/** What a target-to-prior pass begins with. */
+struct noising {
+	struct graph *g;
+	struct var start;  /* the input "x_exact" */
+	struct var x, eps; /* in the scan: the state, from `start` on, and the noise of its step */
+};
+
+/** Begin one of k steps in a graph of its own, in the arena, and leave its scan open. Labels "x", "noise". */
+struct noising controlled_noising(struct cell *c, size_t k, struct arena *a);
 
 /** What the control adds to the path: u, constant where the loss is the log variance. */
 struct var controlled_push(const struct controlled *base, bool training, struct var u);

@@ -175,13 +175,10 @@ static struct graph *record_sde(const struct reversal *r, struct cell *c, size_t
 static struct graph *record_back(const struct reversal *r, struct cell *c, size_t k,
 	enum reversal_form form, struct arena *a)
 {
-	struct graph *g = graph_new(a, c->field, &c->counts);
-	struct var start = input(g, "x_exact", c->dim);
+	const struct noising n = controlled_noising(c, k, a);
 
-	scan_begin(g, k);
-	struct reversal_step m = reversal_scan(r, g, k, true, false, a);
-	struct var x = label(scan_state(start), "x");
-	struct var eps = label(normal(g, RNG_PATH_BACK, c->dim), "noise");
+	struct reversal_step m = reversal_scan(r, n.g, k, true, false, a);
+	struct var x = n.x, eps = n.eps;
 	struct var next = add(sub(x, mul(m.pull, x)), mul(m.s, eps));
 	struct var u = reversal_control(r, 0, m, next, next);
 	/* The eps that eq. 1 needs to come back. */
@@ -192,16 +189,16 @@ static struct graph *record_back(const struct reversal *r, struct cell *c, size_
 		work = mul(m.root, dot(u, noise));
 	} else {
 		cost = scale(0.5, sub(dot(eps, eps), dot(noise, noise)));
-		work = zeros(g, 1);
+		work = zeros(n.g, 1);
 	}
 	struct var running = scan_total(cost), stochastic = scan_total(work);
 	scan_next(x, next);
-	scan_end(g);
+	scan_end(n.g);
 
 	struct var end = label(scan_last(x), "end");
 	controlled_conclude(&r->base, running, stochastic,
-		sub(log_gaussian(end, r->sigma0), log_density(start)));
-	return g;
+		sub(log_gaussian(end, r->sigma0), log_density(n.start)));
+	return n.g;
 }
 
 struct var reversal_flow(const struct reversal *r, struct graph *g, int set, struct var start,
