@@ -403,6 +403,7 @@ struct metric {
 	enum better better;
 	unsigned needs; /* enum needs, or-ed */
 	bool floor;     /* exact-against-exact noise floor is defined */
+	bool pairs;     /* its time grows with the pairs of points */
 	/** Score. ERR_NUMERIC and so on are recorded and leave the other metrics alone. Pure. */
 	int (*eval)(const struct scored *in, struct value *out);
 };

@@ -75,5 +75,6 @@ const METRIC(PLUGIN) = {
 	.better = BETTER_ZERO,
 	.needs = NEEDS_SAMPLES | NEEDS_TARGET,
 	.floor = true,
+	.pairs = true,
 	.eval = ksd,
 };

@@ -43,5 +43,6 @@ const METRIC(PLUGIN) = {
 	.better = BETTER_ZERO,
 	.needs = NEEDS_SAMPLES | NEEDS_EXACT,
 	.floor = true,
+	.pairs = true,
 	.eval = mmd_u,
 };

@@ -45,5 +45,6 @@ const METRIC(PLUGIN) = {
 	.better = BETTER_LOWER,
 	.needs = NEEDS_SAMPLES | NEEDS_EXACT,
 	.floor = true,
+	.pairs = true,
 	.eval = sinkhorn_osds,
 };

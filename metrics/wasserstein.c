@@ -48,6 +48,7 @@ const METRIC(w1) = {
 	.better = BETTER_LOWER,
 	.needs = NEEDS_SAMPLES | NEEDS_EXACT,
 	.floor = true,
+	.pairs = true,
 	.eval = w1,
 };
 
@@ -60,5 +61,6 @@ const METRIC(w2) = {
 	.better = BETTER_LOWER,
 	.needs = NEEDS_SAMPLES | NEEDS_EXACT,
 	.floor = true,
+	.pairs = true,
 	.eval = w2,
 };

@@ -305,6 +305,36 @@ static void a_million_rows_take_bounded_memory(void **state)
 	assert_in_range(use.ru_maxrss, 0, most);
 }
 
+/* What would take the pairs of a million points is left out, and is there when it is named. */
+static void all_pairs_of_many_points_are_for_who_asks(void **state)
+{
+	const struct folder *f = *state;
+	double energy;
+
+	write_normal(f, "many.npy", 20001, 0, 1);
+	write_normal(f, "few.csv", 40, 1, 2);
+	assert_int_equal(stride(f, "compare %s/many.npy %s/few.csv --json"), EXIT_DONE);
+	json_t *document = printed(f);
+	const json_t *left = json_object_get(document, "not_applicable");
+	static const char *const pairs[] = { "energy", "mmd_osds", "mmd_u", "sinkhorn",
+		"sinkhorn_osds", "sinkhorn_scds", "w1", "w2" };
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		const char *why = json_string_value(json_object_get(left, pairs[i]));
+		assert_non_null(why);
+		assert_non_null(strstr(why, "20000 points"));
+	}
+	assert_true(number_of(document, "sliced_w2", "value") > 0);
+	json_decref(document);
+	energy = result(f, "compare %s/many.npy %s/few.csv --json --metrics energy", "energy",
+		"value");
+	assert_true(energy > 0);
+	/* The larger set may be either. */
+	assert_int_equal(stride(f, "compare %s/few.csv %s/many.npy --json"), EXIT_DONE);
+	document = printed(f);
+	assert_true(isnan(number_of(document, "energy", "value")));
+	json_decref(document);
+}
+
 /* --- weights ---------------------------------------------------------------------------------- */
 
 /* Few numbers, which is too few for some metrics. log of the mean of exp(-1), exp(-2), exp(-3), exp(-4), and the mean of the four. */
@@ -378,6 +408,7 @@ int main(void)
 		TEST(the_table_says_what_is_left_out),
 		TEST(bad_samples_are_refused_with_their_place),
 		TEST(degenerate_samples_give_numbers_or_reasons),
+		TEST(all_pairs_of_many_points_are_for_who_asks),
 		TEST(weights_are_scored),
 		TEST(weights_that_are_no_numbers_are_told),
 	};

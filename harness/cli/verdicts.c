@@ -7,6 +7,10 @@
 /* Who waits longer sees what is going on. */
 static const double patience_seconds = 2;
 
+/* All pairs of more points than these take from a second (energy) to minutes (the transport plans), and
+ * 2500 times that of a million: who wants them says so. */
+enum { PAIRS_OF_MAX = 20000 };
+
 int verdicts_choose(struct verdicts *out, const char *list, bool weighing, struct arena *a)
 {
 	size_t all = 0;
@@ -34,6 +38,20 @@ int verdicts_choose(struct verdicts *out, const char *list, bool weighing, struc
 	return OK;
 }
 
+/* What the metric needs and does not have; time is one of it where nobody asked for this metric. */
+static const char *lacks_of(const struct verdicts *v, const struct metric *m,
+	const struct scored *in, struct arena *a)
+{
+	const char *lacks = scoring_lacks(m, in);
+
+	if (lacks == NULL && m->pairs && v->only == NULL &&
+		(in->n > PAIRS_OF_MAX || in->n_exact > PAIRS_OF_MAX))
+		return arena_printf(a,
+			"time for all pairs of more than %d points (--metrics takes it)",
+			PAIRS_OF_MAX);
+	return lacks;
+}
+
 int verdicts_score(struct verdicts *v, const struct scored *in, struct arena *a)
 {
 	const char **names = ARENA_NEW(a, v->n, const char *), *lacks = "";
@@ -48,7 +66,7 @@ int verdicts_score(struct verdicts *v, const struct scored *in, struct arena *a)
 	progress_patience(p, patience_seconds);
 	for (size_t i = 0; i < v->n; i++) {
 		struct verdict *one = &v->of[i];
-		one->lacks = scoring_lacks(one->metric, in);
+		one->lacks = lacks_of(v, one->metric, in, a);
 		progress_begin(p, i);
 		if (one->lacks == NULL) {
 			scoring_run(one->metric, in, &one->score, a);

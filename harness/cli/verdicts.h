@@ -23,7 +23,8 @@ struct verdicts {
 /** The metrics of this list, "w2,ksd"; NULL: all of weights, or all of samples. ERR_NAME. */
 int verdicts_choose(struct verdicts *out, const char *list, bool weighing, struct arena *a);
 
-/** Score, showing progress when it takes long. ERR_UNSUP: not one metric applies, the text says why. */
+/** Score, showing progress when it takes long. Metrics of all pairs of points are left out above 20 000
+ *  points, unless the list names them. ERR_UNSUP: not one metric applies, the text says why. */
 int verdicts_score(struct verdicts *v, const struct scored *in, struct arena *a);
 
 /** EXIT_DONE, or EXIT_CELLS when a metric failed or is undefined. */
