@@ -335,6 +335,23 @@ static void all_pairs_of_many_points_are_for_who_asks(void **state)
 	json_decref(document);
 }
 
+/* A name need not be UTF-8, and JSON has to be. */
+static void json_is_valid_for_any_name(void **state)
+{
+	const struct folder *f = *state;
+
+	write_file(f, "caf\xe9.csv", "1,2\n3,4\n0,1\n");
+	write_file(f, "w\xe9.csv", "-1\n-2\n");
+	assert_true(result(f, "compare %s/caf\xe9.csv %s/caf\xe9.csv --metrics energy --json",
+			    "energy", "value") < 1e-12);
+	json_t *document = printed(f);
+	assert_non_null(
+		strstr(json_string_value(json_object_get(document, "samples")), "/caf?.csv"));
+	json_decref(document);
+	assert_true(
+		result(f, "weights %s/w\xe9.csv --metrics elbo --json", "elbo", "value") == -1.5);
+}
+
 /* --- weights ---------------------------------------------------------------------------------- */
 
 /* Few numbers, which is too few for some metrics. log of the mean of exp(-1), exp(-2), exp(-3), exp(-4), and the mean of the four. */
@@ -409,6 +426,7 @@ int main(void)
 		TEST(bad_samples_are_refused_with_their_place),
 		TEST(degenerate_samples_give_numbers_or_reasons),
 		TEST(all_pairs_of_many_points_are_for_who_asks),
+		TEST(json_is_valid_for_any_name),
 		TEST(weights_are_scored),
 		TEST(weights_that_are_no_numbers_are_told),
 	};

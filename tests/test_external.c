@@ -129,6 +129,7 @@ static void failures_are_told(void **state)
 		{ COMMAND("echo first; echo the  reason >&2; exit 3"),
 			"ended with exit status 3: first the reason" },
 		{ COMMAND("exit 4"), "exit status 4, and printed nothing" },
+		{ COMMAND("printf 'caf\\351' >&2; exit 5"), "exit status 5: caf" },
 		{ COMMAND("kill -9 $$"), "was killed by signal 9" },
 		{ COMMAND("no_such_program_anywhere"), "exit status 127: " },
 		{ COMMAND("true"), "neither samples.npy nor samples.csv" },
@@ -153,6 +154,7 @@ static void failures_are_told(void **state)
 		if (!output_has(f, "err", cases[i].message))
 			fail_msg("case %zu", i);
 	}
+	assert_true(records_have(f, "exit status 5: caf?")); /* a byte that is no UTF-8 */
 }
 
 static void samples_that_are_not_finite_are_counted(void **state)

@@ -56,10 +56,34 @@ static void long_texts_are_cut_after_a_word(void **state)
 	arena_free(a);
 }
 
+static void what_is_no_character_is_marked(void **state)
+{
+	static const struct {
+		const char *text, *repaired;
+	} cases[] = {
+		{ "", "" }, { "log ρ … \xf0\x9f\x98\x80", "log ρ … \xf0\x9f\x98\x80" },
+		{ "caf\xe9 au lait", "caf? au lait" },
+		{ "\xa9\xc3\xa9", "?é" },              /* begins within a character */
+		{ "\xc3\xa9\xe2\x82", "é??" },         /* ends within one */
+		{ "\xc0\x80 \xe0\x9f\xbf", "?? ???" }, /* longer than need be */
+		{ "\xed\xa0\x80", "???" },             /* half a surrogate pair */
+		{ "\xf4\x90\x80\x80\xff", "?????" },   /* beyond U+10FFFF */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[32];
+		strcpy(text, cases[i].text);
+		text_repair(text);
+		assert_string_equal(text, cases[i].repaired);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(width_counts_characters),
+		cmocka_unit_test(what_is_no_character_is_marked),
 		cmocka_unit_test(lines_are_broken_at_blanks),
 		cmocka_unit_test(long_texts_are_cut_after_a_word),
 	};

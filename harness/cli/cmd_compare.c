@@ -2,6 +2,7 @@
 #include "cli/verdicts.h"
 #include "core/table_file.h"
 #include "run/progress.h"
+#include "run/record.h"
 #include "run/store.h"
 
 #include <stdlib.h>
@@ -199,24 +200,19 @@ static void print_head(const struct comparison *c)
 	printf("\n");
 }
 
-static json_t *text_or_null(const char *text)
-{
-	return text != NULL ? json_string(text) : json_null();
-}
-
 static json_t *head_json(const struct comparison *c)
 {
 	json_t *options = json_object();
 
 	for (size_t i = 0; i < c->planned.options.n; i++)
 		json_object_set_new(options, c->planned.options.settings[i].key,
-			json_string(c->planned.options.settings[i].value));
-	return json_pack("{s:i, s:s, s:I, s:I, s:o, s:I, s:o, s:o, s:I, s:I}", "schema",
-		STORE_SCHEMA, "samples", c->samples.path, "n", (json_int_t)c->samples.rows, "dim",
-		(json_int_t)c->samples.cols, "reference", text_or_null(c->file.path), "n_reference",
-		(json_int_t)c->n_reference, "target", text_or_null(c->q->target), "target_options",
-		options, "floor_draws", (json_int_t)c->q->floor_draws, "seed",
-		(json_int_t)c->q->seed);
+			record_text(c->planned.options.settings[i].value));
+	return json_pack("{s:i, s:o, s:I, s:I, s:o, s:I, s:o, s:o, s:I, s:I}", "schema",
+		STORE_SCHEMA, "samples", record_text(c->samples.path), "n",
+		(json_int_t)c->samples.rows, "dim", (json_int_t)c->samples.cols, "reference",
+		record_text(c->file.path), "n_reference", (json_int_t)c->n_reference, "target",
+		record_text(c->q->target), "target_options", options, "floor_draws",
+		(json_int_t)c->q->floor_draws, "seed", (json_int_t)c->q->seed);
 }
 
 static int score_samples(struct comparison *c)

@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 #include "cli/verdicts.h"
+#include "core/stats.h"
+#include "run/record.h"
 #include "run/weights_file.h"
 
 #include <stdlib.h>
@@ -10,23 +12,6 @@ struct weights_request {
 	uint64_t seed;
 	bool json, detflow;
 };
-
-/* What among the log weights is no number. */
-struct census {
-	size_t zero, nan, inf; /* -inf is a weight of 0 */
-};
-
-static struct census census_of(const double *log_w, size_t n)
-{
-	struct census c = { 0 };
-
-	for (size_t i = 0; log_w != NULL && i < n; i++) {
-		c.zero += log_w[i] == (double)-INFINITY;
-		c.nan += isnan(log_w[i]) != 0;
-		c.inf += log_w[i] == (double)INFINITY;
-	}
-	return c;
-}
 
 /* VALUE or VALUE,SE. */
 static int parse_log_z(const char *text, struct log_z *out)
@@ -51,36 +36,35 @@ static int parse_log_z(const char *text, struct log_z *out)
 }
 
 /* What the numbers cannot say. */
-static const char *remark(const struct weights_file *w, const char *name, struct census c,
+static const char *remark(const struct weights_file *w, const char *name, struct nonfinite c,
 	struct arena *a)
 {
-	if (c.zero == w->n)
+	if (c.minus == w->n)
 		return arena_printf(a,
 			"every %s is -inf: all weights are 0, and say nothing of the target", name);
-	if (c.nan + c.inf > 0)
+	if (c.nan + c.plus > 0)
 		return arena_printf(a,
 			"%zu of %zu %s are NaN and %zu +inf: what averages them is undefined",
-			c.nan, w->n, name, c.inf);
+			c.nan, w->n, name, c.plus);
 	return NULL;
 }
 
-static void print_census(const struct weights_file *w, const char *name, const double *log_w)
+static void print_odd(const struct weights_file *w, const char *name, const double *log_w)
 {
-	struct census c = census_of(log_w, w->n);
-
-	if (log_w != NULL)
-		printf("%s: %zu %s; %zu -inf, %zu NaN, %zu +inf\n", w->path, w->n, name, c.zero,
-			c.nan, c.inf);
+	if (log_w == NULL)
+		return;
+	struct nonfinite c = stats_nonfinite(log_w, w->n);
+	printf("%s: %zu %s; %zu -inf, %zu NaN, %zu +inf\n", w->path, w->n, name, c.minus, c.nan,
+		c.plus);
 }
 
-static json_t *census_json(const double *log_w, size_t n)
+static json_t *odd_json(const double *log_w, size_t n)
 {
-	struct census c = census_of(log_w, n);
-
 	if (log_w == NULL)
 		return json_null();
-	return json_pack("{s:I, s:I, s:I}", "-inf", (json_int_t)c.zero, "nan", (json_int_t)c.nan,
-		"inf", (json_int_t)c.inf);
+	struct nonfinite c = stats_nonfinite(log_w, n);
+	return json_pack("{s:I, s:I, s:I}", "-inf", (json_int_t)c.minus, "nan", (json_int_t)c.nan,
+		"inf", (json_int_t)c.plus);
 }
 
 static int weights(void *request, const struct texts *words, int *status, struct arena *a)
@@ -98,10 +82,11 @@ static int weights(void *request, const struct texts *words, int *status, struct
 	TRY(parse_log_z(q->log_z, &z));
 	TRY(verdicts_choose(&v, q->metrics, true, a));
 	TRY(weights_file_read(&w, words->items[0], q->columns, a));
-	if (w.log_w != NULL && (note = remark(&w, "log_w", census_of(w.log_w, w.n), a)) != NULL)
+	if (w.log_w != NULL &&
+		(note = remark(&w, "log_w", stats_nonfinite(w.log_w, w.n), a)) != NULL)
 		notes[n_notes++] = note;
-	if (w.log_w_forward != NULL &&
-		(note = remark(&w, "log_w_forward", census_of(w.log_w_forward, w.n), a)) != NULL)
+	if (w.log_w_forward != NULL && (note = remark(&w, "log_w_forward",
+						stats_nonfinite(w.log_w_forward, w.n), a)) != NULL)
 		notes[n_notes++] = note;
 
 	struct arena *scratch = arena_new();
@@ -115,15 +100,14 @@ static int weights(void *request, const struct texts *words, int *status, struct
 	TRY(code);
 	if (q->json) {
 		verdicts_print_json(&v, notes,
-			json_pack("{s:i, s:s, s:I, s:s, s:o, s:o}", "schema", STORE_SCHEMA,
-				"weights", w.path, "n", (json_int_t)w.n, "kind",
-				q->detflow ? "detflow" : "exact", "log_w",
-				census_json(w.log_w, w.n), "log_w_forward",
-				census_json(w.log_w_forward, w.n)),
+			json_pack("{s:i, s:o, s:I, s:s, s:o, s:o}", "schema", STORE_SCHEMA,
+				"weights", record_text(w.path), "n", (json_int_t)w.n, "kind",
+				q->detflow ? "detflow" : "exact", "log_w", odd_json(w.log_w, w.n),
+				"log_w_forward", odd_json(w.log_w_forward, w.n)),
 			stdout);
 	} else {
-		print_census(&w, "log weights", w.log_w);
-		print_census(&w, "log weights of paths from exact samples", w.log_w_forward);
+		print_odd(&w, "log weights", w.log_w);
+		print_odd(&w, "log weights of paths from exact samples", w.log_w_forward);
 		verdicts_print(&v, notes, stdout, a);
 	}
 	*status = verdicts_status(&v);

@@ -212,14 +212,14 @@ void verdicts_print_json(const struct verdicts *v, const char *const *notes, jso
 		const struct verdict *one = &v->of[i];
 		const char *name = one->metric->name;
 		if (one->lacks != NULL)
-			json_object_set_new(left, name, json_string(one->lacks));
+			json_object_set_new(left, name, record_text(one->lacks));
 		else if (one->score.failure != NULL)
-			json_object_set_new(failed, name, json_string(one->score.failure));
+			json_object_set_new(failed, name, record_text(one->score.failure));
 		else
 			json_object_set_new(values, name, verdict_json(one));
 	}
 	for (; *notes != NULL; notes++)
-		json_array_append_new(said, json_string(*notes));
+		json_array_append_new(said, record_text(*notes));
 	document = json_pack("{s:o, s:o, s:o, s:o}", "metrics", values, "failed_metrics", failed,
 		"not_applicable", left, "notes", said);
 	invariant(document != NULL && more != NULL);

@@ -17,6 +17,38 @@ size_t text_width(const char *text)
 	return n;
 }
 
+/* Bytes of the character at s; 0: none is there. Shortest forms alone, no surrogates, up to U+10FFFF
+ * (RFC 3629, section 4). */
+static size_t character_length(const unsigned char *s)
+{
+	size_t n = s[0] < 0x80   ? 1
+		   : s[0] < 0xc2 ? 0
+		   : s[0] < 0xe0 ? 2
+		   : s[0] < 0xf0 ? 3
+		   : s[0] < 0xf5 ? 4
+				 : 0;
+	const unsigned char low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
+	const unsigned char high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+
+	if (n > 1 && (s[1] < low || s[1] > high))
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if (starts_character((char)s[i]))
+			return 0;
+	return n;
+}
+
+void text_repair(char *text)
+{
+	for (size_t n; *text; text += n) {
+		n = character_length((const unsigned char *)text);
+		if (n == 0) {
+			*text = '?';
+			n = 1;
+		}
+	}
+}
+
 /* Bytes of the longest beginning that has at most width characters and ends before a blank or at the
  * end of the line; of the first word when that is longer. */
 static size_t line_length(const char *text, size_t width)

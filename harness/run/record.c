@@ -1,10 +1,12 @@
 #include "run/record.h"
 #include "core/stats.h"
+#include "core/text.h"
 #include "run/info.h"
 #include "core/version.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 json_t *record_number(double x)
@@ -30,9 +32,16 @@ static json_t *count(uint64_t n)
 	return json_integer((json_int_t)n);
 }
 
-static json_t *text_or_null(const char *s)
+json_t *record_text(const char *text)
 {
-	return s != NULL ? json_string(s) : json_null();
+	if (text == NULL)
+		return json_null();
+	char *copy = strdup(text);
+	invariant(copy != NULL);
+	text_repair(copy);
+	json_t *out = json_string(copy);
+	free(copy);
+	return out;
 }
 
 static json_t *settings(const struct resolved *r)
@@ -40,7 +49,7 @@ static json_t *settings(const struct resolved *r)
 	json_t *object = json_object();
 
 	for (size_t i = 0; i < r->n; i++)
-		json_object_set_new(object, r->settings[i].key, json_string(r->settings[i].value));
+		json_object_set_new(object, r->settings[i].key, record_text(r->settings[i].value));
 	return object;
 }
 
@@ -188,7 +197,7 @@ static json_t *result(const struct result *r, size_t n)
 	for (size_t i = 0; i < r->n_scores; i++) {
 		const struct score *s = &r->scores[i];
 		if (s->failure != NULL) {
-			json_object_set_new(failures, s->metric->name, json_string(s->failure));
+			json_object_set_new(failures, s->metric->name, record_text(s->failure));
 			continue;
 		}
 		json_object_set_new(values, s->metric->name, score_json(&s->value));
@@ -201,13 +210,13 @@ static json_t *result(const struct result *r, size_t n)
 		"pass", r->pass->name, "pass_title", r->pass->title, "weights",
 		weights_name(r->weights), "steps", count(r->steps), "repeat", count(r->repeat), "n",
 		count(n), "metrics", values, "failed_metrics", failures, "reports", reports,
-		"nonfinite", count(r->nonfinite), "diverged", text_or_null(r->diverged),
+		"nonfinite", count(r->nonfinite), "diverged", record_text(r->diverged),
 		"nonfinite_weights", odd_weights(r), "network_evaluations",
 		count(r->evaluations.network), "target_evaluations", count(r->evaluations.target),
 		"sample_seconds", record_number(r->sample_seconds), "score_seconds",
 		record_number(r->score_seconds));
 	if (r->flow_skipped != NULL)
-		json_object_set_new(object, "flow_skipped", json_string(r->flow_skipped));
+		json_object_set_new(object, "flow_skipped", record_text(r->flow_skipped));
 	return object;
 }
 
@@ -258,7 +267,7 @@ json_t *record_cell(const struct plan *p, const struct plan_cell *c, const struc
 				 "s:o, s:o}",
 		"method", c->method->name, "method_title", c->method->title, "method_version",
 		c->method->version, "seed", count(c->seed), "options", settings(&c->options),
-		"state", cell_state_name(o->state), "message", text_or_null(o->message), "training",
+		"state", cell_state_name(o->state), "message", record_text(o->message), "training",
 		training(&o->training), "results", results(p, o), "cost", cost(o, when), "code",
 		version.code, "metric_versions", metric_versions(p->config), "provenance",
 		record_provenance());

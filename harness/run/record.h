@@ -21,6 +21,9 @@ json_t *record_floor(const struct plan *p, const struct plan_target *t,
 json_t *record_number(double x);
 double record_number_of(const json_t *v);
 
+/** A text with '?' for what is no UTF-8; null for NULL. */
+json_t *record_text(const char *text);
+
 /** As record_number; null for NaN, which stands for what is not known. */
 json_t *record_known(double x);
 
