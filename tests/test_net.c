@@ -152,7 +152,9 @@ static void test_left_out(void **state)
 
 	(void)state;
 	graph_loss(mul(input(g, "x", 1), param(g, 0, (struct slice){ 0, 1, 1 })));
+	memset(&l, 0xff, sizeof(l)); /* as a variable may be found */
 	learner_init(&l, 1, a);
+	assert_true(l.averaging.every == 0 && learner_evaluated(&l) == l.theta);
 	l.settings = plain_adam();
 	l.settings.skip = true;
 	assert_true(isnan(learner_step(&l, g, &args, 1e300)));

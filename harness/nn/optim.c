@@ -77,9 +77,9 @@ void adam_step(struct optimiser *o, const struct adam *s, real *theta, real *gra
 
 void learner_init(struct learner *l, size_t n, struct arena *a)
 {
-	l->n = n;
-	l->theta = ARENA_NEW(a, n, real);
-	l->grad = ARENA_NEW(a, n, real);
+	*l = (struct learner){ .n = n,
+		.theta = ARENA_NEW(a, n, real),
+		.grad = ARENA_NEW(a, n, real) };
 	optimiser_init(&l->optimiser, n, a);
 }
 

@@ -66,7 +66,8 @@ struct learner {
 	real *average;
 };
 
-/** n parameters, zero; the settings are the caller's to fill in. */
+/** n parameters, zero, no averaging, whatever was in *l; the settings are the caller's to fill in
+ *  afterwards. */
 void learner_init(struct learner *l, size_t n, struct arena *a);
 
 /** Average from now on: the average starts as theta. */
