@@ -4,6 +4,8 @@
 
 #include "run/external.h"
 
+#include <jansson.h>
+
 /* A grid in FOLDER/grid.yaml with these options of external; %s in them is the folder. */
 static void write_grid(const struct folder *f, const char *keys, const char *options)
 {
@@ -57,6 +59,70 @@ static void files_are_read_and_their_contents_are_in_the_key(void **state)
 	write_file(f, "gaussian-4-2-3-0-0.csv", "1,2\n3,4\n-1,0.5\n0,1\n");
 	assert_int_equal(run_grid(f), EXIT_DONE);
 	assert_true(output_has(f, "out", "1 run now, 0 there before"));
+}
+
+/* FOLDER/NAME as JSON, the caller's. */
+static json_t *json_in(const struct folder *f, const char *name)
+{
+	json_error_t e;
+	json_t *document = json_load_file(in_folder(f, name), 0, &e);
+
+	if (document == NULL)
+		fail_msg("%s: %s", name, e.text);
+	return document;
+}
+
+/* The same file by stride compare and by a cell: the same numbers to the bit, floors too. */
+static void a_cell_scores_as_compare_does(void **state)
+{
+	static const char ids[] = "energy,mmd_u,sliced_w2,w2,c2st,ksd,moments,sinkhorn";
+	const struct folder *f = *state;
+	char text[1024];
+	FILE *file = fopen(in_folder(f, "x.csv"), "w");
+
+	for (size_t i = 0; i < 40; i++)
+		fprintf(file, "%.17g,%.17g\n", 1.3 * sin((double)(i * i)) + 0.4,
+			cos(3.7 * (double)i));
+	assert_int_equal(fclose(file), 0);
+	snprintf(text, sizeof(text),
+		"seeds: [0]\nsteps: [1]\nsamples: 40\nfloor_draws: 3\nmetrics: [%s]\n"
+		"targets: [{ name: gaussian, options: { std: 1.5 } }]\nmethods:\n"
+		"  - { name: external, options: { samples: %s/x.csv, step_axis: false } }\n",
+		ids, f->path);
+	write_file(f, "grid.yaml", text);
+	assert_int_equal(run_grid(f), EXIT_DONE);
+	snprintf(text, sizeof(text),
+		"compare %%s/x.csv --target gaussian --set gaussian.std=1.5 --no-cache "
+		"--floor-draws 3 --json --metrics %s",
+		ids);
+	assert_int_equal(stride(f, text), EXIT_DONE);
+	json_t *compared = json_in(f, "out");
+	assert_true(records_have(f, "\"results\""));
+	json_t *cell = json_in(f, "records");
+	snprintf(text, sizeof(text), "cat %s/results/floors/*.json >%s/floor", f->path, f->path);
+	assert_int_equal(system(text), 0);
+	json_t *floor = json_in(f, "floor");
+	const json_t *scores =
+		json_object_get(json_array_get(json_object_get(cell, "results"), 0), "metrics");
+	const json_t *of_compare = json_object_get(compared, "metrics");
+	const char *id;
+	json_t *one;
+	assert_int_equal(json_object_size(of_compare), 8);
+	json_object_foreach((json_t *)of_compare, id, one)
+	{
+		const json_t *other = json_object_get(scores, id);
+		const json_t *exact = json_object_get(json_object_get(floor, "metrics"), id);
+		if (!json_equal(json_object_get(one, "value"), json_object_get(other, "value")) ||
+			!json_equal(json_object_get(one, "se"), json_object_get(other, "se")) ||
+			!json_equal(json_object_get(one, "floor"),
+				json_object_get(exact, "mean")) ||
+			!json_equal(json_object_get(one, "floor_q95"),
+				json_object_get(exact, "q95")))
+			fail_msg("%s", id);
+	}
+	json_decref(compared);
+	json_decref(cell);
+	json_decref(floor);
 }
 
 /* The mean of these log weights is -2.5, that of minus the costs -5. */
@@ -311,6 +377,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(files_are_read_and_their_contents_are_in_the_key),
+		TEST(a_cell_scores_as_compare_does),
 		TEST(weights_come_from_files),
 		TEST(commands_get_what_is_asked_for),
 		TEST(failures_are_told),
