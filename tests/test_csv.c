@@ -84,6 +84,20 @@ static void test_header_is_optional(void **p)
 	assert_int_equal(csv_read(&t, f->path, CSV_FINITE, f->a), OK);
 	assert_string_equal(t.names[0], "\"a 1\"");
 	assert_int_equal(t.rows, 1);
+	put(f, "\xef\xbb\xbf"
+	       "a,b\n1,2\n"); /* a byte order mark is no part of the first name */
+	assert_int_equal(csv_read(&t, f->path, CSV_FINITE, f->a), OK);
+	assert_string_equal(t.names[0], "a");
+	put(f, "\xef\xbb\xbf"
+	       "1.5,2\n3,4\n");
+	assert_int_equal(csv_read(&t, f->path, CSV_FINITE, f->a), OK);
+	assert_true(t.rows == 2 && t.x[0] == 1.5);
+	put(f, "0,1\n1,0\n0.5,1\n"); /* a row like its neighbour */
+	assert_int_equal(csv_read(&t, f->path, CSV_FINITE, f->a), OK);
+	assert_int_equal(t.rows, 3);
+	put(f, "0\n-1.5\n");
+	assert_int_equal(csv_read(&t, f->path, CSV_FINITE, f->a), OK);
+	assert_int_equal(t.rows, 2);
 	put(f, "nan,-inf\n");
 	assert_int_equal(csv_read(&t, f->path, CSV_ANY, f->a), OK);
 	assert_true(isnan(t.x[0]) && t.x[1] == -HUGE_VAL);
@@ -142,6 +156,8 @@ static void test_refuses(void **p)
 		{ "\"0.5\",\"1\",\"1\"\n0.2,3,0\n", ":1:", "field 1 is \"\"0.5\"\"; a number is" },
 		{ "'0.5','x'\n0.2,3\n", ":1:", "field 1 is \"'0.5'\"; a number is" },
 		{ "\" 1 \",b\n1,2\n", ":1:", "field 1 is \"\" 1 \"\"" },
+		{ "0,1\n0.5,-2\n", ":1:", "0, 1, ... are names of columns or a row" },
+		{ ",0,1\n0,0.5,-2\n", ":1:", "field 1 is missing; a number is needed (pandas" },
 		{ "NA,b\n1,2\n", ":1:", "field 1 is \"NA\"; a number is needed" },
 		{ "a,?\n1,2\n", ":1:", "field 1 is \"a\"; a number is needed" },
 		{ "\"nan\",b\n1,2\n", ":1:", "field 1 is \"\"nan\"\"" },

@@ -77,7 +77,9 @@ static int next_line(struct reading *r, char **out)
 				r->t->path);
 		if (n > 0 && r->buffer[n - 1] == '\n')
 			r->buffer[n - 1] = '\0';
-		char *line = trim(r->buffer);
+		/* What some editors and spreadsheets put before UTF-8 text. */
+		bool marked = r->number == 1 && strncmp(r->buffer, "\xef\xbb\xbf", 3) == 0;
+		char *line = trim(r->buffer + (marked ? 3 : 0));
 		if (!is_comment(line)) {
 			*out = line;
 			return OK;
@@ -153,8 +155,11 @@ static int take_numbers(struct reading *r, enum csv_numbers numbers)
 		const char *cell = r->field[k];
 		double *x = &r->x[t->rows * t->cols + k];
 		if (*cell == '\0')
-			return fail(ERR_PARSE, "%s:%zu: field %zu is missing; a number is needed",
-				t->path, r->number, k + 1);
+			return fail(ERR_PARSE, "%s:%zu: field %zu is missing; a number is needed%s",
+				t->path, r->number, k + 1,
+				r->number == r->first && k == 0
+					? " (pandas: index=False, header=False)"
+					: "");
 		if (!parse_number(cell, x))
 			return fail(ERR_PARSE,
 				"%s:%zu: field %zu is \"%.40s\"; a number is needed%s", t->path,
@@ -270,8 +275,30 @@ static bool looks_like_header(const struct reading *r)
 	return true;
 }
 
+/* 0,1,2: numbers of columns for their names, as pandas writes them, or a row. One column is no evidence. */
+static bool counts_columns(const struct reading *r)
+{
+	for (size_t k = 0; k < r->t->cols; k++) {
+		char text[24];
+		snprintf(text, sizeof(text), "%zu", k);
+		if (strcmp(r->field[k], text) != 0)
+			return false;
+	}
+	return r->t->cols > 1;
+}
+
+static bool has_fractions(const struct reading *r)
+{
+	bool found = false;
+
+	for (size_t k = 0; k < r->t->cols; k++)
+		found = found || strchr(r->field[k], '.') != NULL;
+	return found;
+}
+
 static int numbers_body(struct reading *r, enum csv_numbers numbers)
 {
+	bool counted = false;
 	char *line;
 
 	for (;;) {
@@ -280,6 +307,13 @@ static int numbers_body(struct reading *r, enum csv_numbers numbers)
 			break;
 		bool first = r->field == NULL;
 		TRY(cut(r, line));
+		if (first)
+			counted = counts_columns(r);
+		else if (counted && r->t->rows == 1 && has_fractions(r))
+			return fail(ERR_PARSE,
+				"%s:%zu: 0, 1, ... are names of columns or a row; without names "
+				"(pandas: header=False), or 0.0 as a number, it is clear",
+				r->t->path, r->first);
 		if (first && looks_like_header(r))
 			take_header(r);
 		else
