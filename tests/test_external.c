@@ -321,6 +321,29 @@ static void an_interruption_ends_the_command(void **state)
 	assert_true(output_has(f, "out", "1 run now"));
 }
 
+/* Whatever ends stride ends the command and its children. */
+static void a_killed_run_leaves_nothing(void **state)
+{
+	const struct folder *f = *state;
+
+	write_grid(f, "",
+		COMMAND("sleep 60 & echo $! >%s/pid.new; mv %s/pid.new %s/pid; sleep 60"));
+	pid_t child = start_stride(f, "run %s/grid.yaml --out %s/results --no-report");
+	while (!exists(in_folder(f, "pid")))
+		usleep(10000);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	char *pid = read_file(in_folder(f, "pid"));
+	char command[PATH_LENGTH];
+	/* Ended, or a zombie that nobody has reaped; ten seconds for it. */
+	snprintf(command, sizeof(command),
+		"for i in $(seq 100); do grep -q '^State:.[^ZX]' /proc/%d/status 2>/dev/null || "
+		"exit 0; sleep 0.1; done; exit 1",
+		atoi(pid));
+	assert_int_equal(system(command), 0);
+	free(pid);
+}
+
 static void labels_tell_several_apart(void **state)
 {
 	const struct folder *f = *state;
@@ -386,6 +409,7 @@ int main(void)
 		TEST(a_timeout_ends_all_that_the_command_started),
 		TEST(what_is_left_behind_is_ended),
 		TEST(an_interruption_ends_the_command),
+		TEST(a_killed_run_leaves_nothing),
 		TEST(labels_tell_several_apart),
 		TEST(placeholders),
 		TEST(the_example_runs),

@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,7 +21,9 @@ static const double grace_seconds = 0.5;
 
 /* A command at work. */
 struct process {
-	pid_t pid;  /* and its process group */
+	pid_t pid; /* and its process group */
+	pid_t guard;
+	int alive;  /* the guard's sign that stride lives: open */
 	int output; /* of both its streams; -1 after their end */
 	char tail[TAIL + 1];
 	size_t n;
@@ -63,7 +64,6 @@ _Noreturn static void become(const char *command, char *const *environment, int 
 	int input = open("/dev/null", O_RDONLY);
 
 	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
 		signal(defaults[i], SIG_DFL);
 	dup2(input, STDIN_FILENO);
@@ -71,6 +71,37 @@ _Noreturn static void become(const char *command, char *const *environment, int 
 	dup2(output, STDERR_FILENO);
 	execve("/bin/sh", words, environment);
 	_exit(127);
+}
+
+/* In a second child: when stride ends however it ends, so does all that the command started. Held open
+ * is nothing else, or the pipes of other commands would not end. */
+_Noreturn static void stand_guard(pid_t group, int alive)
+{
+	char none;
+
+	setpgid(0, 0);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	dup2(alive, STDIN_FILENO);
+	close_range(STDIN_FILENO + 1, ~0U, 0);
+	while (read(STDIN_FILENO, &none, 1) < 0 && errno == EINTR)
+		continue;
+	kill(-group, SIGKILL);
+	_exit(0);
+}
+
+static int start_guard(struct process *p)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return fail(ERR_IO, "a command cannot be started: %s", strerror(errno));
+	p->guard = fork();
+	if (p->guard == 0)
+		stand_guard(p->pid, ends[0]);
+	close(ends[0]);
+	p->alive = ends[1];
+	return p->guard > 0 ? OK : fail(ERR_IO, "a command cannot be started: %s", strerror(errno));
 }
 
 static int start(struct process *p, const char *command, const char *const *environment,
@@ -145,6 +176,10 @@ static int reap(struct process *p)
 
 	listen_to(p, 0);
 	kill(-p->pid, SIGKILL);
+	if (p->alive >= 0)
+		close(p->alive);
+	while (p->guard > 0 && waitpid(p->guard, NULL, 0) < 0 && errno == EINTR)
+		continue;
 	while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
 		continue;
 	if (p->output >= 0)
@@ -186,10 +221,15 @@ static const char *last_words(struct process *p, struct arena *a)
 int process_run(const char *command, const char *const *environment, int (*go_on)(void *context),
 	void *context, struct arena *a)
 {
-	struct process p = { 0 };
+	struct process p = { .alive = -1 };
 	struct error e;
 
 	TRY(start(&p, command, environment, a));
+	if (start_guard(&p) != OK) {
+		error_get(&e);
+		(void)reap(&p);
+		return error_set(&e);
+	}
 	while (!ended(&p)) {
 		if (go_on(context) != OK) {
 			error_get(&e);
