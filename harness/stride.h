@@ -276,7 +276,8 @@ struct method {
 	const char *name;  /* the id */
 	const char *title; /* plot label */
 	const char *paper;
-	int version; /* raise it when results change: old records become stale */
+	int version;    /* raise it when results change: old records become stale */
+	bool uncounted; /* its evaluations are another program's: recorded as not known */
 	size_t state_size;
 	const struct option *options; /* NULL: none */
 	const struct preset *presets; /* NULL: none */

@@ -10,7 +10,7 @@
  *               $STRIDE_SEED, $STRIDE_REPEAT and $STRIDE_OUT.
  *
  * What the weights are cannot be seen in them: `weights` says it, and decides which pass there is. The
- * contents of all files enter the cell's key. Evaluations are unknown, and recorded as 0; the time is the
+ * contents of all files enter the cell's key. Evaluations are unknown, null in the record; the time is the
  * command's alone, without reading what it wrote.
  */
 #include "run/external.h"
@@ -181,6 +181,7 @@ const METHOD(PLUGIN) = {
 	.title = "External",
 	.paper = "another program's samples",
 	.version = 1,
+	.uncounted = true,
 	.state_size = sizeof(struct external),
 	.options = options,
 	.passes = passes,

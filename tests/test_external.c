@@ -54,6 +54,8 @@ static void files_are_read_and_their_contents_are_in_the_key(void **state)
 	assert_int_equal(run_grid(f), EXIT_DONE);
 	assert_true(output_has(f, "out", "1 run now, 0 there before"));
 	assert_true(records_have(f, "\"mmd_u\""));
+	assert_true(records_have(f, "\"target_evaluations\": null"));
+	assert_true(records_have(f, "\"train_network_evaluations\": null"));
 	assert_int_equal(run_grid(f), EXIT_DONE);
 	assert_true(output_has(f, "out", "0 run now, 1 there before"));
 	write_file(f, "gaussian-4-2-3-0-0.csv", "1,2\n3,4\n-1,0.5\n0,1\n");

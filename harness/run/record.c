@@ -32,6 +32,12 @@ static json_t *count(uint64_t n)
 	return json_integer((json_int_t)n);
 }
 
+/* Null where nobody counted. */
+static json_t *evaluations(const struct plan_cell *c, uint64_t n)
+{
+	return c->method->uncounted ? json_null() : count(n);
+}
+
 json_t *record_text(const char *text)
 {
 	if (text == NULL)
@@ -190,7 +196,7 @@ static json_t *odd_weights(const struct result *r)
 	return object;
 }
 
-static json_t *result(const struct result *r, size_t n)
+static json_t *result(const struct plan_cell *c, const struct result *r, size_t n)
 {
 	json_t *values = json_object(), *failures = json_object(), *reports = json_object();
 
@@ -212,20 +218,20 @@ static json_t *result(const struct result *r, size_t n)
 		count(n), "metrics", values, "failed_metrics", failures, "reports", reports,
 		"nonfinite", count(r->nonfinite), "diverged", record_text(r->diverged),
 		"nonfinite_weights", odd_weights(r), "network_evaluations",
-		count(r->evaluations.network), "target_evaluations", count(r->evaluations.target),
-		"sample_seconds", record_number(r->sample_seconds), "score_seconds",
-		record_number(r->score_seconds));
+		evaluations(c, r->evaluations.network), "target_evaluations",
+		evaluations(c, r->evaluations.target), "sample_seconds",
+		record_number(r->sample_seconds), "score_seconds", record_number(r->score_seconds));
 	if (r->flow_skipped != NULL)
 		json_object_set_new(object, "flow_skipped", record_text(r->flow_skipped));
 	return object;
 }
 
-static json_t *results(const struct plan *p, const struct outcome *o)
+static json_t *results(const struct plan *p, const struct plan_cell *c, const struct outcome *o)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < o->n_results; i++)
-		json_array_append_new(array, result(&o->results[i], p->config->samples));
+		json_array_append_new(array, result(c, &o->results[i], p->config->samples));
 	return array;
 }
 
@@ -239,15 +245,16 @@ static json_t *metric_versions(const struct config *c)
 	return object;
 }
 
-static json_t *cost(const struct outcome *o, const struct circumstances *when)
+static json_t *cost(const struct plan_cell *c, const struct outcome *o,
+	const struct circumstances *when)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "train_seconds",
 		record_number(training_seconds(&o->training, false)), "sample_seconds",
 		record_number(o->sample_seconds), "score_seconds", record_number(o->score_seconds),
 		"cpu_seconds", record_number(when->cpu_seconds), "peak_rss_mb",
 		record_number(info_peak_rss_mb()), "train_network_evaluations",
-		count(o->trained.network), "train_target_evaluations", count(o->trained.target),
-		"concurrent", when->concurrent);
+		evaluations(c, o->trained.network), "train_target_evaluations",
+		evaluations(c, o->trained.target), "concurrent", when->concurrent);
 }
 
 /* The members that cells and floors share. */
@@ -268,8 +275,8 @@ json_t *record_cell(const struct plan *p, const struct plan_cell *c, const struc
 		"method", c->method->name, "method_title", c->method->title, "method_version",
 		c->method->version, "seed", count(c->seed), "options", settings(&c->options),
 		"state", cell_state_name(o->state), "message", record_text(o->message), "training",
-		training(&o->training), "results", results(p, o), "cost", cost(o, when), "code",
-		version.code, "metric_versions", metric_versions(p->config), "provenance",
+		training(&o->training), "results", results(p, c, o), "cost", cost(c, o, when),
+		"code", version.code, "metric_versions", metric_versions(p->config), "provenance",
 		record_provenance());
 
 	invariant(record != NULL && rest != NULL);
