@@ -351,6 +351,7 @@ enum needs {
 	NEEDS_TARGET = 256,   /* the target itself: its log density and gradient */
 	NEEDS_MOMENTS = 512,  /* exact samples, or the target's means and standard deviations */
 	NEEDS_FLOW = 1024,    /* exact weights of a deterministic flow (run/flow.h) */
+	NEEDS_MODE_WEIGHTS = 2048, /* the masses of the modes */
 };
 
 /** What a metric sees. What it does not declare in its needs may be NULL. */

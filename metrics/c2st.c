@@ -10,8 +10,9 @@
  * Where nothing can be told, both networks learn accidents, and an accident that the two halves share makes
  * both accuracies high, one in which they differ both low: in few dimensions the accuracy of all points
  * then has up to twice the variance of independent trials. So the p-value is that of the second half alone,
- * whose points are independent of the network that the first half trained: the normal tail of its accuracy,
- * of variance q (1 - q) (1/n' + 1/m') / 4 at a share q of points called samples. And the standard error is
+ * whose points are independent of the network that the first half trained: the chance that of its n' samples
+ * as many or more are among the points called samples, were these any of its n' + m' points (Fisher's exact
+ * test). It is valid for any n' and m', and a little large, as few values are possible. The standard error is
  * the mean of the two halves' binomial ones, its bound under any correlation of the two; far from 1/2 it is
  * too large by up to 1.4.
  *
@@ -40,13 +41,19 @@ struct fold {
 	real *x, *sign, *weight; /* [n][dim], +1 samples and -1 exact samples, weight in the loss */
 };
 
-static int compare_rows(const void *a, const void *b, void *dim)
-{
-	const double *x = *(const double *const *)a, *y = *(const double *const *)b;
+/* A point. qsort's comparison sees nothing else. */
+struct row {
+	const double *x;
+	size_t dim;
+};
 
-	for (size_t k = 0; k < *(const size_t *)dim; k++)
-		if (x[k] != y[k])
-			return x[k] < y[k] ? -1 : 1;
+static int compare_rows(const void *a, const void *b)
+{
+	const struct row *r = a, *s = b;
+
+	for (size_t k = 0; k < r->dim; k++)
+		if (r->x[k] != s->x[k])
+			return r->x[k] < s->x[k] ? -1 : 1;
 	return 0;
 }
 
@@ -56,17 +63,17 @@ static struct rng stream(uint64_t seed)
 }
 
 /* Rows in rising order, whatever it was, and then shuffled. */
-static const double **deal(const double *x, size_t n, size_t dim, uint64_t seed, uint32_t step,
+static const struct row *deal(const double *x, size_t n, size_t dim, uint64_t seed, uint32_t step,
 	struct arena *a)
 {
-	const double **row = arena_alloc(a, n, sizeof(*row));
+	struct row *row = arena_alloc(a, n, sizeof(*row));
 
 	for (size_t i = 0; i < n; i++)
-		row[i] = x + i * dim;
-	qsort_r(row, n, sizeof(*row), compare_rows, &dim);
+		row[i] = (struct row){ x + i * dim, dim };
+	qsort(row, n, sizeof(*row), compare_rows);
 	for (size_t i = n; i > 1; i--) {
 		size_t j = (size_t)rng_below(stream(seed), step, i, 0, i);
-		const double *r = row[i - 1];
+		const struct row r = row[i - 1];
 		row[i - 1] = row[j];
 		row[j] = r;
 	}
@@ -74,7 +81,7 @@ static const double **deal(const double *x, size_t n, size_t dim, uint64_t seed,
 }
 
 /* Mean and one over the standard deviation [dim] of all points, dealt: sums do not know their order. */
-static void standardise(const struct scored *in, const double **exact, const double **samples,
+static void standardise(const struct scored *in, const struct row *exact, const struct row *samples,
 	double *mean, double *scale)
 {
 	size_t n = in->n + in->n_exact;
@@ -82,7 +89,7 @@ static void standardise(const struct scored *in, const double **exact, const dou
 
 	for (size_t k = 0; k < in->dim; k++) {
 		for (size_t i = 0; i < n; i++)
-			column[i] = i < in->n_exact ? exact[i][k] : samples[i - in->n_exact][k];
+			column[i] = i < in->n_exact ? exact[i].x[k] : samples[i - in->n_exact].x[k];
 		double sd = sqrt(stats_variance(column, n));
 		mean[k] = stats_mean(column, n);
 		scale[k] = sd > 0 ? 1 / sd : 0;
@@ -90,8 +97,8 @@ static void standardise(const struct scored *in, const double **exact, const dou
 }
 
 /* Every FOLDS-th row from `which` on. */
-static void fold_fill(struct fold *f, const struct scored *in, const double **exact,
-	const double **samples, size_t which, const double *mean, const double *scale)
+static void fold_fill(struct fold *f, const struct scored *in, const struct row *exact,
+	const struct row *samples, size_t which, const double *mean, const double *scale)
 {
 	size_t all = in->n + in->n_exact, room = all / FOLDS + 2;
 
@@ -101,7 +108,7 @@ static void fold_fill(struct fold *f, const struct scored *in, const double **ex
 	for (int side = 0; side < 2; side++) {
 		size_t n = side ? in->n : in->n_exact;
 		for (size_t i = which; i < n; i += FOLDS) {
-			const double *row = side ? samples[i] : exact[i];
+			const double *row = side ? samples[i].x : exact[i].x;
 			for (size_t k = 0; k < in->dim; k++)
 				f->x[f->n * in->dim + k] = (real)((row[k] - mean[k]) * scale[k]);
 			f->sign[f->n] = side ? 1 : -1;
@@ -206,11 +213,13 @@ static double binomial_error(const struct verdict *v)
 
 static double p_value(const struct verdict *v)
 {
-	double accuracy = (v->recognised[0] / v->n[0] + v->recognised[1] / v->n[1]) / 2;
-	double called = (v->n[0] - v->recognised[0] + v->recognised[1]) / (v->n[0] + v->n[1]);
-	double spread = sqrt(called * (1 - called) * (1 / v->n[0] + 1 / v->n[1])) / 2;
+	double exact = v->n[0], samples = v->n[1], right = v->recognised[1];
+	double called = exact - v->recognised[0] + right;
 
-	return spread > 0 ? gsl_cdf_ugaussian_Q((accuracy - 0.5) / spread) : 1;
+	if (right == 0)
+		return 1;
+	return gsl_cdf_hypergeometric_Q((unsigned)right - 1, (unsigned)called,
+		(unsigned)(exact + samples - called), (unsigned)samples);
 }
 
 static int c2st(const struct scored *in, struct value *out)
@@ -223,9 +232,9 @@ static int c2st(const struct scored *in, struct value *out)
 			2 * FOLDS);
 	TRY(cloud_check(in->x, in->n, in->dim));
 	TRY(cloud_check(in->exact, in->n_exact, in->dim));
-	const double **exact =
+	const struct row *exact =
 		deal(in->exact, in->n_exact, in->dim, in->seed, STEP_EXACT, in->arena);
-	const double **samples = deal(in->x, in->n, in->dim, in->seed, STEP_SAMPLES, in->arena);
+	const struct row *samples = deal(in->x, in->n, in->dim, in->seed, STEP_SAMPLES, in->arena);
 	double *mean = ARENA_NEW(in->arena, in->dim, double);
 	double *scale = ARENA_NEW(in->arena, in->dim, double);
 	standardise(in, exact, samples, mean, scale);

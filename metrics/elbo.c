@@ -7,46 +7,43 @@
  * is the published mean for a deterministic flow, whose weight is no weight: no bound. elbo_exact is the
  * mean of log |w| of its exact weight: a bound if the flow is injective, and with folds one of
  * log(Z E[multiplicity]) alone. Non-finite:
- * -inf makes the mean -inf; NaN or +inf make it NaN, never dropped.
+ * -inf makes the mean -inf; NaN or +inf make it NaN, never dropped. Particles that share ancestors give no
+ * standard error.
  */
 #include "core/stats.h"
 #include "stride.h"
 
-static void mean_log_w(const double *log_w, size_t n, struct value *out)
+static int mean_of(const double *log_w, const struct scored *in, struct value *out)
 {
-	out->value = stats_mean(log_w, n);
-	out->se = stats_se(log_w, n);
-	if (stats_nonfinite(log_w, n).plus > 0)
-		out->value = (double)NAN;
-	if (!isfinite(out->value))
-		out->se = (double)NAN;
+	double mean =
+		stats_nonfinite(log_w, in->n).plus > 0 ? (double)NAN : stats_mean(log_w, in->n);
+	bool has_error = isfinite(mean) && !in->dependent;
+
+	*out = value_make(mean, has_error ? stats_se(log_w, in->n) : (double)NAN);
+	return OK;
 }
 
 static int elbo(const struct scored *in, struct value *out)
 {
-	if (isfinite(in->elbo))
-		*out = value_make(in->elbo, (double)NAN);
-	else
-		mean_log_w(in->log_w, in->n, out);
+	if (isnan(in->elbo))
+		return mean_of(in->log_w, in, out);
+	*out = value_make(in->elbo, (double)NAN);
 	return OK;
 }
 
 static int elbo_df(const struct scored *in, struct value *out)
 {
-	mean_log_w(in->log_w, in->n, out);
-	return OK;
+	return mean_of(in->log_w, in, out);
 }
 
 static int elbo_exact(const struct scored *in, struct value *out)
 {
-	mean_log_w(in->log_abs_w, in->n, out);
-	return OK;
+	return mean_of(in->log_abs_w, in, out);
 }
 
 static int eubo(const struct scored *in, struct value *out)
 {
-	mean_log_w(in->log_w_forward, in->n, out);
-	return OK;
+	return mean_of(in->log_w_forward, in, out);
 }
 
 const METRIC(elbo) = {

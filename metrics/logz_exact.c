@@ -11,7 +11,8 @@
  *
  * The standard error is the larger of the delta method's, sd(s|w|) / (|mean| sqrt(n)), and a bootstrap's,
  * the standard deviation of the estimate over BOOTSTRAP resamples: the latter sees the skewness that the
- * former linearises away. Above GROUPS weights it resamples means of as many groups of them. Non-finite:
+ * former linearises away. Above GROUPS weights it resamples as many groups of them, whose sizes differ by one
+ * at most. Non-finite:
  * log |w| = -inf is weight 0; NaN or +inf make the estimate NaN.
  */
 #include "core/stats.h"
@@ -53,9 +54,13 @@ static double bootstrap(const struct scored *in, const struct scaled *s)
 		group[i % groups] += s->w[i];
 	for (size_t b = 0; b < BOOTSTRAP; b++) {
 		double sum = 0;
-		for (size_t j = 0; j < groups; j++)
-			sum += group[rng_below(r, (uint32_t)b, j, 0, groups)];
-		log_mean[b] = log(fabs(sum));
+		size_t count = 0;
+		for (size_t j = 0; j < groups; j++) {
+			size_t k = (size_t)rng_below(r, (uint32_t)b, j, 0, groups);
+			sum += group[k];
+			count += in->n / groups + (k < in->n % groups);
+		}
+		log_mean[b] = log(fabs(sum) / (double)count);
 	}
 	return sqrt(stats_variance(log_mean, BOOTSTRAP));
 }

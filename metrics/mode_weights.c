@@ -40,7 +40,7 @@ const METRIC(mode_weights) = {
 	.paper = "",
 	.version = 1,
 	.better = BETTER_LOWER,
-	.needs = NEEDS_SAMPLES | NEEDS_MODES,
+	.needs = NEEDS_SAMPLES | NEEDS_MODES | NEEDS_MODE_WEIGHTS,
 	.floor = true,
 	.eval = mode_weights,
 };

@@ -85,6 +85,8 @@ static int shape(double *log_w, size_t n, struct value *out, struct arena *a)
 			TAIL_LEAST);
 	gsl_sort(log_w, 1, n);
 	double *top = log_w + n - m, cut = top[-1];
+	if (!isfinite(top[m - 1]))
+		return fail(ERR_NUMERIC, "all of the %zu weights are 0", n);
 	if (cut == top[m - 1]) {
 		*out = value_make(-(double)INFINITY, (double)NAN);
 		return OK;

@@ -506,6 +506,8 @@ static void test_pareto_of_known_tails(void **unused)
 	for (size_t i = 0; i < N; i++)
 		log_w[i] = i < N / 2 ? -(double)INFINITY : 2;
 	assert_true(value_of("pareto_k", &in).value == -(double)INFINITY);
+	in.n = N / 2;
+	assert_non_null(strstr(score_of("pareto_k", &in).failure, "weights are 0"));
 	in.n = 20;
 	assert_non_null(strstr(score_of("pareto_k", &in).failure, "it takes 5"));
 	arena_free(a);
@@ -548,6 +550,32 @@ static void test_standard_errors(void **unused)
 	arena_free(a);
 }
 
+/* Weights that are all equal leave nothing uncertain, whatever their number: above 2000 the bootstrap takes
+ * them in groups, here of one and of two. */
+static void test_equal_weights_have_no_error(void **unused)
+{
+	enum { N = 3000 };
+	struct arena *a = arena_new();
+	double *log_w = ARENA_NEW(a, N, double), *sign = ARENA_NEW(a, N, double);
+
+	(void)unused;
+	for (size_t i = 0; i < N; i++) {
+		log_w[i] = 3.7;
+		sign[i] = 1;
+	}
+	struct scored in = scored_of(N, log_w, log_w, sign, a);
+	struct value v = value_of("logz_exact", &in);
+	assert_true(fabs(v.value - 3.7) < 1e-14 && fabs(v.se) < 1e-14);
+	/* Of particles with ancestors in common they would be no error at all. */
+	log_w[0] = 1;
+	assert_true(value_of("elbo", &in).se > 0);
+	in.dependent = true;
+	assert_true(isnan(value_of("elbo", &in).se));
+	in.elbo = -(double)INFINITY; /* the method's own */
+	assert_true(isinf(value_of("elbo", &in).value));
+	arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -561,6 +589,7 @@ int main(void)
 		cmocka_unit_test(test_pareto_as_written),
 		cmocka_unit_test(test_pareto_of_known_tails),
 		cmocka_unit_test(test_standard_errors),
+		cmocka_unit_test(test_equal_weights_have_no_error),
 	};
 
 	gsl_set_error_handler_off();

@@ -1,6 +1,7 @@
 /* Kernel and statistics metrics: reference values, closed forms, standard errors against the spread of
  * repeats, p-values under the hypothesis and away from it, degenerate input. */
 #include "core/stats.h"
+#include "run/scoring.h"
 #include "score/kernel.h"
 #include "score/marginals.h"
 #include "score/modes.h"
@@ -12,6 +13,7 @@
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_integration.h>
 #include <gsl/gsl_sort.h>
+#include <unistd.h>
 
 /* --- helpers --------------------------------------------------------------------------------- */
 
@@ -388,6 +390,88 @@ static void test_standard_errors_under_the_hypothesis(void **state)
 	}
 }
 
+/* By the formulas of score/pairs.h, point by point: few points of two laws are runs of one. Either of the two
+ * parts decides in some of the draws. */
+static void test_pairs_error_as_written(void **state)
+{
+	enum { N = 5, M = 4, ALL = N + M, LAWS = 6 };
+	size_t of_hypothesis = 0;
+
+	(void)state;
+	for (uint32_t r = 0; r < LAWS; r++) {
+		double *z = gaussian(100 + r, ALL, 1, 0, 1), row[ALL] = { 0 }, g[ALL] = { 0 };
+		double all = 0, square = 0;
+		struct pairs p;
+		for (size_t i = N; i < ALL; i++)
+			z[i] += r;
+		for (size_t i = 0; i < ALL; i++)
+			for (size_t j = 0; j < ALL; j++) {
+				size_t own = i < N ? N : M;
+				row[i] -= fabs(z[i] - z[j]);
+				g[i] -= fabs(z[i] - z[j]) / ((i < N) == (j < N)
+									    ? (double)(own - 1)
+									    : -(double)(ALL - own));
+			}
+		for (size_t i = 0; i < ALL; i++)
+			all += row[i];
+		for (size_t i = 0; i < ALL; i++)
+			for (size_t j = 0; j < ALL; j++)
+				if (i != j)
+					square += pow(-fabs(z[i] - z[j]) -
+							      (row[i] + row[j]) / (ALL - 2.) +
+							      all / ((ALL - 1.) * (ALL - 2.)),
+						2);
+		double least = 2 * pow(1. / N + 1. / M, 2) * square / (ALL * (ALL - 3.));
+		double first =
+			4 * (stats_variance(g, N) / N + stats_variance(g + N, M) / M) - least;
+		assert_int_equal(pairs_make(&p, z, N, z + N, M, 1, r, arena), OK);
+		pairs_distance(&p);
+		/* Of the rounding of 81 numbers of size 1 to 5. */
+		assert_near(pairs_se(&p, arena), sqrt(fmax(first, least)), 1e-12, "se");
+		of_hypothesis += first < least;
+	}
+	assert_true(of_hypothesis > 0 && of_hypothesis < LAWS);
+}
+
+/* n points uniform on the unit circle. */
+static double *circle(uint32_t epoch, size_t n)
+{
+	struct rng r = { .seed = 12, .purpose = RNG_TEST, .epoch = epoch };
+	double *x = arena_alloc(arena, 2 * n, sizeof(double));
+
+	for (size_t i = 0; i < n; i++) {
+		double angle = 2 * M_PI * rng_uniform(r, 0, i, 0);
+		x[2 * i] = cos(angle);
+		x[2 * i + 1] = sin(angle);
+	}
+	return x;
+}
+
+/* On a circle the mean distance from any point is 4 / pi, so E f0^2 is the variance of the distance, 2 - 16 / pi^2,
+ * and the least error is known, also of runs of several points. Sums over runs are nearly products of plane normal
+ * vectors, so that of 250 runs the error has a noise of sqrt(4 / 250) / 2 = 6 %: the least of 30, which is V's in
+ * about half of them, is below what is known, by four of these at most. */
+static void test_least_error_of_pairs(void **state)
+{
+	enum { N = 600, M = 400, REPEATS = 30 };
+	double known = sqrt(2 * pow(1. / N + 1. / M, 2) * (2 - 16 / (M_PI * M_PI)));
+	double least = (double)INFINITY;
+
+	(void)state;
+	for (uint32_t r = 0; r < REPEATS; r++) {
+		struct arena_mark mark = arena_mark(arena);
+		struct pairs p;
+		assert_int_equal(
+			pairs_make(&p, circle(2 * r, N), N, circle(2 * r + 1, M), M, 2, r, arena),
+			OK);
+		assert_true(p.run > 1);
+		pairs_distance(&p);
+		least = fmin(least, pairs_se(&p, arena));
+		arena_release(arena, mark);
+	}
+	assert_true(least / known > 0.75 && least / known < 1);
+}
+
 /* --- p-values -------------------------------------------------------------------------------- */
 
 static double p_deviation(const char *name, size_t draws, size_t n, size_t m, size_t dim)
@@ -447,6 +531,55 @@ static void test_p_value_by_enumeration(void **state)
 	const double same[] = { 0.3, 0.3, 0.3 };
 	in = samples(same, 3, same, 3, 1);
 	assert_true(value_of("energy", &in).p == 1);
+}
+
+/* Of points that are 0 or 1 the statistic knows how many x are 1, and for n = m it grows with the distance of that number
+ * from half of all: 5 and 9 of 20 are reached by what is at most 5 or at least 9, of known probability. The
+ * permutations are independent of each other and of those of another seed: p-values of 40 seeds have the spread of 999
+ * independent trials, which 40 values tell to 11 %, and a mean four standard errors from the truth at most. */
+static void test_permutations_are_independent(void **state)
+{
+	enum { SEEDS = 40, N = 20, X = 5, Y = 9 };
+	const double chance = 2 * gsl_cdf_hypergeometric_P(X, X + Y, 2 * N - X - Y, N);
+	const double expected = (1 + PAIRS_PERMUTATIONS * chance) / (1 + PAIRS_PERMUTATIONS);
+	const double spread = sqrt(chance * (1 - chance) / PAIRS_PERMUTATIONS);
+	double x[N] = { 0 }, y[N] = { 0 }, p[SEEDS];
+	struct pairs pairs;
+
+	(void)state;
+	for (size_t i = 0; i < Y; i++) {
+		x[i] = i < X;
+		y[i] = 1;
+	}
+	assert_int_equal(pairs_make(&pairs, x, N, y, N, 1, 0, arena), OK);
+	pairs_distance(&pairs);
+	for (uint64_t s = 0; s < SEEDS; s++)
+		p[s] = pairs_p_value(&pairs, s, arena);
+	assert_near(stats_mean(p, SEEDS), expected, 4 * spread / sqrt(SEEDS), "mean");
+	assert_near(sqrt(stats_variance(p, SEEDS)) / spread, 1, 0.45, "spread");
+}
+
+/* Of 8 samples and 8 exact ones the second half are 4 and 4: the p-value is one of the few that Fisher's test has
+ * for these, and none of those for 8 and 8. */
+static void test_p_value_of_c2st_is_of_one_half(void **state)
+{
+	enum { N = 8, HALF = N / 2, REPEATS = 12 };
+	size_t below = 0;
+
+	(void)state;
+	for (uint32_t r = 0; r < REPEATS; r++) {
+		struct scored in = samples(gaussian(300 + 2 * r, N, 1, 0, 1), N,
+			gaussian(301 + 2 * r, N, 1, 0.5, 1), N, 1);
+		double p = value_of("c2st", &in).p, nearest = fabs(p - 1);
+		for (unsigned called = 1; called < 2 * HALF; called++)
+			for (unsigned right = 1; right <= HALF && right <= called; right++)
+				nearest = fmin(nearest,
+					fabs(p - gsl_cdf_hypergeometric_Q(right - 1, called,
+							 2 * HALF - called, HALF)));
+		assert_near(nearest, 0, 1e-12, "p");
+		below += p < 1;
+	}
+	assert_true(below > REPEATS / 2);
 }
 
 /* Any number of threads, in runs of several points; the order of the points is no matter to the classifier. */
@@ -518,6 +651,27 @@ static void test_weights_of_the_target(void **state)
 			x[i * in.dim + k] = fabs(x[i * in.dim + k]);
 	assert_true(value_of("modes_found", &in).value == 1);
 	assert_true(value_of("mode_weights", &in).value > 0.2);
+}
+
+/* Where the masses are not known, as of components that overlap in three dimensions, the metric is skipped. */
+static void test_unknown_weights_are_skipped(void **state)
+{
+	const struct log_z unknown = { .kind = LOG_Z_UNKNOWN };
+	char path[] = "/tmp/stride-modes-XXXXXX";
+	FILE *f = fdopen(mkstemp(path), "w");
+	struct scored in;
+
+	(void)state;
+	assert_non_null(f);
+	fputs("0,0,0\n1,0.5,-0.7\n", f);
+	assert_int_equal(fclose(f), 0);
+	struct density *d = density_of("gmm40_50d", "means", path);
+	remove(path);
+	scoring_start(&in, d, &unknown, gaussian(50, 9, 3, 0, 1), 9, 3, NULL, 0, arena);
+	assert_non_null(strstr(scoring_lacks(metric_find("mode_weights"), &in), "masses"));
+	assert_true(scoring_applies(metric_find("modes_found"), &in));
+	in.target = density_of("gmm9", NULL, NULL);
+	assert_true(scoring_applies(metric_find("mode_weights"), &in));
 }
 
 /* --- degenerate input ------------------------------------------------------------------------ */
@@ -596,12 +750,20 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_standard_errors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_standard_errors_under_the_hypothesis, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(test_pairs_error_as_written, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_least_error_of_pairs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_p_values_are_uniform, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_p_values_have_power, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_p_value_by_enumeration, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_permutations_are_independent, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(test_p_value_of_c2st_is_of_one_half, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(test_threads_and_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_errors_of_modes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_weights_of_the_target, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_unknown_weights_are_skipped, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(test_degenerate_input, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_memory_is_bounded, set_up, tear_down),
 	};

@@ -323,7 +323,8 @@ static void show_metric(const struct metric *m, struct arena *a)
 		{ NEEDS_EVIDENCE, "log weights or the method's own log Z" },
 		{ NEEDS_TARGET, "the target's log density and gradient" },
 		{ NEEDS_MOMENTS, "exact samples or known moments" },
-		{ NEEDS_FLOW, "exact weights of a deterministic flow" } };
+		{ NEEDS_FLOW, "exact weights of a deterministic flow" },
+		{ NEEDS_MODE_WEIGHTS, "the masses of the modes" } };
 	static const char *const better[] = { [BETTER_LOWER] = "lower is better",
 		[BETTER_HIGHER] = "higher is better",
 		[BETTER_ZERO] = "nearest to 0 is better",

@@ -74,10 +74,10 @@ static int compose(const struct method *m, void *state, struct cell *c, const st
 	for (size_t step = 0; step < maps; step++) {
 		struct arena_mark mark = arena_mark(c->arena);
 		TRY(map_of(m, state, c, pass, steps, step, &map));
-		if (map.g == NULL)
+		*is_flow = map.g != NULL;
+		if (!*is_flow)
 			return OK;
 		if (step == 0) {
-			*is_flow = true;
 			TRY(check_cost(c->dim, maps));
 			draw_prior(r, map.deviation, n, c->dim, x, log_abs);
 			for (size_t i = 0; i < n; i++)

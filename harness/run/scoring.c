@@ -1,4 +1,5 @@
 #include "run/scoring.h"
+#include "score/modes.h"
 
 static size_t count_nonfinite(const double *x, size_t n, size_t dim)
 {
@@ -85,6 +86,17 @@ static bool has_modes(const struct density *d)
 	return t->modes != NULL && t->classify != NULL && t->modes(density_state(d)) > 0;
 }
 
+static bool has_mode_weights(const struct density *d, struct arena *a)
+{
+	const struct target *t = density_target(d);
+	struct arena_mark mark = arena_mark(a);
+	bool known =
+		has_modes(d) && modes_known(d, ARENA_NEW(a, t->modes(density_state(d)), double));
+
+	arena_release(a, mark);
+	return known;
+}
+
 /* The target's means and standard deviations are known, and numbers. */
 static bool has_moments(const struct density *d, struct arena *a)
 {
@@ -131,10 +143,12 @@ const char *scoring_lacks(const struct metric *m, const struct scored *in)
 			       : "published deterministic-flow weights";
 	if ((m->needs & NEEDS_LOG_Z) && !has_finite_log_z(&in->log_z))
 		return "a known, finite log Z";
-	if ((m->needs & (NEEDS_MODES | NEEDS_TARGET)) && in->target == NULL)
+	if ((m->needs & (NEEDS_MODES | NEEDS_MODE_WEIGHTS | NEEDS_TARGET)) && in->target == NULL)
 		return "a target that stride has";
 	if ((m->needs & NEEDS_MODES) && !has_modes(in->target))
 		return "a target with modes to tell apart";
+	if ((m->needs & NEEDS_MODE_WEIGHTS) && !has_mode_weights(in->target, in->arena))
+		return "a target whose modes' masses are known";
 	if ((m->needs & NEEDS_MOMENTS) && in->exact == NULL &&
 		(in->target == NULL || !has_moments(in->target, in->arena)))
 		return "exact samples, or known means and standard deviations";
@@ -156,9 +170,10 @@ void scoring_run(const struct metric *m, const struct scored *in, struct score *
 	if (sees_samples && in->nonfinite > 0)
 		out->failure =
 			arena_printf(a, "%zu of %zu samples are not finite", in->nonfinite, in->n);
-	else if (m->eval(in, &out->value) != OK)
+	else if (m->eval(in, &out->value) != OK) {
+		out->value = value_make((double)NAN, (double)NAN);
 		out->failure = arena_strdup(a, error_text());
-	else if (isnan(out->value.value))
+	} else if (isnan(out->value.value))
 		out->failure = weights_failure(m, in, a);
 	arena_release(in->arena, mark);
 }

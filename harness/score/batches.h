@@ -4,12 +4,12 @@
 #include "stride.h"
 
 /**
- * Standard error of a metric that has no formula for it, by batches: the samples and the exact samples
- * are cut into SCORE_BATCHES runs of rows, each pair of runs is scored, and the standard deviation of
- * these values over the root of their number is the answer. It takes the fluctuation of the metric to
- * fall with the root of the sample size, as that of every smooth function of the samples does while
- * they differ from the target; for a sampler that is exact it is too large. Its own relative error is
- * about 1 / sqrt(2 (SCORE_BATCHES - 1)).
+ * Standard error of a metric that has no formula for it, by batches: the samples and the exact samples are
+ * shuffled, as files may be sorted, and cut into SCORE_BATCHES runs of rows, each pair of runs is scored,
+ * and the standard deviation of these values over the root of their number is the answer. It takes the
+ * fluctuation of the metric to fall with the root of the sample size, as that of every smooth function of
+ * the samples does while they differ from the target; for a sampler that is exact it is too large. Its own
+ * relative error is about 1 / sqrt(2 (SCORE_BATCHES - 1)).
  */
 enum {
 	SCORE_BATCHES = 10,

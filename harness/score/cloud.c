@@ -2,6 +2,7 @@
 #include "core/error.h"
 
 #include <math.h>
+#include <string.h>
 
 int cloud_check(const double *x, size_t n, size_t dim)
 {
@@ -16,6 +17,22 @@ int cloud_check(const double *x, size_t n, size_t dim)
 	if (bad > 0)
 		return fail(ERR_NUMERIC, "%zu of %zu samples are not finite", bad, n);
 	return OK;
+}
+
+void cloud_shuffle(const double *x, size_t n, size_t dim, struct rng r, uint32_t step, double *out,
+	struct arena *a)
+{
+	struct arena_mark mark = arena_mark(a);
+	size_t *order = ARENA_NEW(a, n, size_t);
+
+	for (size_t i = 0; i < n; i++) {
+		size_t j = (size_t)rng_below(r, step, i, 0, i + 1);
+		order[i] = order[j];
+		order[j] = i;
+	}
+	for (size_t i = 0; i < n; i++)
+		memcpy(out + i * dim, x + order[i] * dim, dim * sizeof(double));
+	arena_release(a, mark);
 }
 
 int cloud_make(struct cloud *out, const double *x, size_t n, size_t dim, struct arena *a)

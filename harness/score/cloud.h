@@ -2,6 +2,7 @@
 #define STRIDE_SCORE_CLOUD_H
 
 #include "core/arena.h"
+#include "core/rng.h"
 
 #include <stddef.h>
 
@@ -32,6 +33,10 @@ static inline size_t cloud_blocks(size_t n)
 
 /** ERR_NUMERIC, with the number of bad rows, unless every coordinate of x [n][dim] is finite. */
 int cloud_check(const double *x, size_t n, size_t dim);
+
+/** out [n][dim]: the rows of x in random order, of the counters (r, step). */
+void cloud_shuffle(const double *x, size_t n, size_t dim, struct rng r, uint32_t step, double *out,
+	struct arena *a);
 
 /** Make a cloud of x [n][dim], in the arena. Errors as cloud_check. */
 int cloud_make(struct cloud *out, const double *x, size_t n, size_t dim, struct arena *a);

@@ -1,30 +1,28 @@
 #include "score/marginals.h"
 #include "core/stats.h"
 #include "score/cloud.h"
+#include "score/sort.h"
 
-#include <gsl/gsl_sort.h>
-
-/* One side: a coordinate of its points in rising order, whose they are, and what each point adds to the
- * influence on the sum over coordinates. */
+/* One side: a coordinate of its points in rising order, and what each point adds to the influence on the
+ * sum over coordinates. */
 struct side {
 	size_t n, dim;
-	const double *x; /* [n][dim] */
-	double *value;   /* [n] sorted */
-	size_t *order;   /* [n] */
-	double *influence;
+	const double *x;                /* [n][dim] */
+	struct keyed *sorted, *scratch; /* [n] */
+	double *influence;              /* [n] */
 };
 
 static struct side side_new(const double *x, size_t n, size_t dim, struct arena *a)
 {
-	return (struct side){ n, dim, x, ARENA_NEW(a, n, double), ARENA_NEW(a, n, size_t),
-		ARENA_NEW(a, n, double) };
+	return (struct side){ n, dim, x, arena_alloc(a, n, sizeof(struct keyed)),
+		arena_alloc(a, n, sizeof(struct keyed)), ARENA_NEW(a, n, double) };
 }
 
 static void side_sort(struct side *s, size_t k)
 {
-	gsl_sort_index(s->order, s->x + k, s->dim, s->n);
 	for (size_t i = 0; i < s->n; i++)
-		s->value[i] = s->x[s->order[i] * s->dim + k];
+		s->sorted[i] = (struct keyed){ s->x[i * s->dim + k], i };
+	sort_keyed(s->sorted, s->n, s->scratch);
 }
 
 static double sign_of(double x)
@@ -46,11 +44,12 @@ static bool merge_next(struct merge *m)
 
 	if (!more_a && !more_b)
 		return false;
-	m->t = more_a && (!more_b || a->value[m->i] <= b->value[m->j]) ? a->value[m->i]
-								       : b->value[m->j];
-	while (m->i < a->n && a->value[m->i] <= m->t)
+	m->t = more_a && (!more_b || a->sorted[m->i].key <= b->sorted[m->j].key)
+		       ? a->sorted[m->i].key
+		       : b->sorted[m->j].key;
+	while (m->i < a->n && a->sorted[m->i].key <= m->t)
 		m->i++;
-	while (m->j < b->n && b->value[m->j] <= m->t)
+	while (m->j < b->n && b->sorted[m->j].key <= m->t)
 		m->j++;
 	return true;
 }
@@ -75,9 +74,9 @@ static double wasserstein(struct side *a, struct side *b)
 			signs += sign_of(gap) * (m.t - last);
 		}
 		for (; i < m.i; i++)
-			a->influence[a->order[i]] -= signs;
+			a->influence[a->sorted[i].place] -= signs;
 		for (; j < m.j; j++)
-			b->influence[b->order[j]] += signs;
+			b->influence[b->sorted[j].place] += signs;
 		gap = merge_gap(&m);
 		last = m.t;
 	}
@@ -95,9 +94,9 @@ static double kolmogorov(struct side *a, struct side *b)
 			most = m;
 		}
 	for (size_t i = 0; i < most.i; i++)
-		a->influence[a->order[i]] += sign_of(best);
+		a->influence[a->sorted[i].place] += sign_of(best);
 	for (size_t j = 0; j < most.j; j++)
-		b->influence[b->order[j]] -= sign_of(best);
+		b->influence[b->sorted[j].place] -= sign_of(best);
 	return fabs(best);
 }
 
@@ -106,7 +105,7 @@ static double kolmogorov(struct side *a, struct side *b)
 static size_t bin_of(double x, double low, double high)
 {
 	double width = (high - low) / MARGINAL_BINS;
-	size_t bin = high > low ? (size_t)((x - low) * (MARGINAL_BINS / (high - low))) : 0;
+	size_t bin = high > low ? (size_t)((x - low) / (high - low) * MARGINAL_BINS) : 0;
 
 	bin = bin < MARGINAL_BINS ? bin : MARGINAL_BINS - 1;
 	if (bin > 0 && x < low + (double)bin * width)
@@ -116,19 +115,21 @@ static size_t bin_of(double x, double low, double high)
 
 static double variation(struct side *a, struct side *b)
 {
-	double low = fmin(a->value[0], b->value[0]), gap[MARGINAL_BINS] = { 0 }, sum = 0;
-	double high = fmax(a->value[a->n - 1], b->value[b->n - 1]);
+	double low = fmin(a->sorted[0].key, b->sorted[0].key), gap[MARGINAL_BINS] = { 0 }, sum = 0;
+	double high = fmax(a->sorted[a->n - 1].key, b->sorted[b->n - 1].key);
 
 	for (size_t i = 0; i < a->n; i++)
-		gap[bin_of(a->value[i], low, high)] += 1 / (double)a->n;
+		gap[bin_of(a->sorted[i].key, low, high)] += 1 / (double)a->n;
 	for (size_t j = 0; j < b->n; j++)
-		gap[bin_of(b->value[j], low, high)] -= 1 / (double)b->n;
+		gap[bin_of(b->sorted[j].key, low, high)] -= 1 / (double)b->n;
 	for (size_t k = 0; k < MARGINAL_BINS; k++)
 		sum += fabs(gap[k]) / 2;
 	for (size_t i = 0; i < a->n; i++)
-		a->influence[a->order[i]] += sign_of(gap[bin_of(a->value[i], low, high)]) / 2;
+		a->influence[a->sorted[i].place] +=
+			sign_of(gap[bin_of(a->sorted[i].key, low, high)]) / 2;
 	for (size_t j = 0; j < b->n; j++)
-		b->influence[b->order[j]] -= sign_of(gap[bin_of(b->value[j], low, high)]) / 2;
+		b->influence[b->sorted[j].place] -=
+			sign_of(gap[bin_of(b->sorted[j].key, low, high)]) / 2;
 	return sum;
 }
 
@@ -148,8 +149,8 @@ int marginals_compare(enum marginal what, const struct scored *in, struct margin
 	for (size_t k = 0; k < in->dim; k++) {
 		side_sort(&a, k);
 		side_sort(&b, k);
-		if (!isfinite(fmax(a.value[a.n - 1], b.value[b.n - 1]) -
-			      fmin(a.value[0], b.value[0]))) {
+		if (!isfinite(fmax(a.sorted[a.n - 1].key, b.sorted[b.n - 1].key) -
+			      fmin(a.sorted[0].key, b.sorted[0].key))) {
 			arena_release(in->arena, mark);
 			return fail(ERR_NUMERIC, "the range of coordinate %zu overflows", k);
 		}

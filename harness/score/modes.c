@@ -17,17 +17,25 @@ int modes_count(struct modes *out, const struct scored *in, size_t least)
 	return OK;
 }
 
-int modes_weights(const struct modes *m, const struct scored *in, double **weight)
+bool modes_known(const struct density *d, double *weight)
 {
-	const struct target *t = density_target(in->target);
+	const struct target *t = density_target(d);
 	bool known = t->mode_weights != NULL;
 
-	*weight = ARENA_NEW(in->arena, m->modes, double);
 	if (known)
-		t->mode_weights(density_state(in->target), *weight);
-	for (size_t k = 0; known && k < m->modes; k++)
-		known = isfinite((*weight)[k]);
-	return known ? OK : fail(ERR_UNSUP, "the masses of the modes of %s are not known", t->name);
+		t->mode_weights(density_state(d), weight);
+	for (size_t k = 0; known && k < t->modes(density_state(d)); k++)
+		known = isfinite(weight[k]);
+	return known;
+}
+
+int modes_weights(const struct modes *m, const struct scored *in, double **weight)
+{
+	*weight = ARENA_NEW(in->arena, m->modes, double);
+	if (modes_known(in->target, *weight))
+		return OK;
+	return fail(ERR_UNSUP, "the masses of the modes of %s are not known",
+		density_target(in->target)->name);
 }
 
 static double share(const struct modes *m, size_t k)

@@ -13,6 +13,9 @@ struct modes {
  *  cloud_check. */
 int modes_count(struct modes *out, const struct scored *in, size_t least);
 
+/** Has the target's `mode_weights` numbers for all of its modes? weight [modes] out. */
+bool modes_known(const struct density *d, double *weight);
+
 /** The masses [modes] that the target gives its modes. ERR_UNSUP when they are not known. */
 int modes_weights(const struct modes *m, const struct scored *in, double **weight);
 

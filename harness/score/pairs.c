@@ -30,23 +30,6 @@ static size_t run_length(size_t n, size_t m)
 	return run > short_run ? run : short_run;
 }
 
-/* The rows of x [n][dim] in random order. */
-static void shuffle(const double *x, size_t n, size_t dim, uint64_t seed, uint32_t step,
-	double *out, struct arena *a)
-{
-	struct arena_mark mark = arena_mark(a);
-	size_t *order = ARENA_NEW(a, n, size_t);
-
-	for (size_t i = 0; i < n; i++) {
-		size_t j = (size_t)rng_below(stream(seed), step, i, 0, i + 1);
-		order[i] = order[j];
-		order[j] = i;
-	}
-	for (size_t i = 0; i < n; i++)
-		memcpy(out + i * dim, x + order[i] * dim, dim * sizeof(double));
-	arena_release(a, mark);
-}
-
 /* Runs from point `from` to `to`. */
 static void cut(struct pairs *p, size_t from, size_t to)
 {
@@ -60,8 +43,8 @@ int pairs_make(struct pairs *out, const double *x, size_t n, const double *y, si
 	double *z = arena_alloc(a, (n + m) * dim, sizeof(double));
 
 	TRY(cloud_check(y, m, dim));
-	shuffle(x, n, dim, seed, STEP_X, z, a);
-	shuffle(y, m, dim, seed, STEP_Y, z + n * dim, a);
+	cloud_shuffle(x, n, dim, stream(seed), STEP_X, z, a);
+	cloud_shuffle(y, m, dim, stream(seed), STEP_Y, z + n * dim, a);
 	*out = (struct pairs){ .n = n, .m = m, .run = run_length(n, m) };
 	TRY(cloud_make(&out->z, z, n + m, dim, a));
 	out->start = ARENA_NEW(a, (n + m) / out->run + 3, size_t);
