@@ -502,6 +502,38 @@ static void mode_coverage(struct golden *g, const char *dir, const char *set)
 	list_unknown(g, file, &t, emc_columns, emc_parts);
 }
 
+/* The means that a set's samples are about: the mixture made of them takes each for its own mode. */
+static void mode_means(struct golden *g, const char *dir)
+{
+	static const char *const suffixes[] = { "_gmm40_d2_means.csv", "_gmm40_d10_means.csv",
+		"_gmm40_d50_means.csv" };
+	struct arena *a = golden_arena(g);
+	const char *folder = arena_printf(a, "%s/emc", dir);
+
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+		for (const char **set = golden_sets(g, folder, suffixes[i]); *set != NULL; set++) {
+			const char *file = arena_printf(a, "%s%s", *set, suffixes[i]);
+			const struct setting setting = { "means",
+				arena_printf(a, "%s/%s", folder, file) };
+			struct csv means;
+			struct density *d;
+			if (!golden_csv(g, folder, file, &means))
+				continue;
+			if (density_new(&d, "gmm40_50d", &setting, 1, a) != OK) {
+				golden_failed(g, "%s: %s", file, error_text());
+				continue;
+			}
+			double *got = arena_alloc(a, means.rows, sizeof(double));
+			double *want = arena_alloc(a, means.rows, sizeof(double));
+			for (size_t k = 0; k < means.rows; k++) {
+				want[k] = (double)k;
+				got[k] = (double)density_target(d)->classify(density_state(d),
+					means.x + k * means.cols);
+			}
+			golden_compare(g, 1, means.rows, got, want, 1, 0, "%s modes", file);
+		}
+}
+
 /* --- the metrics of sde_sampler --------------------------------------------------------- */
 
 /* The case: samples, log weights, and the target that the fixtures state. */
@@ -649,4 +681,5 @@ void golden_metrics(struct golden *g, const char *dir)
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		for (const char **set = golden_sets(g, dir, tables[i].suffix); *set != NULL; set++)
 			tables[i].compare(g, dir, *set);
+	mode_means(g, dir);
 }
