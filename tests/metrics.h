@@ -107,6 +107,28 @@ static inline struct scored samples(const double *exact, size_t n_exact, const d
 	};
 }
 
+/* x -> scale Q x + shift for every row, Q the reflection along (1, 2, 3, ...), or 1. */
+static inline const double *moved(const double *x, size_t n, size_t dim, bool reflect, double scale,
+	double shift)
+{
+	double *out = arena_alloc(arena, n * dim, sizeof(double)), square = 0;
+
+	for (size_t k = 0; k < dim; k++)
+		square += (double)((k + 1) * (k + 1));
+	for (size_t i = 0; i < n; i++) {
+		double along = 0;
+		for (size_t k = 0; k < dim; k++)
+			along += x[i * dim + k] * (double)(k + 1);
+		for (size_t k = 0; k < dim; k++)
+			out[i * dim + k] =
+				shift +
+				scale * (x[i * dim + k] -
+						(reflect ? 2 * along * (double)(k + 1) / square
+							 : 0));
+	}
+	return out;
+}
+
 /* The clouds of a row of the table of expectations; false when the repository keeps no copy. */
 static inline bool read_clouds(const struct csv *expected, size_t row, struct scored *in)
 {

@@ -1,39 +1,10 @@
 /* Optimal transport: exact, sliced and the errors of the entropic ones. Certificates, brute force, closed
  * forms, invariances and degenerate input. */
+#include "metrics.h"
 #include "core/stats.h"
 #include "score/exact.h"
 #include "score/sliced.h"
 #include "score/sort.h"
-#include "stride.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
-
-static struct arena *arena;
-
-static int set_up(void **state)
-{
-	(void)state;
-	arena = arena_new();
-	parallel_use(1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
-
-static void assert_near(double a, double b, double tolerance, const char *what)
-{
-	if (!(fabs(a - b) <= tolerance))
-		fail_msg("%s: %.17g is not within %g of %.17g", what, a, tolerance, b);
-}
 
 static double gauss(uint32_t epoch, size_t i, size_t k)
 {
@@ -262,62 +233,13 @@ static void test_triangle_inequality(void **state)
 static const char *const distances[] = { "w1", "w2", "sliced_w2", "max_sliced_w2" };
 enum { DISTANCES = 4 };
 
-static struct scored scored(const double *exact, size_t n_exact, const double *x, size_t n,
-	size_t dim)
-{
-	return (struct scored){
-		.n = n,
-		.dim = dim,
-		.x = x,
-		.n_exact = n_exact,
-		.exact = exact,
-		.elbo = (double)NAN,
-		.arena = arena,
-	};
-}
-
-static struct value value_of(const char *name, const struct scored *in)
-{
-	const struct metric *m = metric_find(name);
-	struct value out;
-
-	assert_non_null(m);
-	struct arena_mark mark = arena_mark(arena);
-	if (m->eval(in, &out) != OK)
-		fail_msg("%s: %s", name, error_text());
-	arena_release(arena, mark);
-	return out;
-}
-
-/* x -> scale Q x + shift for every row, Q the reflection along (1, 2, 3, ...). */
-static const double *moved(const double *x, size_t n, size_t dim, bool reflect, double scale,
-	double shift)
-{
-	double *out = arena_alloc(arena, n * dim, sizeof(double)), square = 0;
-
-	for (size_t k = 0; k < dim; k++)
-		square += (double)((k + 1) * (k + 1));
-	for (size_t i = 0; i < n; i++) {
-		double along = 0;
-		for (size_t k = 0; k < dim; k++)
-			along += x[i * dim + k] * (double)(k + 1);
-		for (size_t k = 0; k < dim; k++)
-			out[i * dim + k] =
-				shift +
-				scale * (x[i * dim + k] -
-						(reflect ? 2 * along * (double)(k + 1) / square
-							 : 0));
-	}
-	return out;
-}
-
 /* Distances scale with the space; rotations leave w1 and w2 alone, the slices, whose directions stay, not.
  * A shift of 30 loses digits of the coordinates: 1e-12 of the value is a hundred times that. */
 static void test_invariances(void **state)
 {
 	enum { N = 120, M = 90, DIM = 3 };
 	const double *exact = draw(MIXTURE, 0, 0, N, DIM), *x = draw(MIXTURE, 1, 0, M, DIM);
-	const struct scored in = scored(exact, N, x, M, DIM);
+	const struct scored in = samples(exact, N, x, M, DIM);
 	static const double scales[] = { 1, 1, 7 }, shifts[] = { 0, 30, -2 };
 
 	(void)state;
@@ -332,14 +254,14 @@ static void test_invariances(void **state)
 			assert_near(w.value, scales[k] * v.value, 1e-12 * w.value, distances[d]);
 		}
 		/* Which cloud is the exact one does not matter. */
-		const struct scored turned = scored(x, M, exact, N, DIM);
+		const struct scored turned = samples(x, M, exact, N, DIM);
 		assert_near(value_of(distances[d], &turned).value, v.value, 1e-12 * v.value,
 			distances[d]);
 		/* Nothing separates a cloud from itself in another order. */
 		double *back = arena_alloc(arena, M * DIM, sizeof(double));
 		for (size_t i = 0; i < M; i++)
 			memcpy(back + i * DIM, x + (M - 1 - i) * DIM, DIM * sizeof(double));
-		const struct scored same = scored(back, M, x, M, DIM);
+		const struct scored same = samples(back, M, x, M, DIM);
 		assert_true(value_of(distances[d], &same).value == 0);
 	}
 }
@@ -355,7 +277,7 @@ static void test_threads(void **state)
 		"sinkhorn_osds", "sinkhorn_scds" };
 	static const size_t threads[] = { 1, 2, 7 };
 	const struct scored in =
-		scored(draw(FUNNEL, 0, 0, 500, 4), 500, draw(FUNNEL, 1, 0, 400, 4), 400, 4);
+		samples(draw(FUNNEL, 0, 0, 500, 4), 500, draw(FUNNEL, 1, 0, 400, 4), 400, 4);
 
 	(void)state;
 	for (size_t d = 0; d < sizeof(all) / sizeof(all[0]); d++) {
@@ -374,7 +296,7 @@ static void test_threads(void **state)
 static void test_gaussians(void **state)
 {
 	enum { N = 1000 };
-	const struct scored in = scored(draw(SHIFT, 0, 3, N, 2), N, draw(SHIFT, 1, 3, N, 2), N, 2);
+	const struct scored in = samples(draw(SHIFT, 0, 3, N, 2), N, draw(SHIFT, 1, 3, N, 2), N, 2);
 	double squared = 1 + 2 * 0.2 * 0.2;
 
 	(void)state;
@@ -402,7 +324,7 @@ static void check_error(const char *name, enum law law, size_t n, size_t m, size
 	for (uint32_t r = 0; r < REPEATS; r++) {
 		struct arena_mark mark = arena_mark(arena);
 		const struct scored in =
-			scored(draw(law, 0, r, n, dim), n, draw(law, 1, r, m, dim), m, dim);
+			samples(draw(law, 0, r, n, dim), n, draw(law, 1, r, m, dim), m, dim);
 		struct value v = value_of(name, &in);
 		values[r] = v.value;
 		variances[r] = v.se * v.se;
@@ -443,7 +365,7 @@ static void test_batches_of_sorted_rows(void **state)
 		mixed_x[i * 7 % N] = x[i];
 		mixed_y[i * 11 % N] = y[i];
 	}
-	struct scored sorted = scored(x, N, y, N, 1), mixed = scored(mixed_x, N, mixed_y, N, 1);
+	struct scored sorted = samples(x, N, y, N, 1), mixed = samples(mixed_x, N, mixed_y, N, 1);
 	double ratio = value_of("sinkhorn_scds", &sorted).se / value_of("sinkhorn_scds", &mixed).se;
 	print_message("           se of sorted rows / of mixed rows %.2f\n", ratio);
 	assert_true(ratio < 1 + 4 * 0.34 && ratio > 1 / (1 + 4 * 0.34));
@@ -461,21 +383,21 @@ static void test_degenerate(void **state)
 		const struct metric *m = metric_find(distances[d]);
 		struct value v;
 		/* One point against three that are one: the distance of two points. */
-		struct scored in = scored(one, 1, same, 3, 2);
+		struct scored in = samples(one, 1, same, 3, 2);
 		v = value_of(distances[d], &in);
 		if (d < 2)
 			assert_near(v.value, 5, 1e-14, distances[d]);
 		else
 			assert_true(v.value > 0 && v.value <= 5);
 		assert_true(!(v.se > 0));
-		in = scored(same, 3, same, 3, 2);
+		in = samples(same, 3, same, 3, 2);
 		assert_true(value_of(distances[d], &in).value == 0);
-		in = scored(same, 3, one, 0, 2);
+		in = samples(same, 3, one, 0, 2);
 		assert_int_equal(m->eval(&in, &v), ERR_RANGE);
-		in = scored(huge, 3, same, 3, 2);
+		in = samples(huge, 3, same, 3, 2);
 		int code = m->eval(&in, &v);
 		assert_true(code == ERR_NUMERIC || (code == OK && isfinite(v.value)));
-		in = scored((const double[]){ 0, (double)NAN }, 1, one, 1, 2);
+		in = samples((const double[]){ 0, (double)NAN }, 1, one, 1, 2);
 		assert_int_equal(m->eval(&in, &v), ERR_NUMERIC);
 	}
 }

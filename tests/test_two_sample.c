@@ -284,7 +284,7 @@ static void test_moments_of_the_target(void **state)
 /* --- invariances ----------------------------------------------------------------------------- */
 
 /* x -> scale Q x + shift, Q a rotation of the plane: distances only scale. */
-static const double *moved(const double *x, size_t n, double scale, double shift)
+static const double *rotated(const double *x, size_t n, double scale, double shift)
 {
 	double *out = arena_alloc(arena, 2 * n, sizeof(double));
 
@@ -308,8 +308,8 @@ static void test_invariances(void **state)
 	struct scored out = in;
 
 	(void)state;
-	out.exact = moved(in.exact, N, 5, 30);
-	out.x = moved(in.x, M, 5, 30);
+	out.exact = rotated(in.exact, N, 5, 30);
+	out.x = rotated(in.x, M, 5, 30);
 	for (size_t c = 0; c < 4; c++) {
 		struct value a = value_of(metrics_of[c].name, &in);
 		struct value b = value_of(metrics_of[c].name, &out);

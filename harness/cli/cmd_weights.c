@@ -1,6 +1,5 @@
 #include "cli/cli.h"
 #include "cli/verdicts.h"
-#include "core/stats.h"
 #include "run/record.h"
 #include "run/weights_file.h"
 
@@ -49,20 +48,19 @@ static const char *remark(const struct weights_file *w, const char *name, struct
 	return NULL;
 }
 
-static void print_odd(const struct weights_file *w, const char *name, const double *log_w)
+static void print_odd(const struct weights_file *w, const char *name, const double *log_w,
+	struct nonfinite c)
 {
 	if (log_w == NULL)
 		return;
-	struct nonfinite c = stats_nonfinite(log_w, w->n);
 	printf("%s: %zu %s; %zu -inf, %zu NaN, %zu +inf\n", w->path, w->n, name, c.minus, c.nan,
 		c.plus);
 }
 
-static json_t *odd_json(const double *log_w, size_t n)
+static json_t *odd_json(const double *log_w, struct nonfinite c)
 {
 	if (log_w == NULL)
 		return json_null();
-	struct nonfinite c = stats_nonfinite(log_w, n);
 	return json_pack("{s:I, s:I, s:I}", "-inf", (json_int_t)c.minus, "nan", (json_int_t)c.nan,
 		"inf", (json_int_t)c.plus);
 }
@@ -76,18 +74,13 @@ static int weights(void *request, const struct texts *words, int *status, struct
 	struct verdicts v;
 	struct scored in;
 	struct log_z z;
+	struct nonfinite odd[SCORED_WEIGHTS];
 
 	if (q->jobs > 0)
 		parallel_use(q->jobs);
 	TRY(parse_log_z(q->log_z, &z));
 	TRY(verdicts_choose(&v, q->metrics, true, a));
 	TRY(weights_file_read(&w, words->items[0], q->columns, a));
-	if (w.log_w != NULL &&
-		(note = remark(&w, "log_w", stats_nonfinite(w.log_w, w.n), a)) != NULL)
-		notes[n_notes++] = note;
-	if (w.log_w_forward != NULL && (note = remark(&w, "log_w_forward",
-						stats_nonfinite(w.log_w_forward, w.n), a)) != NULL)
-		notes[n_notes++] = note;
 
 	struct arena *scratch = arena_new();
 	scoring_start(&in, NULL, &z, NULL, w.n, 0, NULL, 0, scratch);
@@ -95,6 +88,10 @@ static int weights(void *request, const struct texts *words, int *status, struct
 	in.log_w_forward = w.log_w_forward;
 	in.weights = q->detflow ? WEIGHTS_DETFLOW : WEIGHTS_EXACT;
 	in.seed = q->seed;
+	scoring_count_odd(&in, odd);
+	for (int k = SCORED_LOG_W; k <= SCORED_FORWARD; k++)
+		if ((note = remark(&w, scored_weights[k], odd[k], a)) != NULL)
+			notes[n_notes++] = note;
 	int code = verdicts_score(&v, &in, a);
 	arena_free(scratch);
 	TRY(code);
@@ -102,12 +99,14 @@ static int weights(void *request, const struct texts *words, int *status, struct
 		verdicts_print_json(&v, notes,
 			json_pack("{s:i, s:o, s:I, s:s, s:o, s:o}", "schema", STORE_SCHEMA,
 				"weights", record_text(w.path), "n", (json_int_t)w.n, "kind",
-				q->detflow ? "detflow" : "exact", "log_w", odd_json(w.log_w, w.n),
-				"log_w_forward", odd_json(w.log_w_forward, w.n)),
+				q->detflow ? "detflow" : "exact", "log_w",
+				odd_json(w.log_w, odd[SCORED_LOG_W]), "log_w_forward",
+				odd_json(w.log_w_forward, odd[SCORED_FORWARD])),
 			stdout);
 	} else {
-		print_odd(&w, "log weights", w.log_w);
-		print_odd(&w, "log weights of paths from exact samples", w.log_w_forward);
+		print_odd(&w, "log weights", w.log_w, odd[SCORED_LOG_W]);
+		print_odd(&w, "log weights of paths from exact samples", w.log_w_forward,
+			odd[SCORED_FORWARD]);
 		verdicts_print(&v, notes, stdout, a);
 	}
 	*status = verdicts_status(&v);
