@@ -5,6 +5,7 @@
 #include "score/exact.h"
 #include "score/sliced.h"
 #include "score/sort.h"
+#include "score/transport.h"
 
 static double gauss(uint32_t epoch, size_t i, size_t k)
 {
@@ -371,6 +372,62 @@ static void test_batches_of_sorted_rows(void **state)
 	assert_true(ratio < 1 + 4 * 0.34 && ratio > 1 / (1 + 4 * 0.34));
 }
 
+/* --- a kernel in float ------------------------------------------------------------------------ */
+
+enum { IN_FLOAT_N = 600, IN_FLOAT_M = 500, IN_FLOAT_DIM = 4 };
+
+static void clouds_for_float(enum law law, struct cloud *x, struct cloud *y)
+{
+	*x = cloud_of(draw(law, 0, 7, IN_FLOAT_N, IN_FLOAT_DIM), IN_FLOAT_N, IN_FLOAT_DIM);
+	*y = cloud_of(draw(law, 1, 7, IN_FLOAT_M, IN_FLOAT_DIM), IN_FLOAT_M, IN_FLOAT_DIM);
+}
+
+/* After as many iterations a large kernel in float, which a tolerance of 1e-6 allows, gives what one in
+ * double gives, whatever leaves the range of the scalings. A float rounds by 6e-8; a mean over a plan
+ * of at least 600 entries by 3e-9. */
+static void test_kernel_in_float(void **state)
+{
+	(void)state;
+	for (enum law law = 0; law < LAWS; law++) {
+		struct cloud x, y;
+		struct transport single, full;
+		clouds_for_float(law, &x, &y);
+		const double eps = 0.02 * cloud_mean_cost(&x, &y);
+		struct transport_rule rule = { eps, 1e-6, 100, 100, false };
+		transport_between(&x, &y, &rule, arena, &single);
+		rule.tolerance = 1e-300;
+		transport_between(&x, &y, &rule, arena, &full);
+		assert_int_equal(single.iterations, full.iterations);
+		assert_near(single.value, full.value, 3e-9 * eps, "value");
+		assert_near(single.cost, full.cost, 1e-7 * eps, "cost");
+		/* The scalings are floats themselves. */
+		assert_near(single.error, full.error, 6e-8, "error");
+	}
+}
+
+/* Accelerated and converged in float, it lies below the limit in double by no more than the dual's slope
+ * says, the error of the marginal times the potential's distance from the best. */
+static void test_convergence_in_float(void **state)
+{
+	(void)state;
+	for (enum law law = 0; law < LAWS; law++) {
+		struct cloud x, y;
+		struct transport single, full;
+		clouds_for_float(law, &x, &y);
+		const double eps = 0.02 * cloud_mean_cost(&x, &y);
+		struct transport_rule rule = { eps, 1e-6, 1, 5000, true };
+		transport_between(&x, &y, &rule, arena, &single);
+		rule.tolerance = 1e-11;
+		transport_between(&x, &y, &rule, arena, &full);
+		assert_true(single.converged && single.error < 1e-6 && full.converged);
+		double apart = 0;
+		for (size_t j = 0; j < IN_FLOAT_M; j++)
+			apart = fmax(apart, fabs(single.g[j] - full.g[j]));
+		assert_true(single.value < full.value + 3e-9 * eps);
+		assert_true(single.value > full.value - single.error * apart - 3e-9 * eps);
+	}
+}
+
 /* --- degenerate input ------------------------------------------------------------------------ */
 
 static void test_degenerate(void **state)
@@ -462,6 +519,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_gaussians, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_standard_errors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_batches_of_sorted_rows, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_kernel_in_float, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_convergence_in_float, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_degenerate, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sort, set_up, tear_down),

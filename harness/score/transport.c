@@ -7,9 +7,14 @@
  * as soon as the sum of row i has given u_i, the row, still in the cache, is added u_i times to the
  * column sums. These give the error of the columns' marginal for nothing, every iteration.
  *
- * The scalings u, v stay between 1 / SCALE_MAX and SCALE_MAX. What leaves that range is absorbed:
- * alpha, beta and K are made anew in the log domain, so a bad start or far clouds cost time and no
- * digits.
+ * The scalings u, v stay between 1 / scale_max and scale_max. What leaves that range is absorbed: its
+ * row or column of K, or with many of them all of alpha, beta and K, is made anew in the log domain, so
+ * a bad start or far clouds cost time and no digits.
+ *
+ * A kernel that does not fit into a cache is as slow as the memory. So a large one is held in float,
+ * unless the tolerance is too small for its rounding. Iterations then move by 1e-7; what is told of the
+ * last one, error, potentials and value, is made anew in double from its beta. The value is stationary
+ * in the potentials but for the marginals' error, so that it keeps 1e-8 of eps (tests/test_transport.c).
  */
 #include "score/transport.h"
 #include "core/error.h"
@@ -24,11 +29,19 @@
 enum {
 	TILE = 256, /* columns at a time in the log domain */
 	GROUP = 4,  /* rows that share a reading of the vectors */
+	FEW = 64,   /* rows or columns that are sooner made anew by themselves */
 };
 
-/* Entries of K below e^KERNEL_LOG are 0: with u v < SCALE_MAX^2 what is lost of a marginal is below
- * 1e-90, and nothing becomes subnormal, which would be slow. */
-static const double KERNEL_LOG = -400, SCALE_MAX = 1e40;
+/* What a number type of the kernel can hold. Entries of K below e^kernel_log are 0: with u v < scale_max^2
+ * what is lost of a marginal is below 1e-13, and nothing becomes subnormal, which would be slow. */
+struct range {
+	double kernel_log, scale_max;
+};
+static const struct range range_f64 = { -400, 1e40 }, range_f32 = { -86, 1e12 };
+
+/* More entries than this, 2 MB in double, are held in float, if the tolerance is at least that. */
+static const size_t SINGLE_ENTRIES = (size_t)1 << 18;
+static const double SINGLE_TOLERANCE = 1e-6;
 
 struct problem {
 	const struct cloud *x, *y;
@@ -39,6 +52,10 @@ struct problem {
 	double *col;          /* [m] column sums of u K */
 	double *part;         /* [blocks][m] */
 	double *k;            /* [n][m], or the strict lower triangle row by row */
+	struct range range;
+	bool single; /* in place of k: */
+	float *k_f32, *v_f32, *part_f32;
+	double *line; /* [blocks][m] a row of K in the making */
 };
 
 /* log sum_j exp(potential_j - |x_i - y_j|^2 / eps). */
@@ -89,7 +106,8 @@ static void rows_block(void *context, size_t block)
 
 	memset(part, 0, m * sizeof(*part));
 	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++) {
-		double *k = p->k + i * m, top = -(double)INFINITY, sum = 0;
+		double *k = p->single ? p->line + block * m : p->k + i * m;
+		double top = -(double)INFINITY, sum = 0;
 		cloud_distances(p->x, i, p->y, 0, m, k);
 #pragma omp simd reduction(max : top)
 		for (size_t j = 0; j < m; j++) {
@@ -99,7 +117,7 @@ static void rows_block(void *context, size_t block)
 #pragma omp simd reduction(+ : sum)
 		for (size_t j = 0; j < m; j++) {
 			double e = vm_exp(k[j] - top);
-			k[j] = k[j] - top < KERNEL_LOG ? 0 : e;
+			k[j] = k[j] - top < p->range.kernel_log ? 0 : e;
 			sum += k[j];
 		}
 		double scale = (double)m / sum;
@@ -108,59 +126,36 @@ static void rows_block(void *context, size_t block)
 			k[j] *= scale;
 			part[j] += k[j];
 		}
+		if (p->single)
+			for (size_t j = 0; j < m; j++)
+				p->k_f32[i * m + j] = (float)k[j];
 		p->alpha[i] = log(scale) - top;
 	}
 }
 
-/* sum[r] = K_(i + r) . v over the first n columns; k[r] are the rows. */
-static void group_dot(const double *const k[GROUP], const double *v, size_t n, double sum[GROUP])
-{
-	const double *k0 = k[0], *k1 = k[1], *k2 = k[2], *k3 = k[3];
-	double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+#define ENTRY double
+#define OF_TYPE(name) name##_f64
+#include "score/transport_rows.h"
 
-#pragma omp simd reduction(+ : s0, s1, s2, s3)
-	for (size_t j = 0; j < n; j++) {
-		s0 += k0[j] * v[j];
-		s1 += k1[j] * v[j];
-		s2 += k2[j] * v[j];
-		s3 += k3[j] * v[j];
-	}
-	sum[0] = s0;
-	sum[1] = s1;
-	sum[2] = s2;
-	sum[3] = s3;
-}
-
-/* part += sum_r u[r] K_(i + r) over the first n columns. */
-static void group_add(const double *const k[GROUP], const double *u, size_t n, double *part)
-{
-	const double *k0 = k[0], *k1 = k[1], *k2 = k[2], *k3 = k[3];
-
-#pragma omp simd
-	for (size_t j = 0; j < n; j++)
-		part[j] += (u[0] * k0[j] + u[1] * k1[j]) + (u[2] * k2[j] + u[3] * k3[j]);
-}
+#define ENTRY float
+#define OF_TYPE(name) name##_f32
+#include "score/transport_rows.h"
 
 /* u from v and the column sums' parts, in one pass over the block's rows of K. */
 static void scale_block(void *context, size_t block)
 {
 	struct problem *p = context;
-	size_t m = p->y->n, end = block_end(block, p->x->n);
+	size_t m = p->y->n, from = block * CLOUD_BLOCK, to = block_end(block, p->x->n);
 	double *part = p->part + block * m;
 
-	memset(part, 0, m * sizeof(*part));
-	for (size_t i = block * CLOUD_BLOCK; i < end; i += GROUP) {
-		const double *k[GROUP];
-		double sum[GROUP], u[GROUP] = { 0 };
-		for (size_t r = 0; r < GROUP; r++)
-			k[r] = p->k + (i + r < end ? i + r : i) * m;
-		group_dot(k, p->v, m, sum);
-		for (size_t r = 0; r < GROUP && i + r < end; r++) {
-			u[r] = (double)m / sum[r];
-			p->u[i + r] = u[r];
-		}
-		group_add(k, u, m, part);
+	if (!p->single) {
+		scale_rows_f64(p->k + from * m, p->v, to - from, m, p->u + from, part);
+		return;
 	}
+	float *part_f32 = p->part_f32 + block * m;
+	scale_rows_f32(p->k_f32 + from * m, p->v_f32, to - from, m, p->u + from, part_f32);
+	for (size_t j = 0; j < m; j++)
+		part[j] = part_f32[j];
 }
 
 static void add(double *to, const double *a, const double *b, size_t n)
@@ -193,17 +188,63 @@ static void absorb(double *potential, double *scale, size_t n)
 	fill(scale, n, 1);
 }
 
-static bool in_range(const double *scale, size_t n)
+/* Scalings that have left the range; FEW + 1 of more, or where one has left its type's. */
+static size_t out_of_range(const struct problem *p, const double *scale, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!(scale[i] < SCALE_MAX && scale[i] > 1 / SCALE_MAX))
-			return false;
-	return true;
+	size_t out = 0;
+
+	for (size_t i = 0; i < n && out <= FEW; i++) {
+		if (!(scale[i] > 0 && isfinite(scale[i])))
+			return FEW + 1;
+		out += scale[i] >= p->range.scale_max || scale[i] <= 1 / p->range.scale_max;
+	}
+	return out;
 }
 
-/* Second half of an iteration in the log domain: alpha and K from beta. */
+/* K anew in row i of x, or its transpose's of y, from the potentials. */
+static void entries_anew(struct problem *p, bool column, size_t i)
+{
+	const struct cloud *own = column ? p->y : p->x, *other = column ? p->x : p->y;
+	const double mine = column ? p->beta[i] : p->alpha[i];
+	const double *theirs = column ? p->alpha : p->beta;
+	const size_t m = p->y->n, stride = column ? m : 1;
+	size_t at = column ? i : i * m;
+	_Alignas(64) double t[TILE];
+
+	for (size_t from = 0; from < other->n; from += TILE) {
+		size_t to = from + TILE < other->n ? from + TILE : other->n;
+		cloud_distances(own, i, other, from, to, t);
+#pragma omp simd
+		for (size_t j = 0; j < to - from; j++) {
+			double e = mine + theirs[from + j] - p->per_eps * t[j];
+			t[j] = e < p->range.kernel_log ? 0 : vm_exp(e);
+		}
+		for (size_t j = 0; j < to - from; j++, at += stride)
+			if (p->single)
+				p->k_f32[at] = (float)t[j];
+			else
+				p->k[at] = t[j];
+	}
+}
+
+/* Absorb the scalings that have left the range; P stays what it is. */
+static void absorb_few(struct problem *p, bool columns)
+{
+	double *scale = columns ? p->v : p->u, *potential = columns ? p->beta : p->alpha;
+
+	for (size_t i = 0; i < (columns ? p->y->n : p->x->n); i++) {
+		if (out_of_range(p, scale + i, 1) == 0)
+			continue;
+		potential[i] += log(scale[i]);
+		scale[i] = 1;
+		entries_anew(p, columns, i);
+	}
+}
+
+/* Second half of an iteration in the log domain: alpha and K from beta and v. */
 static void rows_anew(struct problem *p)
 {
+	absorb(p->beta, p->v, p->y->n);
 	fill(p->u, p->x->n, 1);
 	pass_rows(p, rows_block);
 }
@@ -220,15 +261,23 @@ static void iterate_anew(struct problem *p)
 /* u and the column sums from v. */
 static void iterate(struct problem *p)
 {
-	if (!in_range(p->v, p->y->n)) {
+	size_t out = out_of_range(p, p->v, p->y->n);
+
+	if (out > FEW) {
 		iterate_anew(p);
 		return;
 	}
+	if (out > 0)
+		absorb_few(p, true);
+	if (p->single)
+		for (size_t j = 0; j < p->y->n; j++)
+			p->v[j] = p->v_f32[j] = (float)p->v[j];
 	pass_rows(p, scale_block);
-	if (!in_range(p->u, p->x->n)) {
-		absorb(p->beta, p->v, p->y->n);
+	out = out_of_range(p, p->u, p->x->n);
+	if (out > FEW)
 		rows_anew(p);
-	}
+	else if (out > 0)
+		absorb_few(p, false);
 }
 
 /* Mean over i of |1 - scale_i sum_i / total|: the L1 error of a marginal. */
@@ -379,36 +428,20 @@ static void put_potentials(double *out, const double *potential, const double *s
 		out[i] = eps * (potential[i] + log(scale[i]));
 }
 
-/* sum_j K_ij v_j C_ij over the first n columns. */
-static double row_cost(const struct problem *p, const double *k, size_t i, const double *v,
-	size_t n)
-{
-	_Alignas(64) double c[TILE];
-	double sum = 0;
-
-	for (size_t from = 0; from < n; from += TILE) {
-		size_t to = from + TILE < n ? from + TILE : n;
-		cloud_distances(p->x, i, p->y, from, to, c);
-#pragma omp simd reduction(+ : sum)
-		for (size_t j = 0; j < to - from; j++)
-			sum += k[from + j] * v[from + j] * c[j];
-	}
-	return sum;
-}
-
 static void costs_block(void *context, size_t block)
 {
 	struct problem *p = context;
 	size_t m = p->y->n;
 
 	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++)
-		p->row[i] = p->u[i] * row_cost(p, p->k + i * m, i, p->v, m);
+		p->row[i] = p->u[i] * (p->single ? row_cost_f32(p, p->k_f32 + i * m, i, p->v, m)
+						 : row_cost_f64(p, p->k + i * m, i, p->v, m));
 }
 
 static struct problem problem_new(const struct cloud *x, const struct cloud *y,
-	const struct transport_rule *rule, size_t entries, struct arena *a)
+	const struct transport_rule *rule, size_t entries, bool single, struct arena *a)
 {
-	size_t n = x->n, m = y->n, size = sizeof(double);
+	size_t n = x->n, m = y->n, size = sizeof(double), parts = cloud_blocks(n) * m;
 	struct problem p = {
 		.x = x,
 		.y = y,
@@ -419,20 +452,47 @@ static struct problem problem_new(const struct cloud *x, const struct cloud *y,
 		.v = arena_alloc(a, m, size),
 		.row = arena_alloc(a, n, size),
 		.col = arena_alloc(a, m, size),
-		.part = arena_alloc(a, cloud_blocks(n) * m, size),
-		.k = arena_alloc(a, entries, size),
+		.part = arena_alloc(a, parts, size),
+		.range = single ? range_f32 : range_f64,
+		.single = single,
 	};
 
+	if (single) {
+		p.k_f32 = arena_alloc(a, entries, sizeof(float));
+		p.v_f32 = arena_alloc(a, m, sizeof(float));
+		p.part_f32 = arena_alloc(a, parts, sizeof(float));
+		p.line = arena_alloc(a, parts, size);
+	} else {
+		p.k = arena_alloc(a, entries, size);
+	}
 	return p;
+}
+
+/* Iterate until the error, where it is looked at, is below the tolerance. */
+static void iterate_until(struct problem *p, const struct transport_rule *rule, struct anderson *s,
+	struct transport *out)
+{
+	for (;;) {
+		if (out->iterations % rule->every == 0) {
+			out->error = marginal_error(p->v, p->col, p->y->n, (double)p->x->n);
+			out->converged = out->error < rule->tolerance;
+			if (out->converged || !isfinite(out->error) || out->iterations >= rule->cap)
+				return;
+		}
+		next_columns(p, s);
+		iterate(p);
+		out->iterations++;
+	}
 }
 
 void transport_between(const struct cloud *x, const struct cloud *y,
 	const struct transport_rule *rule, struct arena *a, struct transport *out)
 {
 	size_t n = x->n, m = y->n;
+	bool single = n * m > SINGLE_ENTRIES && rule->tolerance >= SINGLE_TOLERANCE;
 	double *f = arena_alloc(a, n, sizeof(double)), *g = arena_alloc(a, m, sizeof(double));
 	struct arena_mark mark = arena_mark(a);
-	struct problem p = problem_new(x, y, rule, n * m, a);
+	struct problem p = problem_new(x, y, rule, n * m, single, a);
 	struct anderson anderson;
 
 	if (rule->accelerate)
@@ -442,16 +502,14 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 	fill(p.u, n, 1);
 	iterate_anew(&p);
 	*out = (struct transport){ .f = f, .g = g, .iterations = 1, .error = (double)INFINITY };
-	for (;;) {
-		if (out->iterations % rule->every == 0) {
+	for (bool done = false; !done;) {
+		iterate_until(&p, rule, rule->accelerate ? &anderson : NULL, out);
+		done = !out->converged || !single;
+		if (single) {
+			rows_anew(&p);
 			out->error = marginal_error(p.v, p.col, m, (double)n);
-			out->converged = out->error < rule->tolerance;
-			if (out->converged || !isfinite(out->error) || out->iterations >= rule->cap)
-				break;
+			done = done || out->error < rule->tolerance;
 		}
-		next_columns(&p, rule->accelerate ? &anderson : NULL);
-		iterate(&p);
-		out->iterations++;
 	}
 	double mass = 0;
 	for (size_t j = 0; j < m; j++)
@@ -490,7 +548,7 @@ static void kernel_block(void *context, size_t piece)
 #pragma omp simd
 		for (size_t j = 0; j < i; j++) {
 			double t = -p->per_eps * k[j], e = vm_exp(t);
-			k[j] = t < KERNEL_LOG ? 0 : e;
+			k[j] = t < p->range.kernel_log ? 0 : e;
 		}
 	}
 }
@@ -510,8 +568,8 @@ static void symmetric_block(void *context, size_t piece)
 			k[r] = i > 0 ? triangle_row(p, i + r < end ? i + r : i) : p->k;
 			u[r] = i + r < end ? p->u[i + r] : 0;
 		}
-		group_dot(k, p->u, i, sum);
-		group_add(k, u, i, part);
+		group_dot_f64(k, p->u, i, sum);
+		group_add_f64(k, u, i, part);
 		for (size_t r = 0; r < GROUP && i + r < end; r++) {
 			/* The corner where the rows differ in length. */
 			for (size_t j = i; j < i + r; j++) {
@@ -539,7 +597,7 @@ static void symmetric_costs_block(void *context, size_t piece)
 	size_t block = triangle_block(p, piece);
 
 	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++)
-		p->row[i] = i > 0 ? p->u[i] * row_cost(p, triangle_row(p, i), i, p->u, i) : 0;
+		p->row[i] = i > 0 ? p->u[i] * row_cost_f64(p, triangle_row(p, i), i, p->u, i) : 0;
 }
 
 void transport_within(const struct cloud *x, const struct transport_rule *rule, struct arena *a,
@@ -548,7 +606,7 @@ void transport_within(const struct cloud *x, const struct transport_rule *rule, 
 	size_t n = x->n;
 	double *f = arena_alloc(a, n, sizeof(double)), count = (double)n, mass = 0;
 	struct arena_mark mark = arena_mark(a);
-	struct problem p = problem_new(x, x, rule, n * (n - 1) / 2, a);
+	struct problem p = problem_new(x, x, rule, n * (n - 1) / 2, false, a);
 
 	/* The unit diagonal of K = exp(-C / eps) keeps every row sum and so every u in range. */
 	parallel_for(cloud_blocks(n), kernel_block, &p);
