@@ -3,6 +3,7 @@
 #include "metrics.h"
 #include "core/stats.h"
 #include "score/exact.h"
+#include "score/newton.h"
 #include "score/sliced.h"
 #include "score/sort.h"
 #include "score/transport.h"
@@ -428,6 +429,97 @@ static void test_convergence_in_float(void **state)
 	}
 }
 
+/* --- Newton's method -------------------------------------------------------------------------- */
+
+/* Where both converge, Newton's method and Sinkhorn's iteration agree; equal and unequal numbers. */
+static void test_newton_is_sinkhorn(void **state)
+{
+	(void)state;
+	for (enum law law = 0; law < LAWS; law++)
+		for (size_t m = 1; m <= 90; m += m == 1 ? 49 : 20) {
+			struct cloud x = cloud_of(draw(law, 0, 3, 70, 3), 70, 3),
+				     y = cloud_of(draw(law, 1, 3, m, 3), m, 3);
+			double eps = 0.05 * cloud_mean_cost(&x, &y);
+			struct transport_rule rule = { eps, 1e-12, 1, 20000, true };
+			struct newton_rule newton = { eps, 1e-12, 200, true };
+			struct transport slow, fast;
+			transport_between(&x, &y, &rule, arena, &slow);
+			assert_int_equal(transport_newton(&x, &y, &newton, arena, &fast), OK);
+			assert_true(slow.converged && fast.converged);
+			assert_near(fast.value, slow.value, 1e-11 * slow.value, "value");
+			assert_near(fast.cost, slow.cost, 1e-10 * slow.value, "cost");
+		}
+}
+
+/* The plan at eps, from the potentials: its marginals are the weights and its cost is as told. */
+static void assert_plan(const struct cloud *x, const struct cloud *y, const struct newton_rule *r,
+	const struct transport *out, double tolerance)
+{
+	double *row = ARENA_NEW(arena, x->n, double), *c = ARENA_NEW(arena, y->n, double);
+	double *column = ARENA_NEW(arena, y->n, double), cost = 0, error = 0;
+
+	for (size_t i = 0; i < x->n; i++) {
+		cloud_distances(x, i, y, 0, y->n, c);
+		for (size_t j = 0; j < y->n; j++) {
+			double d = r->squared ? c[j] : sqrt(c[j]);
+			double p = exp((out->f[i] + out->g[j] - d) / r->eps) /
+				   ((double)x->n * (double)y->n);
+			row[i] += p;
+			column[j] += p;
+			cost += p * d;
+		}
+	}
+	for (size_t i = 0; i < x->n; i++)
+		error += fabs(row[i] - 1 / (double)x->n);
+	for (size_t j = 0; j < y->n; j++)
+		error += fabs(column[j] - 1 / (double)y->n);
+	assert_near(error, 0, tolerance, "marginals");
+	assert_near(out->cost, cost, tolerance * fabs(cost), "cost");
+}
+
+/* At a small eps: the plan is one, and the value is above the exact cost by at most eps log n. */
+static void test_newton_at_small_eps(void **state)
+{
+	(void)state;
+	for (enum law law = 0; law < LAWS; law++)
+		for (int squared = 0; squared < 2; squared++) {
+			struct cloud x = cloud_of(draw(law, 0, 4, 90, 3), 90, 3),
+				     y = cloud_of(draw(law, 1, 4, 110, 3), 110, 3);
+			struct newton_rule rule = { 1e-3, 1e-9, 400, squared };
+			struct transport out;
+			struct exact exact;
+			assert_int_equal(transport_newton(&x, &y, &rule, arena, &out), OK);
+			assert_true(out.converged);
+			/* Exponents of up to 1e6 are rounded by 1e-10. */
+			assert_plan(&x, &y, &rule, &out, 2e-9);
+			assert_int_equal(transport_exact(&x, &y, squared, arena, &exact), OK);
+			const double above = out.value - exact.value;
+			assert_true(above > -1e-13 * exact.value && above < 1e-3 * log(110));
+		}
+}
+
+/* A few points of a model that ran away, with which Sinkhorn's iteration does not end. */
+static void test_sinkhorn_with_outliers(void **state)
+{
+	enum { N = 400, DIM = 2 };
+
+	(void)state;
+	for (double far = 1e2; far < 1e9; far *= 1e3) {
+		double *x = draw(SHIFT, 0, 5, N, DIM), *y = draw(SHIFT, 1, 5, N, DIM);
+		for (size_t i = 0; i < N * DIM; i += 60)
+			y[i] *= far;
+		struct scored in = samples(x, N, y, N, DIM);
+		struct cloud cx = cloud_of(x, N, DIM), cy = cloud_of(y, N, DIM);
+		struct exact xy;
+		double eps = 0.05 * cloud_mean_cost_within(&cx);
+		assert_int_equal(transport_exact(&cx, &cy, true, arena, &xy), OK);
+		double s = value_of("sinkhorn", &in).value;
+		/* OT(X, Y) and the means of OT(X, X) and OT(Y, Y) are at most eps log n above the exact
+		 * costs, which are 0 within. */
+		assert_near(s, xy.value, eps * log(N) + 1e-14 * xy.value, "outliers");
+	}
+}
+
 /* --- degenerate input ------------------------------------------------------------------------ */
 
 static void test_degenerate(void **state)
@@ -521,6 +613,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_batches_of_sorted_rows, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_kernel_in_float, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_convergence_in_float, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_newton_is_sinkhorn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_newton_at_small_eps, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sinkhorn_with_outliers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_degenerate, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sort, set_up, tear_down),

@@ -17,6 +17,7 @@
  * in the potentials but for the marginals' error, so that it keeps 1e-8 of eps (tests/test_transport.c).
  */
 #include "score/transport.h"
+#include "score/newton.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/stats.h"
@@ -30,6 +31,7 @@ enum {
 	TILE = 256, /* columns at a time in the log domain */
 	GROUP = 4,  /* rows that share a reading of the vectors */
 	FEW = 64,   /* rows or columns that are sooner made anew by themselves */
+	NEWTON_STEPS = 300,
 };
 
 /* What a number type of the kernel can hold. Entries of K below e^kernel_log are 0: with u v < scale_max^2
@@ -648,14 +650,21 @@ int transport_divergence(const struct cloud *x, const struct cloud *y,
 	transport_between(x, y, rule, a, xy);
 	transport_within(x, rule, a, xx);
 	transport_within(y, rule, a, yy);
+	if (converge && !xy->converged && x->n * most <= NEWTON_MAX) {
+		const struct newton_rule newton = { rule->eps, rule->tolerance, NEWTON_STEPS,
+			true };
+		TRY(transport_newton(x, y, &newton, a, xy));
+	}
 	out->value = xy->value - (xx->value + yy->value) / 2;
 	/* The envelope theorem: KL(P | a b^T) of each. */
 	out->slope = (out->value - (xy->cost - (xx->cost + yy->cost) / 2)) / rule->eps;
 	if (!isfinite(out->value))
 		return fail(ERR_NUMERIC, "the entropic transport cost is not finite");
 	if (converge && !(xy->converged && xx->converged && yy->converged))
-		return fail(ERR_NUMERIC, "marginal error %.2g after %ld iterations, %.2g is wanted",
-			fmax(xy->error, fmax(xx->error, yy->error)), xy->iterations,
+		return fail(ERR_NUMERIC,
+			"marginal error %.2g after %ld iterations and up to %d of Newton's method, "
+			"%.2g is wanted",
+			fmax(xy->error, fmax(xx->error, yy->error)), rule->cap, NEWTON_STEPS,
 			rule->tolerance);
 	return OK;
 }

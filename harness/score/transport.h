@@ -51,7 +51,8 @@ struct divergence {
 	struct transport xy, xx, yy;
 };
 
-/** All three at the same rule. ERR_RANGE when the kernel of two of the clouds would have more than
+/** All three at the same rule; if `converge`, by Newton's method (score/newton.h) where the rule's cap was not
+ *  enough. ERR_RANGE when the kernel of two of the clouds would have more than
  *  TRANSPORT_MAX entries; ERR_NUMERIC when a value is not finite, and, if `converge`, when one has not
  *  converged. */
 int transport_divergence(const struct cloud *x, const struct cloud *y,
