@@ -31,11 +31,11 @@ struct cdds {
 	struct reversal *teacher;
 	const real *teacher_params;
 	struct fourier_mlp net;
-	uint32_t *place;      /* [levels] on the teacher's grid, 0 at the prior */
-	struct graph **paths; /* [levels] the teacher up to each of them; NULL: not recorded yet */
-	struct graph *distillation;
+	uint32_t *place; /* [levels] on the teacher's grid, 0 at the prior */
+	struct graph *paths, *distillation;
 	real *x[2], *level[2], *skip[2], *out[2]; /* inputs of eq. 3: at i and at i + 1 */
 	uint32_t *before, *behind;                /* steps at which these are captured */
+	size_t *drawn;                            /* [levels - 1] rows of each level i */
 };
 
 #define O(field) offsetof(struct cdds, field)
@@ -129,20 +129,23 @@ static void set_level(const struct cdds *s, int which, size_t row, size_t i)
 	s->out[which][row] = (real)out;
 }
 
-/* Draws i for every row; the largest. */
-static size_t draw_levels(struct cdds *s, struct rng r)
+/* Draws i for every row. Rows are alike, so that the levels can be dealt out in order, from the target's
+ * end: paths that end early then stand together. */
+static void draw_levels(struct cdds *s, struct rng r)
 {
-	size_t largest = 0;
+	const size_t n = (size_t)s->levels - 1;
+	size_t row = 0;
 
-	for (size_t row = 0; row < (size_t)s->base.batch; row++) {
-		size_t i = rng_below(r, 0, s->per_row ? row : 0, 0, (uint64_t)s->levels - 1);
-		set_level(s, 0, row, i);
-		set_level(s, 1, row, i + 1);
-		s->before[row] = s->place[i];
-		s->behind[row] = s->place[i + 1] - 1;
-		largest = i > largest ? i : largest;
-	}
-	return largest;
+	memset(s->drawn, 0, n * sizeof(*s->drawn));
+	for (size_t k = 0; k < (size_t)s->base.batch; k++)
+		s->drawn[rng_below(r, 0, s->per_row ? k : 0, 0, n)]++;
+	for (size_t i = n; i-- > 0;)
+		for (size_t end = row + s->drawn[i]; row < end; row++) {
+			set_level(s, 0, row, i);
+			set_level(s, 1, row, i + 1);
+			s->before[row] = s->place[i];
+			s->behind[row] = s->place[i + 1] - 1;
+		}
 }
 
 static int train(void *state, struct cell *c, long it)
@@ -153,18 +156,16 @@ static int train(void *state, struct cell *c, long it)
 		.seed = c->seed,
 		.epoch = (uint32_t)it,
 		.params = { s->base.learner.theta, s->teacher_params } };
-	size_t end = draw_levels(s, levels) + 1;
 
+	draw_levels(s, levels);
 	/* x_i and x_{i+1} on the teacher's paths. */
 	const struct capture points[] = { { "x", NULL, s->x[0], s->before },
 		{ "next", NULL, s->x[1], s->behind } };
-	if (s->paths[end] == NULL)
-		s->paths[end] = record_teacher(s, c, end, c->arena);
 	args.captures = points;
 	args.n_captures = 2;
 	controlled_ready(&s->base);
 	s->teacher->base.clips = s->base.clips;
-	graph_forward(s->paths[end], &args);
+	graph_forward(s->paths, &args);
 
 	const struct binding inputs[] = { { "x1", s->x[0], NULL }, { "level1", s->level[0], NULL },
 		{ "skip1", s->skip[0], NULL }, { "out1", s->out[0], NULL }, { "x2", s->x[1], NULL },
@@ -312,7 +313,7 @@ static int init(void *state, struct cell *c)
 	for (size_t i = 0; i < (size_t)s->levels; i++)
 		s->place[i] =
 			(uint32_t)schedule_spaced(i, (size_t)s->levels, (size_t)s->base.steps);
-	s->paths = ARENA_NEW(c->arena, (size_t)s->levels, struct graph *);
+	s->paths = record_teacher(s, c, (size_t)s->levels - 1, c->arena);
 	s->distillation = record_distillation(s, c, c->arena);
 	for (int j = 0; j < 2; j++) {
 		s->x[j] = ARENA_NEW(c->arena, n * c->dim, real);
@@ -320,6 +321,7 @@ static int init(void *state, struct cell *c)
 		s->skip[j] = ARENA_NEW(c->arena, n, real);
 		s->out[j] = ARENA_NEW(c->arena, n, real);
 	}
+	s->drawn = ARENA_NEW(c->arena, (size_t)s->levels - 1, size_t);
 	s->before = ARENA_NEW(c->arena, n, uint32_t);
 	s->behind = ARENA_NEW(c->arena, n, uint32_t);
 	return OK;

@@ -3,6 +3,8 @@
 #include "methods.h"
 #include "run/curve.h"
 
+#include <stdlib.h>
+
 /* A teacher long enough trained that its parameters are not their average. */
 enum { DIM = 2, WIDTH = 4, STEPS = 16, LEVELS = 5, ROWS = 8, SEED = 5 };
 
@@ -102,6 +104,13 @@ static void flow_step(const struct replay *r, size_t k, double bound, double x[D
 	}
 }
 
+static int falling(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x < y) - (x > y);
+}
+
 /* The iteration's prior states, levels, and states at these. */
 static void draw(struct replay *r, long it)
 {
@@ -109,10 +118,14 @@ static void draw(struct replay *r, long it)
 	const struct rng prior = { SEED, RNG_PRIOR, (uint32_t)it };
 	double bound = r->clip * (it >= 400 ? 25 : it >= 200 ? 5 : 1);
 	real z[DIM * ROWS];
+	uint64_t drawn[ROWS];
 
 	rng_truncated_normal(prior, 0, 0, ROWS, DIM, 3.8905918864131203, z);
+	for (size_t row = 0; row < ROWS; row++)
+		drawn[row] = rng_below(levels, 0, r->per_row ? row : 0, 0, LEVELS - 1);
+	qsort(drawn, ROWS, sizeof(*drawn), falling);
 	for (size_t row = 0; row < ROWS; row++) {
-		size_t i = rng_below(levels, 0, r->per_row ? row : 0, 0, LEVELS - 1);
+		size_t i = (size_t)drawn[row];
 		double x[DIM];
 		for (size_t j = 0; j < DIM; j++)
 			x[j] = (double)z[j * ROWS + row];

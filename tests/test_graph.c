@@ -854,6 +854,47 @@ static void test_captures(void **state)
 	arena_free(a);
 }
 
+/* A run that wants values at steps alone ends for each chunk of 64 rows with its last: the same values for
+ * fewer evaluations. What is wanted besides takes all steps. */
+static void test_scan_ends_early(void **state)
+{
+	static struct data d;
+	static double loss[ROWS], path[ROWS * STEPS * DIM], early[ROWS * DIM], late[ROWS * DIM];
+	static uint32_t at[ROWS];
+	struct arena *a = arena_new();
+	struct counts counts = { 0, 0 };
+	struct graph *g = record_scan(a, &counts);
+	const struct capture whole = { "x", path, NULL, NULL };
+	const struct capture some[] = { { "x", early, NULL, at }, { "loss", loss, NULL, NULL } };
+
+	(void)state;
+	fill_data(&d);
+	for (size_t r = 0; r < ROWS; r++)
+		at[r] = r < 64 ? (uint32_t)(r % 3) : STEPS - 1;
+	struct graph_args args = { .rows = ROWS,
+		.seed = 3,
+		.params = { d.params },
+		.captures = &whole,
+		.n_captures = 1 };
+	graph_forward(g, &args);
+	assert_int_equal(counts.network, ROWS * STEPS);
+	args.captures = some;
+	counts.network = counts.target = 0;
+	graph_forward(g, &args);
+	assert_int_equal(counts.network, 64 * 3 + (ROWS - 64) * STEPS);
+	assert_true(counts.target <= counts.network);
+	memcpy(late, early, sizeof(late));
+	args.n_captures = 2;
+	counts.network = 0;
+	graph_forward(g, &args);
+	assert_int_equal(counts.network, ROWS * STEPS);
+	assert_memory_equal(late, early, sizeof(late));
+	for (size_t r = 0; r < ROWS; r++)
+		for (size_t k = 0; k < DIM; k++)
+			assert_true(early[r * DIM + k] == path[(r * STEPS + at[r]) * DIM + k]);
+	arena_free(a);
+}
+
 /* --- where bookkeeping is delicate: each against a value worked out by hand --- */
 
 static double gradient_of_start(struct graph *g, double at)
@@ -1133,6 +1174,7 @@ int main(void)
 		cmocka_unit_test(test_kept_chunks),
 		cmocka_unit_test(test_learned_schedule),
 		cmocka_unit_test(test_captures),
+		cmocka_unit_test(test_scan_ends_early),
 		cmocka_unit_test(test_tapes),
 		cmocka_unit_test(test_total_of_what_came_before),
 		cmocka_unit_test(test_total_before_state),

@@ -502,21 +502,24 @@ static void capture_rows(const struct spot *s, const struct capture *c, int id, 
 	}
 }
 
+/* Where the value of the capture j is made. */
+static enum region capture_region_of(const struct run *r, size_t j)
+{
+	int named = r->p->label_ids[j];
+	const struct node *n = graph_node(r->g, graph_root(r->g, named));
+
+	return n->depends == ON_STEP ? graph_node(r->g, named)->region : n->region;
+}
+
 /* Captures of the values in this region. */
 static void capture_region(const struct spot *s, enum region region)
 {
-	const struct graph *g = s->run->g;
+	const struct run *r = s->run;
 
-	for (size_t j = 0; j < s->run->args->n_captures; j++) {
-		int named = s->run->p->label_ids[j];
-		int id = graph_root(g, named);
-		const struct node *n = graph_node(g, id);
-		enum region where =
-			n->depends == ON_STEP ? graph_node(g, named)->region : n->region;
-		if (where == region)
-			capture_rows(s, &s->run->args->captures[j], id,
-				region == BODY ? g->steps : 1);
-	}
+	for (size_t j = 0; j < r->args->n_captures; j++)
+		if (capture_region_of(r, j) == region)
+			capture_rows(s, &r->args->captures[j], graph_root(r->g, r->p->label_ids[j]),
+				region == BODY ? r->g->steps : 1);
 }
 
 /* --- a chunk of rows -------------------------------------------------------------------------- */
@@ -527,10 +530,16 @@ static bool keeps_chunks(const struct plan *p)
 	return p->kept_values != NULL;
 }
 
+static size_t chunk_rows(const struct run *r, size_t chunk)
+{
+	size_t left = r->args->rows - chunk * GRAPH_CHUNK;
+
+	return left < GRAPH_CHUNK ? left : GRAPH_CHUNK;
+}
+
 static struct spot spot_of_rows(const struct run *r, size_t chunk)
 {
 	const struct plan *p = r->p;
-	size_t first = chunk * GRAPH_CHUNK, left = r->args->rows - first;
 	size_t slot = parallel_slot();
 
 	invariant(slot < p->n_workspaces);
@@ -538,8 +547,8 @@ static struct spot spot_of_rows(const struct run *r, size_t chunk)
 	return (struct spot){
 		.run = r,
 		.chunk = chunk,
-		.first_row = first,
-		.rows = left < GRAPH_CHUNK ? left : GRAPH_CHUNK,
+		.first_row = chunk * GRAPH_CHUNK,
+		.rows = chunk_rows(r, chunk),
 		.values = keeps_chunks(p) ? p->kept_values + chunk * p->row.values : w->values,
 		.grads = w->grads,
 		.f64 = keeps_chunks(p) ? p->kept_f64 + chunk * p->f64 : w->f64,
@@ -554,9 +563,39 @@ static struct spot spot_of_rows(const struct run *r, size_t chunk)
 	for (int id = 0; id < (int)(r)->g->n; id++) \
 		if ((r)->p->places[id].live && graph_node((r)->g, id)->op == (which))
 
+/* Of this run nothing is wanted but values of the scan's body, each row's at a step of its own. */
+static bool wants_steps_only(const struct run *r)
+{
+	if (r->p->gradient || r->p->after.n > 0 || r->args->n_captures == 0)
+		return false;
+	EACH_LIVE(r, id, OP_TOTAL)
+	return false;
+	for (size_t j = 0; j < r->args->n_captures; j++)
+		if (r->args->captures[j].at_step == NULL || capture_region_of(r, j) != BODY)
+			return false;
+	return true;
+}
+
+/* Steps of the scan that a chunk has to go: all, or up to the last one that is wanted of its rows. */
+static size_t chunk_steps(const struct run *r, size_t chunk)
+{
+	const size_t first = chunk * GRAPH_CHUNK;
+	size_t end = 0;
+
+	if (!wants_steps_only(r))
+		return r->g->steps;
+	for (size_t j = 0; j < r->args->n_captures; j++)
+		for (size_t i = first; i < first + chunk_rows(r, chunk); i++)
+			if (r->args->captures[j].at_step[i] + 1 > end)
+				end = r->args->captures[j].at_step[i] + 1;
+	invariant(end <= r->g->steps);
+	return end;
+}
+
 static void scan_forward(struct spot *s)
 {
 	const struct run *r = s->run;
+	const size_t end = chunk_steps(r, s->chunk);
 
 	s->step = 0;
 	EACH_LIVE(r, id, OP_STATE)
@@ -566,7 +605,7 @@ static void scan_forward(struct spot *s)
 	}
 	EACH_LIVE(r, id, OP_TOTAL)
 	memset(s->f64 + r->p->places[id].f64, 0, GRAPH_CHUNK * sizeof(double));
-	for (; s->step < r->g->steps; s->step++) {
+	for (; s->step < end; s->step++) {
 		forward_list(s, &r->p->body);
 		capture_region(s, BODY);
 		EACH_LIVE(r, id, OP_TOTAL)
@@ -585,7 +624,7 @@ static void scan_forward(struct spot *s)
 				kernel_copy(n->cols, next, to);
 		}
 	}
-	/* Here step == steps: views of states are of the last one. */
+	/* Where something follows, step == steps: views of states are of the last one. */
 }
 
 static void scan_backward(struct spot *s)
@@ -772,12 +811,14 @@ static void step_chunk_backward(void *context, size_t chunk)
 static void count(const struct run *r)
 {
 	struct counts *c = r->g->counts;
-	const size_t times[3] = { 1, r->g->steps, 1 };
+	size_t times[3] = { r->args->rows, 0, r->args->rows };
 
 	if (c == NULL)
 		return;
+	for (size_t chunk = 0; chunk < r->chunks; chunk++)
+		times[BODY] += chunk_rows(r, chunk) * chunk_steps(r, chunk);
 	for (int region = BEFORE; region <= AFTER; region++)
-		c->network += r->args->rows * r->g->networks[region] * times[region];
+		c->network += r->g->networks[region] * times[region];
 	for (size_t i = 0; i < r->g->n; i++) {
 		const struct node *n = graph_node(r->g, (int)i);
 		const struct place *at = &r->p->places[i];
@@ -786,7 +827,7 @@ static void count(const struct run *r)
 			at->useful && ((n->op == OP_SCORE && r->p->places[n->in[0]].useful) ||
 					      (n->op == OP_HVP && r->p->places[n->in[1]].useful));
 		if (at->live && target)
-			c->target += r->args->rows * times[n->region] * (again ? 2 : 1);
+			c->target += times[n->region] * (again ? 2 : 1);
 	}
 }
 

@@ -177,8 +177,9 @@ struct binding {
 
 /** Where to put a labelled value, row-major: [rows][cols], or [rows][steps][cols] for a value of
  *  the scan's body, or, with at_step [rows], [rows][cols] as it was at that step of each row. One
- * of f64 and as_real is set. Sums, dots and log densities outside the body are
- * in double. */
+ *  of f64 and as_real is set. Sums, dots and log densities outside the body are
+ *  in double. Where a run forwards wants nothing but values at steps, its scan ends for each chunk of rows with
+ *  the last step wanted there: rows in the order of their steps, the largest first, save most. */
 struct capture {
 	const char *label;
 	double *f64;
