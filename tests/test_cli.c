@@ -59,6 +59,7 @@ static void bad_input_is_one_line_and_exit_2(void **state)
 		{ "info now", "\"now\" is too much" },
 		{ "draw gaussian", "stride: how many? give -n N" },
 		{ "draw gaussian -n x", "a whole number" },
+		{ "draw gaussian -n 1 --seed 9223372036854775808", "below 2^63" },
 		{ "draw gaussian -n 99999999999999999",
 			"stride: -n 99999999999999999; it takes 1 to 100000000 in 2 dimensions" },
 		{ "draw ionosphere -n 2", "no exact sampler" },

@@ -53,8 +53,9 @@ static int set_flag(const struct flag *f, const char *value, struct arena *a)
 	if (f->type == FLAG_SIZE || f->type == FLAG_SEED) {
 		errno = 0;
 		number = strtoull(value, &end, 10);
-		if (*value < '0' || *value > '9' || *end != '\0' || errno == ERANGE)
-			return bad_value(f, value, "a whole number");
+		if (*value < '0' || *value > '9' || *end != '\0' || errno == ERANGE ||
+			number > INT64_MAX)
+			return bad_value(f, value, "a whole number below 2^63");
 	}
 	switch (f->type) {
 	case FLAG_BOOL:

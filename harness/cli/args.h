@@ -14,7 +14,7 @@ enum flag_type {
 	FLAG_TEXT,  /* const char * */
 	FLAG_TEXTS, /* struct texts: may stand several times */
 	FLAG_SIZE,  /* size_t, at least 1 */
-	FLAG_SEED,  /* uint64_t */
+	FLAG_SEED,  /* uint64_t, below 2^63 as in a configuration and in JSON */
 };
 
 struct texts {
