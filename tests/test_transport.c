@@ -7,6 +7,7 @@
 #include "score/sliced.h"
 #include "score/sort.h"
 #include "score/transport.h"
+#include "score/truncated.h"
 
 static double gauss(uint32_t epoch, size_t i, size_t k)
 {
@@ -520,6 +521,50 @@ static void test_sinkhorn_with_outliers(void **state)
 	}
 }
 
+/* --- many points ------------------------------------------------------------------------------ */
+
+/* eps log sum_k exp((potential_k - |own_i - other_k|) / eps). */
+static double soft_max(const struct cloud *own, size_t i, const struct cloud *other,
+	const double *potential, double eps)
+{
+	double *t = ARENA_NEW(arena, other->n, double), top = -(double)INFINITY, sum = 0;
+
+	cloud_distances(own, i, other, 0, other->n, t);
+	for (size_t k = 0; k < other->n; k++) {
+		t[k] = potential[k] - sqrt(t[k]);
+		top = fmax(top, t[k]);
+	}
+	for (size_t k = 0; k < other->n; k++)
+		sum += exp((t[k] - top) / eps);
+	return top + eps * log(sum);
+}
+
+/* Of so many points that nothing is remembered of a row: the first round's rows, and the third's columns,
+ * by their definition at some points of each. */
+static void test_truncated_of_many(void **state)
+{
+	enum { N = 17000, M = 16000 };
+	const double eps = 1e-2;
+	double *f = arena_alloc(arena, N, sizeof(double)),
+	       *g = arena_alloc(arena, M, sizeof(double));
+	double *start = arena_alloc(arena, M, sizeof(double));
+	struct cloud x = cloud_of(draw(MIXTURE, 0, 8, N, 2), N, 2),
+		     y = cloud_of(draw(MIXTURE, 1, 8, M, 2), M, 2);
+	struct truncation rule = { .eps = eps, .tolerance = 1e-5, .cap = 1, .f = f, .g = g };
+	struct truncated out;
+
+	(void)state;
+	for (size_t j = 0; j < M; j++)
+		start[j] = eps * log(1. / M);
+	assert_int_equal(transport_truncated(&x, &y, &rule, arena, &out), OK);
+	for (size_t i = 0; i < N; i += 331)
+		assert_near(f[i], eps * log(1. / N) - soft_max(&x, i, &y, start, eps), 1e-12, "f");
+	rule.cap = 3;
+	assert_int_equal(transport_truncated(&x, &y, &rule, arena, &out), OK);
+	for (size_t j = 0; j < M; j += 331)
+		assert_near(g[j], eps * log(1. / M) - soft_max(&y, j, &x, f, eps), 1e-12, "g");
+}
+
 /* --- degenerate input ------------------------------------------------------------------------ */
 
 static void test_degenerate(void **state)
@@ -616,6 +661,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_newton_is_sinkhorn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_newton_at_small_eps, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sinkhorn_with_outliers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_truncated_of_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_degenerate, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sort, set_up, tear_down),

@@ -3,8 +3,8 @@
  * nearly all terms exp((g_j - C_ij) / eps) of a row vanish beside the largest. So the points are sorted
  * into groups that lie together. Of a group with largest potential p, centre c and radius r, no term is
  * above p - (|x - c| - r) / eps in the exponent: groups that this puts below the largest term by
- * NEGLIGIBLE are left out. Of a group that was looked at once the largest exponent is remembered, and
- * bounds it by what its potentials have risen since.
+ * NEGLIGIBLE are left out, and so are families of groups. Of few enough points, the largest exponent of a
+ * group that was looked at is remembered, and bounds it by what its potentials have risen since.
  *
  * One pass serves both halves of a round: as soon as the sum of row i has given f_i, the row's terms
  * times exp(f_i / eps) are added to the column sums, which correct g. Where a column sum is so small that
@@ -22,6 +22,7 @@
 
 enum {
 	GROUP = 32,         /* points at most */
+	FAMILY = 32,        /* groups at most */
 	PIECES = 64,        /* of the rows, at most: fixed, so that sums are too */
 	DEEP = 8,           /* of more dimensions costs are kept, */
 	KEPT_MAX = 1 << 26, /* when there are no more than these, */
@@ -31,12 +32,18 @@ enum {
 /* What is lost of a column sum is below m e^-100, 1e-34 of a sum of 1e-22 for 2^32 columns ... */
 static const double NEGLIGIBLE = -100, SMALL_SUM = 1e-22;
 
-/* A cloud in groups. */
+/* Balls around points that follow each other, `size` in each but the last. */
+struct balls {
+	size_t n, size;
+	struct cloud centres;
+	double *radius, *top; /* [n]; the largest potential by eps */
+};
+
+/* A cloud in groups, and these in families. */
 struct side {
-	struct cloud points, centres; /* points in the order of the groups */
-	size_t *order;                /* place in the given cloud */
-	size_t *from;                 /* [groups + 1] */
-	double *radius, *top;         /* of each group; its largest potential by eps */
+	struct cloud points; /* in the order of the groups */
+	size_t *order;       /* place in the given cloud */
+	struct balls groups, families;
 	double *rise; /* of each group: most that a potential rose, summed over rounds */
 	double *weight, *potential; /* by eps */
 	double *before;             /* potentials of the round before */
@@ -105,38 +112,45 @@ static double cost_of(bool manhattan, const double *x, const double *y, size_t d
 	return manhattan ? sum : sqrt(sum);
 }
 
-/* Centres and radii. Rounding in a radius is far below NEGLIGIBLE eps. */
-static void surround(struct side *s, double *centres)
+static size_t ball_end(const struct balls *b, size_t i, size_t n)
 {
-	const struct cloud *p = &s->points;
+	return (i + 1) * b->size < n ? (i + 1) * b->size : n;
+}
 
-	for (size_t g = 0; g < s->centres.n; g++) {
+/* Rounding in a radius is far below NEGLIGIBLE eps. */
+static int balls_make(struct balls *b, const struct cloud *p, size_t size, bool manhattan,
+	struct arena *a)
+{
+	size_t n = (p->n + size - 1) / size;
+	double *centres = ARENA_NEW(a, n * p->dim, double);
+
+	*b = (struct balls){ .n = n,
+		.size = size,
+		.radius = ARENA_NEW(a, n, double),
+		.top = ARENA_NEW(a, n, double) };
+	for (size_t g = 0; g < n; g++) {
+		const size_t from = g * size, end = ball_end(b, g, p->n);
 		double *c = centres + g * p->dim;
-		for (size_t i = s->from[g]; i < s->from[g + 1]; i++)
+		for (size_t i = from; i < end; i++)
 			for (size_t k = 0; k < p->dim; k++)
-				c[k] += p->x[i * p->dim + k] /
-					(double)(s->from[g + 1] - s->from[g]);
-		for (size_t i = s->from[g]; i < s->from[g + 1]; i++)
-			s->radius[g] = fmax(s->radius[g],
-				cost_of(s->manhattan, c, p->x + i * p->dim, p->dim));
+				c[k] += p->x[i * p->dim + k] / (double)(end - from);
+		for (size_t i = from; i < end; i++)
+			b->radius[g] = fmax(b->radius[g],
+				cost_of(manhattan, c, p->x + i * p->dim, p->dim));
 	}
+	return cloud_make(&b->centres, centres, n, p->dim, a);
 }
 
 static int side_make(struct side *s, const struct cloud *x, const double *weight,
 	const struct truncation *rule, struct arena *a)
 {
-	size_t n = x->n, dim = x->dim, groups = (n + GROUP - 1) / GROUP;
+	size_t n = x->n, dim = x->dim;
 	double *sorted = arena_alloc(a, n * dim, sizeof(double));
-	double *centres = ARENA_NEW(a, groups * dim, double);
 
 	if (n == 0)
 		return fail(ERR_RANGE, "there are no samples");
 	*s = (struct side){
 		.order = arena_alloc(a, n, sizeof(size_t)),
-		.from = arena_alloc(a, groups + 1, sizeof(size_t)),
-		.radius = ARENA_NEW(a, groups, double),
-		.top = arena_alloc(a, groups, sizeof(double)),
-		.rise = ARENA_NEW(a, groups, double),
 		.weight = arena_alloc(a, n, sizeof(double)),
 		.potential = ARENA_NEW(a, n, double),
 		.before = ARENA_NEW(a, n, double),
@@ -150,24 +164,25 @@ static int side_make(struct side *s, const struct cloud *x, const double *weight
 		memcpy(sorted + i * dim, x->x + s->order[i] * dim, dim * sizeof(double));
 		s->weight[i] = weight ? weight[s->order[i]] : 1 / (double)n;
 	}
-	for (size_t g = 0; g <= groups; g++)
-		s->from[g] = g * GROUP < n ? g * GROUP : n;
-	s->centres.n = groups;
 	TRY(cloud_make(&s->points, sorted, n, dim, a));
-	surround(s, centres);
-	return cloud_make(&s->centres, centres, groups, dim, a);
+	TRY(balls_make(&s->groups, &s->points, GROUP, s->manhattan, a));
+	s->rise = ARENA_NEW(a, s->groups.n, double);
+	return balls_make(&s->families, &s->points, GROUP * FAMILY, s->manhattan, a);
 }
 
 static void find_tops(struct side *s)
 {
-	for (size_t g = 0; g < s->centres.n; g++) {
+	for (size_t f = 0; f < s->families.n; f++)
+		s->families.top[f] = -(double)INFINITY;
+	for (size_t g = 0; g < s->groups.n; g++) {
 		double top = -(double)INFINITY, rise = -(double)INFINITY;
-		for (size_t i = s->from[g]; i < s->from[g + 1]; i++) {
+		for (size_t i = g * GROUP; i < ball_end(&s->groups, g, s->points.n); i++) {
 			top = fmax(top, s->potential[i]);
 			rise = fmax(rise, s->potential[i] - s->before[i]);
 		}
-		s->top[g] = top;
+		s->groups.top[g] = top;
 		s->rise[g] += rise;
+		s->families.top[g / FAMILY] = fmax(s->families.top[g / FAMILY], top);
 	}
 }
 
@@ -197,14 +212,15 @@ static void costs(const struct cloud *x, size_t i, const struct cloud *y, bool m
 				per_eps * fabs(x->columns[k * x->n + i] - y->columns[k * y->n + j]);
 }
 
-/* No term of a group of y has a larger exponent: by its distance. */
-static void bounds(const struct cloud *x, size_t i, const struct side *y, double *out)
+/* No term of the balls from .. to - 1 of y has a larger exponent: by its distance. */
+static void bounds(const struct cloud *x, size_t i, const struct side *y, const struct balls *b,
+	size_t from, size_t to, double *out)
 {
-	costs(x, i, &y->centres, y->manhattan, y->per_eps, 0, y->centres.n, out);
+	costs(x, i, &b->centres, y->manhattan, y->per_eps, from, to, out);
 #pragma omp simd
-	for (size_t g = 0; g < y->centres.n; g++) {
-		double gap = out[g] - y->per_eps * y->radius[g];
-		out[g] = y->top[g] - (gap > 0 ? gap : 0);
+	for (size_t g = from; g < to; g++) {
+		double gap = out[g - from] - y->per_eps * b->radius[g];
+		out[g - from] = b->top[g] - (gap > 0 ? gap : 0);
 	}
 }
 
@@ -213,6 +229,7 @@ struct near {
 	size_t n;
 	size_t *group;
 	double *bound;       /* [groups] */
+	double *family;      /* [families] bounds */
 	double *exponent;    /* [n][GROUP]: potential less cost, by eps */
 	const double **cost; /* [n] by eps, in place where they are kept */
 	double *fresh;       /* [n][GROUP] otherwise */
@@ -225,6 +242,7 @@ static struct near near_new(size_t groups, struct arena *a)
 	return (struct near){
 		.group = arena_alloc(a, groups, sizeof(size_t)),
 		.bound = arena_alloc(a, groups, sizeof(double)),
+		.family = arena_alloc(a, groups, sizeof(double)),
 		.exponent = arena_alloc(a, groups * GROUP, sizeof(double)),
 		.cost = arena_alloc(a, groups, sizeof(double *)),
 		.fresh = arena_alloc(a, groups * GROUP, sizeof(double)),
@@ -242,7 +260,7 @@ struct row {
 static void near_add(struct near *w, const struct cloud *x, size_t i, const struct side *y,
 	size_t g, const struct row *row)
 {
-	size_t from = y->from[g], count = y->from[g + 1] - from;
+	size_t from = g * GROUP, count = ball_end(&y->groups, g, y->points.n) - from;
 	double *t = w->exponent + w->n * GROUP, *fresh = w->fresh + w->n * GROUP;
 	const double *cost = row->cost ? row->cost + from : fresh;
 	double top = -(double)INFINITY;
@@ -262,25 +280,76 @@ static void near_add(struct near *w, const struct cloud *x, size_t i, const stru
 	w->top = top > w->top ? top : w->top;
 }
 
+static size_t largest(const double *x, size_t n)
+{
+	size_t best = 0;
+
+	for (size_t i = 1; i < n; i++)
+		best = x[i] > x[best] ? i : best;
+	return best;
+}
+
+static void near_start(struct near *w)
+{
+	w->n = 0;
+	w->top = -(double)INFINITY;
+}
+
+/* The best group first; the others then, as far as they can matter. */
+static void find_remembered(struct near *w, const struct cloud *x, size_t i, const struct side *y,
+	const struct row *row, double least)
+{
+	const size_t groups = y->groups.n;
+
+	add(w->bound, row->bound, y->rise, groups);
+	const size_t best = largest(w->bound, groups);
+	near_start(w);
+	near_add(w, x, i, y, best, row);
+	for (size_t g = 0; g < groups; g++)
+		if (g != best && (w->bound[g] >= w->top + NEGLIGIBLE || w->bound[g] >= least))
+			near_add(w, x, i, y, g, row);
+}
+
+/* The same of one family, `best` being there already. */
+static void find_in_family(struct near *w, const struct cloud *x, size_t i, const struct side *y,
+	const struct row *row, size_t family, size_t best, double least)
+{
+	const size_t from = family * FAMILY;
+	const size_t to = from + FAMILY < y->groups.n ? from + FAMILY : y->groups.n;
+
+	bounds(x, i, y, &y->groups, from, to, w->bound + from);
+	for (size_t g = from; g < to; g++)
+		if (g != best && (w->bound[g] >= w->top + NEGLIGIBLE || w->bound[g] >= least))
+			near_add(w, x, i, y, g, row);
+}
+
+/* Families first. */
+static void find_by_family(struct near *w, const struct cloud *x, size_t i, const struct side *y,
+	const struct row *row, double least)
+{
+	const size_t families = y->families.n;
+
+	bounds(x, i, y, &y->families, 0, families, w->family);
+	const size_t home = largest(w->family, families), from = home * FAMILY;
+	const size_t to = from + FAMILY < y->groups.n ? from + FAMILY : y->groups.n;
+	bounds(x, i, y, &y->groups, from, to, w->bound + from);
+	const size_t best = from + largest(w->bound + from, to - from);
+	near_start(w);
+	near_add(w, x, i, y, best, row);
+	for (size_t f = 0; f < families; f++)
+		if (w->family[f] >= w->top + NEGLIGIBLE || w->family[f] >= least)
+			find_in_family(w, x, i, y, row, f, best, least);
+}
+
 /* Everything of y that counts for point i of x: within NEGLIGIBLE of the largest term, or above
  * `least`. */
 static void near_find(struct near *w, const struct cloud *x, size_t i, const struct side *y,
 	const struct row *row, double least)
 {
-	size_t groups = y->centres.n, best = 0;
-
 	if (row->bound)
-		add(w->bound, row->bound, y->rise, groups);
+		find_remembered(w, x, i, y, row, least);
 	else
-		bounds(x, i, y, w->bound);
-	for (size_t g = 1; g < groups; g++)
-		best = w->bound[g] > w->bound[best] ? g : best;
-	w->n = 0;
-	w->top = -(double)INFINITY;
-	near_add(w, x, i, y, best, row);
-	for (size_t g = 0; g < groups; g++)
-		if (g != best && (w->bound[g] >= w->top + NEGLIGIBLE || w->bound[g] >= least))
-			near_add(w, x, i, y, g, row);
+		find_by_family(w, x, i, y, row, least);
 }
 
 /* log of the sum of the terms; the exponents become terms by e^-top, and groups without any leave. */
@@ -290,7 +359,7 @@ static double near_sum(struct near *w, const struct side *y)
 	double sum = 0;
 
 	for (size_t k = 0; k < w->n; k++) {
-		size_t g = w->group[k], count = y->from[g + 1] - y->from[g];
+		size_t g = w->group[k], count = ball_end(&y->groups, g, y->points.n) - g * GROUP;
 		double *t = w->exponent + k * GROUP, *to = w->exponent + used * GROUP;
 		if (w->group_top[k] - w->top < NEGLIGIBLE)
 			continue;
@@ -328,7 +397,7 @@ static struct row kept_row(const struct rounds *r, size_t i)
 {
 	return (struct row){
 		.cost = r->kept ? r->kept + i * r->y.points.n : NULL,
-		.bound = r->bound ? r->bound + i * r->y.centres.n : NULL,
+		.bound = r->bound ? r->bound + i * r->y.groups.n : NULL,
 	};
 }
 
@@ -347,7 +416,8 @@ static void keep_bounds(void *context, size_t piece)
 	struct rounds *r = context;
 
 	for (size_t i = piece * r->rows; i < last_row(r, piece); i++)
-		bounds(&r->x.points, i, &r->y, r->bound + i * r->y.centres.n);
+		bounds(&r->x.points, i, &r->y, &r->y.groups, 0, r->y.groups.n,
+			r->bound + i * r->y.groups.n);
 }
 
 /* f, and the column sums' parts. */
@@ -365,8 +435,8 @@ static void rows_piece(void *context, size_t piece)
 		double scale = exp(log_a - log_sum + w->top);
 		r->x.potential[i] = log_a - log_sum;
 		for (size_t k = 0; k < w->n; k++) {
-			size_t from = r->y.from[w->group[k]];
-			size_t count = r->y.from[w->group[k] + 1] - from;
+			size_t from = w->group[k] * GROUP;
+			size_t count = ball_end(&r->y.groups, w->group[k], r->y.points.n) - from;
 			const double *t = w->exponent + k * GROUP;
 #pragma omp simd
 			for (size_t j = 0; j < count; j++)
@@ -381,7 +451,7 @@ static void columns_group(void *context, size_t g)
 	struct rounds *r = context;
 	struct side *y = &r->y;
 
-	for (size_t j = y->from[g]; j < y->from[g + 1]; j++) {
+	for (size_t j = g * GROUP; j < ball_end(&y->groups, g, y->points.n); j++) {
 		double sum = 0, log_b = log(y->weight[j]);
 		for (size_t p = 0; p < r->pieces; p++)
 			sum += r->part[p * y->points.n + j];
@@ -406,7 +476,8 @@ static void plan_piece(void *context, size_t piece)
 		const struct row row = kept_row(r, i);
 		near_find(w, &r->x.points, i, &r->y, &row, NEGLIGIBLE - f);
 		for (size_t k = 0; k < w->n; k++) {
-			size_t g = w->group[k], count = r->y.from[g + 1] - r->y.from[g];
+			size_t g = w->group[k];
+			size_t count = ball_end(&r->y.groups, g, r->y.points.n) - g * GROUP;
 			const double *t = w->exponent + k * GROUP, *c = w->cost[k];
 #pragma omp simd reduction(+ : mass, cost)
 			for (size_t j = 0; j < count; j++) {
@@ -452,7 +523,7 @@ static int rounds_new(struct rounds *r, const struct cloud *x, const struct clou
 	r->row_mass = arena_alloc(a, n, sizeof(double));
 	r->row_cost = arena_alloc(a, n, sizeof(double));
 	r->work = arena_alloc(a, parallel_threads(), sizeof(*r->work));
-	groups = r->x.centres.n > r->y.centres.n ? r->x.centres.n : r->y.centres.n;
+	groups = r->x.groups.n > r->y.groups.n ? r->x.groups.n : r->y.groups.n;
 	for (size_t t = 0; t < parallel_threads(); t++)
 		r->work[t] = near_new(groups, a);
 	if (x->dim > DEEP && n * m <= KEPT_MAX) {
@@ -460,7 +531,7 @@ static int rounds_new(struct rounds *r, const struct cloud *x, const struct clou
 		parallel_for(r->pieces, keep_costs, r);
 	}
 	if (n * m <= BOUND_MAX)
-		r->bound = arena_alloc(a, n * r->y.centres.n, sizeof(double));
+		r->bound = arena_alloc(a, n * r->y.groups.n, sizeof(double));
 	return OK;
 }
 
@@ -477,7 +548,7 @@ static int run(struct rounds *r, const struct truncation *rule, struct truncated
 	while (!out->converged && out->rounds < rule->cap) {
 		parallel_for(r->pieces, rows_piece, r);
 		find_tops(x);
-		parallel_for(y->centres.n, columns_group, r);
+		parallel_for(y->groups.n, columns_group, r);
 		find_tops(y);
 		double df = side_change(x), dg = side_change(y);
 		out->change = fmax(df, dg);
