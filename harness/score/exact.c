@@ -1,15 +1,21 @@
 /*
  * Few pairs matter to an optimal plan. So the network simplex is given a short list of them, and its
  * answer is tested on all pairs: those of negative reduced cost C_ij - f_i - g_j join the list, until there
- * are none (column generation). What makes the first list good are potentials of entropic transport: a
- * round of Sinkhorn's iteration at each of a falling sequence of regularisations, in float. They cannot
- * make the answer wrong, only late.
+ * are none (column generation). What makes the first list and the first plan good are potentials of entropic
+ * transport: a round of Sinkhorn's iteration at each of a falling sequence of regularisations, in float. They
+ * cannot make the answer wrong, only late.
+ *
+ * Points that lie together are put side by side, for two reasons. Every FEW-th point then stands for its
+ * neighbours while the regularisation is large, where potentials are smooth. And pairs are looked at a tile
+ * of TILE columns at a time: most tiles of a row have no pair that counts, neither in a sum of terms nor
+ * in a list, and one number says so.
  */
 #include "score/exact.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/stats.h"
 #include "core/vmath.h"
+#include "score/groups.h"
 #include "score/simplex.h"
 
 #include <math.h>
@@ -17,14 +23,18 @@
 
 enum {
 	NEAR = 10, /* pairs of a point that are listed at a time, at most */
+	FEW = 8,   /* points that one stands for at first */
 	TILE = 64, /* pairs looked at together */
 };
 
-/* Regularisations in units of the mean cost: the first, the last, and what one is of the one before. */
-static const float EPS_FIRST = 0.5F, EPS_LAST = 5e-4F, EPS_FALL = 0.75F;
+/* Regularisations in units of the mean cost. Of few points: the first one, and what one is of the one before.
+ * Of all: likewise, and the last. */
+static const float EPS_FEW = 0.5F, FALL_FEW = 0.97F, EPS_ALL = 0.005F, FALL_ALL = 0.85F,
+		   EPS_LAST = 5e-4F;
 
-/* Terms of smaller exponents are 0, none is subnormal, which would be slow; smaller sums have missed them. */
-static const float EXPONENT_MIN = -60, SUM_MIN = 1e-20F;
+/* Terms of smaller exponents are 0: 2e-9 of the largest is less than rounding. Smaller column sums have missed
+ * them. */
+static const float EXPONENT_MIN = -20, SUM_MIN = 1e-7F;
 
 /* The gap between value and bound by the mean cost: a thousand times what rounding leaves. */
 static const double GAP_MAX = 1e-10;
@@ -32,6 +42,11 @@ static const double GAP_MAX = 1e-10;
 static size_t block_end(size_t block, size_t n)
 {
 	return (block + 1) * CLOUD_BLOCK < n ? (block + 1) * CLOUD_BLOCK : n;
+}
+
+static size_t tiles_of(size_t n)
+{
+	return (n + TILE - 1) / TILE;
 }
 
 /* Of the points from .. to - 1 of y. */
@@ -53,11 +68,15 @@ struct rounds {
 	bool squared;
 	double scale; /* the mean cost, the unit of what follows */
 	float eps;
-	float *cost;  /* [n][m] */
-	float *f, *g; /* [n], [m] */
-	float *part;  /* column sums [blocks][m] */
-	float *terms; /* [threads][m] */
-	double *line; /* [threads][m] */
+	size_t tiles, width; /* columns with those that fill up the last tile */
+	float *cost;         /* [n][width], infinite in the last places */
+	float *f, *g;        /* [n], [width] */
+	float *bound;        /* [n][tiles] largest g - C of a tile when last looked at, less rise */
+	float *rise;         /* [tiles] most that a g rose, summed over rounds */
+	float *part;         /* column sums [blocks][width] */
+	float *terms;        /* [threads][width] */
+	size_t *near;        /* [threads][tiles] */
+	double *line;        /* [threads][m] */
 };
 
 static void cost_block(void *context, size_t block)
@@ -67,90 +86,177 @@ static void cost_block(void *context, size_t block)
 	double *line = r->line + parallel_slot() * m;
 
 	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, r->x->n); i++) {
-		float *out = r->cost + i * m;
+		float *out = r->cost + i * r->width;
 		costs(r->x, i, r->y, r->squared, 0, m, line);
 #pragma omp simd
 		for (size_t j = 0; j < m; j++)
 			out[j] = (float)(line[j] / r->scale);
+		for (size_t j = m; j < r->width; j++)
+			out[j] = INFINITY;
+		for (size_t t = 0; t < r->tiles; t++)
+			r->bound[i * r->tiles + t] = INFINITY;
 	}
+}
+
+/* The largest g - C of tile t for a row. */
+static float tile_top(const float *potential, const float *cost, size_t t)
+{
+	const float *c = cost + t * TILE, *g = potential + t * TILE;
+	float top = -INFINITY;
+
+#pragma omp simd reduction(max : top)
+	for (size_t j = 0; j < TILE; j++) {
+		float d = g[j] - c[j];
+		top = d > top ? d : top;
+	}
+	return top;
+}
+
+/* The tiles that have terms of row i, and the largest g - C; returns how many. */
+static size_t near_tiles(const struct rounds *r, size_t i, size_t *near, float *top)
+{
+	float *bound = r->bound + i * r->tiles, least = r->eps * EXPONENT_MIN;
+	size_t best = 0, n = 0;
+
+	for (size_t t = 1; t < r->tiles; t++)
+		best = bound[t] + r->rise[t] > bound[best] + r->rise[best] ? t : best;
+	*top = tile_top(r->g, r->cost + i * r->width, best);
+	bound[best] = *top - r->rise[best];
+	for (size_t t = 0; t < r->tiles; t++)
+		if (t != best && bound[t] + r->rise[t] > *top + least) {
+			float own = tile_top(r->g, r->cost + i * r->width, t);
+			bound[t] = own - r->rise[t];
+			*top = own > *top ? own : *top;
+		}
+	for (size_t t = 0; t < r->tiles; t++)
+		if (bound[t] + r->rise[t] > *top + least)
+			near[n++] = t;
+	return n;
 }
 
 /* f from g, and with it the column sums of n P in parts, as soon as a row is done. */
 static void rows_block(void *context, size_t block)
 {
 	struct rounds *r = context;
-	size_t m = r->y->n;
-	const float *g = r->g, per_eps = 1 / r->eps;
-	float *part = r->part + block * m, *t = r->terms + parallel_slot() * m;
+	const float per_eps = 1 / r->eps;
+	float *part = r->part + block * r->width, *terms = r->terms + parallel_slot() * r->width;
+	size_t *near = r->near + parallel_slot() * r->tiles;
 
-	memset(part, 0, m * sizeof(*part));
+	memset(part, 0, r->width * sizeof(*part));
 	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, r->x->n); i++) {
-		const float *c = r->cost + i * m;
-		float top = -INFINITY, sum = 0;
-#pragma omp simd reduction(max : top)
-		for (size_t j = 0; j < m; j++) {
-			float d = g[j] - c[j];
-			top = d > top ? d : top;
-		}
+		float top, sum = 0;
+		size_t n = near_tiles(r, i, near, &top);
+		for (size_t k = 0; k < n; k++) {
+			const float *c = r->cost + i * r->width + near[k] * TILE;
+			const float *g = r->g + near[k] * TILE;
+			float *e = terms + k * TILE;
 #pragma omp simd reduction(+ : sum)
-		for (size_t j = 0; j < m; j++) {
-			float exponent = (g[j] - c[j] - top) * per_eps, e = vm_expf(exponent);
-			t[j] = exponent < EXPONENT_MIN ? 0 : e;
-			sum += t[j];
+			for (size_t j = 0; j < TILE; j++) {
+				float exponent = (g[j] - c[j] - top) * per_eps;
+				float term = vm_expf(exponent);
+				e[j] = exponent < EXPONENT_MIN ? 0 : term;
+				sum += e[j];
+			}
 		}
 		float scale = 1 / sum;
+		for (size_t k = 0; k < n; k++) {
+			float *to = part + near[k] * TILE;
+			const float *e = terms + k * TILE;
 #pragma omp simd
-		for (size_t j = 0; j < m; j++)
-			part[j] += scale * t[j];
-		r->f[i] = -top - r->eps * logf(sum / (float)m);
+			for (size_t j = 0; j < TILE; j++)
+				to[j] += scale * e[j];
+		}
+		r->f[i] = -top - r->eps * logf(sum / (float)r->y->n);
 	}
 }
 
-static void columns_block(void *context, size_t block)
+static void columns_tile(void *context, size_t tile)
 {
 	struct rounds *r = context;
-	size_t m = r->y->n;
+	float rise = -INFINITY;
 
-	for (size_t j = block * CLOUD_BLOCK; j < block_end(block, m); j++) {
-		float sum = 0;
+	for (size_t j = tile * TILE; j < (tile + 1) * TILE && j < r->y->n; j++) {
+		float sum = 0, before = r->g[j];
 		for (size_t b = 0; b < cloud_blocks(r->x->n); b++)
-			sum += r->part[b * m + j];
+			sum += r->part[b * r->width + j];
 		if (sum > SUM_MIN) {
-			r->g[j] -= r->eps * logf(sum * (float)m / (float)r->x->n);
-			continue;
+			r->g[j] -= r->eps * logf(sum * (float)r->y->n / (float)r->x->n);
+		} else {
+			r->g[j] = INFINITY;
+			for (size_t i = 0; i < r->x->n; i++)
+				r->g[j] = fminf(r->g[j], r->cost[i * r->width + j] - r->f[i]);
 		}
-		r->g[j] = INFINITY;
-		for (size_t i = 0; i < r->x->n; i++)
-			r->g[j] = fminf(r->g[j], r->cost[i * m + j] - r->f[i]);
+		rise = fmaxf(rise, r->g[j] - before);
 	}
+	r->rise[tile] += rise;
 }
 
-/* Potentials g of the second cloud that are near optimal ones; the costs by their mean [n][m]. */
-static const float *entropic(const struct cloud *x, const struct cloud *y, bool squared,
-	double scale, struct arena *a, double *g)
+static void rounds_make(struct rounds *r, const struct cloud *x, const struct cloud *y,
+	bool squared, double scale, struct arena *a)
 {
 	size_t n = x->n, m = y->n, threads = parallel_threads();
-	struct rounds r = {
+	size_t tiles = tiles_of(m), width = tiles * TILE;
+
+	*r = (struct rounds){
 		.x = x,
 		.y = y,
 		.squared = squared,
 		.scale = scale,
-		.cost = arena_alloc(a, n * m, sizeof(float)),
+		.tiles = tiles,
+		.width = width,
+		.cost = arena_alloc(a, n * width, sizeof(float)),
 		.f = arena_alloc(a, n, sizeof(float)),
-		.g = arena_zalloc(a, m, sizeof(float)),
-		.part = arena_alloc(a, cloud_blocks(n) * m, sizeof(float)),
-		.terms = arena_alloc(a, threads * m, sizeof(float)),
+		.g = arena_zalloc(a, width, sizeof(float)),
+		.bound = arena_alloc(a, n * tiles, sizeof(float)),
+		.rise = arena_zalloc(a, tiles, sizeof(float)),
+		.part = arena_alloc(a, cloud_blocks(n) * width, sizeof(float)),
+		.terms = arena_alloc(a, threads * width, sizeof(float)),
+		.near = arena_alloc(a, threads * tiles, sizeof(size_t)),
 		.line = arena_alloc(a, threads * m, sizeof(double)),
 	};
+	parallel_for(cloud_blocks(n), cost_block, r);
+}
 
-	parallel_for(cloud_blocks(n), cost_block, &r);
-	for (r.eps = EPS_FIRST; r.eps > EPS_LAST; r.eps *= EPS_FALL) {
-		parallel_for(cloud_blocks(n), rows_block, &r);
-		parallel_for(cloud_blocks(m), columns_block, &r);
+/* Rounds at eps, and at `fall` times that, and so on, above `last`. */
+static void anneal(struct rounds *r, float eps, float last, float fall)
+{
+	for (r->eps = eps; r->eps > last; r->eps *= fall) {
+		parallel_for(cloud_blocks(r->x->n), rows_block, r);
+		parallel_for(r->tiles, columns_tile, r);
 	}
-	for (size_t j = 0; j < m; j++)
-		g[j] = isfinite(r.g[j]) ? scale * (double)r.g[j] : 0;
-	return r.cost;
+}
+
+/* Every FEW-th point of a cloud, whose points are finite. */
+static void thin(struct cloud *out, const struct cloud *x, struct arena *a)
+{
+	size_t n = (x->n + FEW - 1) / FEW, dim = x->dim;
+	double *points = arena_alloc(a, n * dim, sizeof(double));
+
+	for (size_t i = 0; i < n; i++)
+		memcpy(points + i * dim, x->x + i * FEW * dim, dim * sizeof(double));
+	invariant(cloud_make(out, points, n, dim, a) == OK);
+}
+
+/* Potentials g of the second cloud that are near optimal ones. */
+static void entropic(struct rounds *r, const struct cloud *x, const struct cloud *y, bool squared,
+	double scale, struct arena *a, double *g)
+{
+	struct rounds coarse, between;
+	struct cloud few_x, few_y;
+
+	thin(&few_x, x, a);
+	thin(&few_y, y, a);
+	rounds_make(&coarse, &few_x, &few_y, squared, scale, a);
+	anneal(&coarse, EPS_FEW, EPS_ALL, FALL_FEW);
+	rounds_make(&between, y, &few_x, squared, scale, a);
+	memcpy(between.g, coarse.f, few_x.n * sizeof(float));
+	between.eps = EPS_ALL;
+	parallel_for(cloud_blocks(y->n), rows_block, &between);
+	rounds_make(r, x, y, squared, scale, a);
+	memcpy(r->g, between.f, y->n * sizeof(float));
+	anneal(r, EPS_ALL, EPS_LAST, FALL_ALL);
+	for (size_t j = 0; j < y->n; j++)
+		g[j] = isfinite(r->g[j]) ? scale * (double)r->g[j] : 0;
 }
 
 /* --- lists of pairs -------------------------------------------------------------------------- */
@@ -159,9 +265,13 @@ static const float *entropic(const struct cloud *x, const struct cloud *y, bool 
 struct lists {
 	const struct cloud *x, *y;
 	bool squared;
-	const float *kept; /* costs by `scale`, rounded [n][m], or NULL */
-	double scale;
-	const double *f; /* [n]: only pairs of C_ij - g_j < f_i; NULL: all */
+	const struct rounds *kept; /* costs, rounded; NULL: none are */
+	bool turned;               /* of kept costs x is the columns' cloud */
+	float *rounded;            /* g by the unit of costs that are kept */
+	double largest;            /* |g| */
+	float *of_tile;            /* of rows' tiles, turned [tiles][m]; see tile_leasts */
+	float *least;              /* [threads][tiles] */
+	const double *f;           /* [n]: only pairs of C_ij - g_j < f_i; NULL: all */
 	const double *g;
 	size_t room;     /* for a point: NEAR, or what there is */
 	size_t *used;    /* [n] */
@@ -170,18 +280,24 @@ struct lists {
 	double *less;    /* [n][room] C_ij - g_j */
 };
 
-/* Float costs are off by 6e-8 of themselves. */
-static const double ROUNDED_DOWN = 1 - 1e-7;
+/* A float is off by 6e-8 of itself; C_ij, g_j and their difference each are one. */
+static const double ROUNDED = 4e-7;
 
 static struct lists lists_new(const struct cloud *x, const struct cloud *y, bool squared,
-	const double *g, struct arena *a)
+	const struct rounds *kept, const double *g, struct arena *a)
 {
-	size_t room = y->n < NEAR ? y->n : NEAR;
+	size_t room = y->n < NEAR ? y->n : NEAR, width = tiles_of(y->n) * TILE;
+	bool turned = kept && kept->x == y;
 
 	return (struct lists){
 		.x = x,
 		.y = y,
 		.squared = squared,
+		.kept = kept,
+		.turned = turned,
+		.rounded = arena_zalloc(a, width, sizeof(float)),
+		.of_tile = turned ? arena_alloc(a, tiles_of(y->n) * x->n, sizeof(float)) : NULL,
+		.least = arena_alloc(a, parallel_threads() * tiles_of(y->n), sizeof(float)),
 		.g = g,
 		.room = room,
 		.used = arena_alloc(a, x->n, sizeof(size_t)),
@@ -208,43 +324,74 @@ static void list_pair(struct lists *l, size_t i, size_t j, double cost, double l
 	s[k] = less;
 }
 
-/* Can a pair of the tile have C_ij - g_j < limit? By the rounded costs. */
-static bool tile_counts(const struct lists *l, size_t i, size_t from, size_t to, double limit)
+/* The rows of a tile of costs that are kept, for lists of its columns. */
+static void turned_tile(void *context, size_t tile)
 {
-	const float *c = l->kept + i * l->y->n;
-	double scale = l->scale * ROUNDED_DOWN, least = (double)INFINITY;
+	struct lists *l = context;
+	const struct rounds *r = l->kept;
+	float *least = l->of_tile + tile * l->x->n;
 
-#pragma omp simd reduction(min : least)
-	for (size_t j = from; j < to; j++) {
-		double less = scale * (double)c[j] - l->g[j];
-		least = less < least ? less : least;
+	for (size_t j = 0; j < l->x->n; j++)
+		least[j] = INFINITY;
+	for (size_t i = tile * TILE; i < (tile + 1) * TILE && i < l->y->n; i++) {
+		const float *c = r->cost + i * r->width, g = l->rounded[i];
+#pragma omp simd
+		for (size_t j = 0; j < l->x->n; j++) {
+			float less = c[j] - g;
+			least[j] = less < least[j] ? less : least[j];
+		}
 	}
-	return least < limit;
+}
+
+/* The least C_ij - g_j of each tile of points j, by numbers that are kept, rounded. */
+static void tile_leasts(const struct lists *l, size_t i, float *out)
+{
+	for (size_t t = 0; t < tiles_of(l->y->n); t++)
+		if (l->kept == NULL)
+			out[t] = -INFINITY;
+		else if (l->turned)
+			out[t] = l->of_tile[t * l->x->n + i];
+		else
+			out[t] = -tile_top(l->rounded, l->kept->cost + i * l->kept->width, t);
+}
+
+/* Pairs of point i with a tile that are below the limit. The limit falls when the list is full. */
+static void list_tile(struct lists *l, size_t i, size_t tile, double *limit)
+{
+	_Alignas(64) double c[TILE];
+	size_t from = tile * TILE, to = from + TILE < l->y->n ? from + TILE : l->y->n;
+
+	costs(l->x, i, l->y, l->squared, from, to, c);
+	for (size_t j = from; j < to; j++) {
+		double less = c[j - from] - l->g[j];
+		if (!(less < *limit))
+			continue;
+		list_pair(l, i, j, c[j - from], less);
+		if (l->used[i] == l->room)
+			*limit = l->less[(i + 1) * l->room - 1];
+	}
 }
 
 static void lists_block(void *context, size_t block)
 {
-	_Alignas(64) double c[TILE];
 	struct lists *l = context;
-	size_t m = l->y->n;
+	size_t tiles = tiles_of(l->y->n);
+	float *least = l->least + parallel_slot() * tiles;
+	double scale = l->kept ? l->kept->scale : 1;
 
 	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, l->x->n); i++) {
 		double limit = l->f ? l->f[i] : (double)INFINITY;
-		const double *last = l->less + (i + 1) * l->room - 1;
+		size_t best = 0;
+		tile_leasts(l, i, least);
+		for (size_t t = 1; t < tiles; t++)
+			best = least[t] < least[best] ? t : best;
 		l->used[i] = 0;
-		for (size_t from = 0; from < m; from += TILE) {
-			size_t to = from + TILE < m ? from + TILE : m;
-			if (l->kept && !tile_counts(l, i, from, to, limit))
-				continue;
-			costs(l->x, i, l->y, l->squared, from, to, c);
-			for (size_t j = from; j < to; j++) {
-				double less = c[j - from] - l->g[j];
-				if (!(less < limit))
-					continue;
-				list_pair(l, i, j, c[j - from], less);
-				if (l->used[i] == l->room)
-					limit = *last;
-			}
+		list_tile(l, i, best, &limit);
+		/* A pair that counts has C_ij <= limit + g_j: so much can rounding be off. */
+		for (size_t t = 0; t < tiles; t++) {
+			double slack = ROUNDED * (fabs(limit) + 2 * l->largest);
+			if (t != best && scale * (double)least[t] < limit + slack)
+				list_tile(l, i, t, &limit);
 		}
 	}
 }
@@ -253,6 +400,13 @@ static void lists_block(void *context, size_t block)
 static void lists_fill(struct lists *l, const double *f)
 {
 	l->f = f;
+	l->largest = 0;
+	for (size_t j = 0; l->kept && j < l->y->n; j++) {
+		l->rounded[j] = (float)(l->g[j] / l->kept->scale);
+		l->largest = fmax(l->largest, fabs(l->g[j]));
+	}
+	if (l->turned)
+		parallel_for(tiles_of(l->y->n), turned_tile, l);
 	parallel_for(cloud_blocks(l->x->n), lists_block, l);
 }
 
@@ -294,10 +448,32 @@ static double cost_bound(const struct cloud *x, const struct cloud *y, bool squa
 	return squared ? sum : sqrt(sum);
 }
 
+/* What the list cannot carry, row by row: to the columns of least C_ij - g_j that have units left. So the
+ * first plan is whole: pivots that only made it so would see potentials that mean nothing. */
+static void place_rest(struct simplex *s, const struct lists *rows, const double *g,
+	struct arena *a)
+{
+	double *c = arena_alloc(a, s->m, sizeof(*c));
+	const int64_t *left = s->left + s->n;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->left[i] > 0)
+			costs(rows->x, i, rows->y, rows->squared, 0, s->m, c);
+		while (s->left[i] > 0) {
+			size_t best = s->m;
+			for (size_t j = 0; j < s->m; j++)
+				if (left[j] > 0 &&
+					(best == s->m || c[j] - g[j] < c[best] - g[best]))
+					best = j;
+			simplex_put(s, (uint32_t)i, (uint32_t)best, c[best]);
+		}
+	}
+}
+
 /* The pairs near either point, for potentials g; these and f become the largest that go together. */
 static void begin(struct simplex *s, struct lists *rows, double *f, double *g, struct arena *a)
 {
-	struct lists columns = lists_new(rows->y, rows->x, rows->squared, f, a);
+	struct lists columns = lists_new(rows->y, rows->x, rows->squared, rows->kept, f, a);
 	double above = cost_bound(rows->x, rows->y, rows->squared);
 
 	lists_potentials(rows, f);
@@ -312,6 +488,8 @@ static void begin(struct simplex *s, struct lists *rows, double *f, double *g, s
 			if (!lists_has(rows, i, j))
 				simplex_add(s, i, (uint32_t)j, columns.cost[j * columns.room + k]);
 		}
+	simplex_load(s, f, g);
+	place_rest(s, rows, g, a);
 	/* Potentials are costs less other potentials. */
 	for (size_t i = 0; i < s->n; i++)
 		above = fmax(above, fabs(f[i]));
@@ -336,33 +514,65 @@ static size_t add_cheap(struct simplex *s, const struct lists *rows)
 	return s->arcs.n - before;
 }
 
-static int solve(const struct cloud *x, const struct cloud *y, bool squared, double scale,
+/* A cloud with points that lie together side by side. */
+struct sorted {
+	struct cloud cloud;
+	size_t *order; /* place in the given cloud */
+	double *potential;
+};
+
+static int sorted_make(struct sorted *s, const struct cloud *x, struct arena *a)
+{
+	s->order = arena_alloc(a, x->n, sizeof(size_t));
+	s->potential = ARENA_NEW(a, x->n, double);
+	return groups_make(&s->cloud, x, FEW, s->order, a);
+}
+
+static void put_potential(const struct sorted *s, double *out)
+{
+	for (size_t i = 0; i < s->cloud.n; i++)
+		out[s->order[i]] = s->potential[i];
+}
+
+static int solve(const struct sorted *u, const struct sorted *v, bool squared, double scale,
 	struct arena *a, struct exact *out)
 {
-	size_t n = x->n, m = y->n;
-	struct lists rows = lists_new(x, y, squared, out->g, a);
+	const struct cloud *x = &u->cloud, *y = &v->cloud;
+	double *f = u->potential, *g = v->potential;
+	struct rounds rounds;
 	struct simplex s;
 
-	if (scale > 0) {
-		rows.scale = scale;
-		rows.kept = entropic(x, y, squared, scale, a, out->g);
-	}
-	simplex_make(&s, n, m, a);
-	begin(&s, &rows, out->f, out->g, a);
+	if (scale > 0)
+		entropic(&rounds, x, y, squared, scale, a, g);
+	struct lists rows = lists_new(x, y, squared, scale > 0 ? &rounds : NULL, g, a);
+	simplex_make(&s, x->n, y->n, a);
+	begin(&s, &rows, f, g, a);
 	do {
 		TRY(simplex_run(&s));
-		memcpy(out->g, s.potential + n, m * sizeof(double));
+		memcpy(g, s.potential + x->n, y->n * sizeof(double));
 		lists_fill(&rows, s.potential);
 		out->rounds++;
 	} while (add_cheap(&s, &rows) > 0);
-	lists_potentials(&rows, out->f);
+	lists_potentials(&rows, f);
 	out->pivots = s.pivots;
 	out->value = simplex_value(&s);
-	out->bound = stats_mean(out->f, n) + stats_mean(out->g, m);
+	out->bound = stats_mean(f, x->n) + stats_mean(g, y->n);
 	if (!(fabs(out->value - out->bound) <= GAP_MAX * scale))
 		return fail(ERR_NUMERIC, "the transport cost is between %.17g and %.17g",
 			out->bound, out->value);
+	put_potential(u, out->f);
+	put_potential(v, out->g);
 	return OK;
+}
+
+static int sort_and_solve(const struct cloud *x, const struct cloud *y, bool squared, double scale,
+	struct arena *a, struct exact *out)
+{
+	struct sorted u, v;
+
+	TRY(sorted_make(&u, x, a));
+	TRY(sorted_make(&v, y, a));
+	return solve(&u, &v, squared, squared ? scale : sqrt(scale), a, out);
 }
 
 int transport_exact(const struct cloud *x, const struct cloud *y, bool squared, struct arena *a,
@@ -380,7 +590,7 @@ int transport_exact(const struct cloud *x, const struct cloud *y, bool squared, 
 		return fail(ERR_NUMERIC, "the mean cost is %g", scale);
 	*out = (struct exact){ .f = ARENA_NEW(a, n, double), .g = ARENA_NEW(a, m, double) };
 	struct arena_mark mark = arena_mark(a);
-	int code = solve(x, y, squared, squared ? scale : sqrt(scale), a, out);
+	int code = sort_and_solve(x, y, squared, scale, a, out);
 	arena_release(a, mark);
 	return code;
 }

@@ -23,7 +23,7 @@ struct exact {
 
 enum { EXACT_MAX = 1 << 27 }; /* costs kept at most, 0.5 GB: 11585 x 11585 */
 
-/** Solve. Scratch of 4 n m bytes and some hundred (n + m) comes from the arena and goes back. ERR_RANGE for empty
+/** Solve. Scratch of 5 n m bytes and some hundred (n + m) comes from the arena and goes back. ERR_RANGE for empty
  *  clouds and for more than EXACT_MAX pairs, ERR_NUMERIC when a cost is not finite or bound and value
  *  disagree, ERR_INTERRUPTED. */
 int transport_exact(const struct cloud *x, const struct cloud *y, bool squared, struct arena *a,

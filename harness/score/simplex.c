@@ -28,6 +28,9 @@ enum {
 	LOOK_UP = 1 << 16,    /* pivots between looks at a wish to stop */
 };
 
+/* A block, by the root of the number of arcs: larger ones save pivots, but less than they cost. */
+static const double BLOCK_ROOT = 0.5;
+
 /* A reduced cost below 0 by this much of the largest potential is rounding: potentials are sums along
  * paths of the tree, and a small one keeps the error of large ones on its path. Without a margin, pivots
  * among costs that tie might go on for ever. */
@@ -60,8 +63,13 @@ void simplex_make(struct simplex *s, size_t n, size_t m, struct arena *a)
 		.depth = arena_alloc(a, count, sizeof(uint32_t)),
 		.flow = arena_alloc(a, count, sizeof(int64_t)),
 		.toll = arena_alloc(a, count, sizeof(double)),
+		.left = arena_alloc(a, count, sizeof(int64_t)),
 		.arena = a,
 	};
+	for (size_t u = 0; u < count; u++) {
+		s->parent[u] = s->first[u] = s->next[u] = s->last[u] = NONE;
+		s->left[u] = u < n ? s->supply : u < n + m ? s->demand : 0;
+	}
 }
 
 static void *grown(struct arena *a, const void *old, size_t n, size_t room, size_t size)
@@ -161,46 +169,56 @@ static void measure(struct simplex *s)
 
 /* --- the first basis ------------------------------------------------------------------------- */
 
-void simplex_begin(struct simplex *s, const double *f, const double *g, double above)
+/* An arc uses one of its ends up. That end is hung to the other, which is still without a parent: so is
+ * every node with units left. */
+static void load(struct simplex *s, size_t arc)
+{
+	uint32_t i = s->arcs.row[arc], j = (uint32_t)s->n + s->arcs.column[arc];
+	int64_t units = s->left[i] < s->left[j] ? s->left[i] : s->left[j];
+
+	if (units == 0)
+		return;
+	s->left[i] -= units;
+	s->left[j] -= units;
+	if (s->left[j] == 0)
+		hang(s, j, i, units, s->arcs.cost[arc]);
+	else
+		hang(s, i, j, units, s->arcs.cost[arc]);
+}
+
+void simplex_load(struct simplex *s, const double *f, const double *g)
 {
 	struct arena_mark mark = arena_mark(s->arena);
 	const struct simplex_arcs *arcs = &s->arcs;
 	struct keyed *queue = arena_alloc(s->arena, arcs->n, sizeof(*queue));
 	struct keyed *scratch = arena_alloc(s->arena, arcs->n, sizeof(*scratch));
-	int64_t *left = arena_alloc(s->arena, nodes(s), sizeof(*left));
-	uint32_t root = (uint32_t)(s->n + s->m);
 
-	s->margin = ROUNDING * above;
-	for (size_t u = 0; u < nodes(s); u++) {
-		s->parent[u] = s->first[u] = s->next[u] = s->last[u] = NONE;
-		left[u] = u < s->n ? s->supply : s->demand;
-	}
 	for (size_t k = 0; k < arcs->n; k++)
 		queue[k] =
 			(struct keyed){ arcs->cost[k] - f[arcs->row[k]] - g[arcs->column[k]], k };
 	sort_keyed(queue, arcs->n, scratch);
-	/* An arc uses one of its ends up. That end is hung to the other, which is still without a parent:
-	 * so is every node with units left. */
-	for (size_t q = 0; q < arcs->n; q++) {
-		size_t k = queue[q].place;
-		uint32_t i = arcs->row[k], j = (uint32_t)s->n + arcs->column[k];
-		int64_t units = left[i] < left[j] ? left[i] : left[j];
-		if (units == 0)
-			continue;
-		left[i] -= units;
-		left[j] -= units;
-		if (left[j] == 0)
-			hang(s, j, i, units, arcs->cost[k]);
-		else
-			hang(s, i, j, units, arcs->cost[k]);
-	}
-	/* What has no parent hangs at the artificial node: rows with the potential f, used up or not, columns,
-	 * which have units left, far above g. */
+	for (size_t q = 0; q < arcs->n; q++)
+		load(s, queue[q].place);
+	arena_release(s->arena, mark);
+}
+
+void simplex_put(struct simplex *s, uint32_t row, uint32_t column, double cost)
+{
+	simplex_add(s, row, column, cost);
+	load(s, s->arcs.n - 1);
+}
+
+void simplex_begin(struct simplex *s, const double *f, const double *g, double above)
+{
+	uint32_t root = (uint32_t)(s->n + s->m);
+
+	s->margin = ROUNDING * above;
+	/* What has no parent hangs at the artificial node: rows with the potential f, used up or not, columns
+	 * with units left far above g. */
 	for (uint32_t u = 0; u < root; u++)
 		if (s->parent[u] == NONE)
-			hang(s, u, root, left[u], is_row(s, u) ? f[u] : g[u - s->n] + above);
+			hang(s, u, root, s->left[u], is_row(s, u) ? f[u] : g[u - s->n] + above);
 	measure(s);
-	arena_release(s->arena, mark);
 }
 
 /* --- pivots ---------------------------------------------------------------------------------- */
@@ -215,7 +233,7 @@ static size_t find_entering(struct simplex *s)
 {
 	const struct simplex_arcs *arcs = &s->arcs;
 	const double *f = s->potential, *g = s->potential + s->n;
-	size_t block = (size_t)sqrt((double)arcs->n);
+	size_t block = (size_t)(BLOCK_ROOT * sqrt((double)arcs->n));
 
 	block = block < BLOCK_MIN ? BLOCK_MIN : block;
 	for (size_t seen = 0; seen < arcs->n;) {

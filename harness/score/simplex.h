@@ -13,9 +13,8 @@
  * run to the next. Units are integers, so flows are exact; potentials are double.
  *
  * Of the arcs given so far simplex_run finds the cheapest flow, beginning where the run before ended.
- * At the first run it begins with the arcs of least cost_ij - f_i - g_j for the f and g given, one
- * after the other, each with as many units as it can take. What they leave over, and what the arcs cannot carry at
- * all, goes by way of an artificial node, at a cost above that of every arc.
+ * The first run begins with what simplex_load and simplex_put have placed, each arc with as many units as
+ * it could take. What they leave over goes by way of an artificial node, at a cost above that of every arc.
  */
 struct simplex_arcs {
 	size_t n, room;
@@ -34,6 +33,7 @@ struct simplex {
 	uint32_t *depth;
 	int64_t *flow; /* of the arc to the parent, which leaves a row and enters a column */
 	double *toll;  /* cost of that arc */
+	int64_t *left; /* units of a node that no arc carries yet */
 	double margin; /* reduced costs above -margin may be 0 */
 	size_t at;     /* where pricing goes on */
 	size_t pivots;
@@ -46,7 +46,13 @@ void simplex_make(struct simplex *s, size_t n, size_t m, struct arena *a);
 /** One more arc. Twice the same one does no harm. */
 void simplex_add(struct simplex *s, uint32_t row, uint32_t column, double cost);
 
-/** The first basis, from the arcs given and potentials f [n], g [m]. above: more than cost - f_i - g_j of
+/** Place units on the arcs given, those of least cost - f - g first. Once, before simplex_begin. */
+void simplex_load(struct simplex *s, const double *f, const double *g);
+
+/** One more arc, and units on it. Before simplex_begin. */
+void simplex_put(struct simplex *s, uint32_t row, uint32_t column, double cost);
+
+/** The first basis: the arcs that carry units, and potentials f [n], g [m] of what hangs at none. above: more than cost - f_i - g_j of
  *  every arc that there is or will be, and than f_i and g_j. */
 void simplex_begin(struct simplex *s, const double *f, const double *g, double above);
 

@@ -15,9 +15,9 @@
 #include "core/parallel.h"
 #include "core/stats.h"
 #include "core/vmath.h"
+#include "score/groups.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -52,56 +52,6 @@ struct side {
 };
 
 /* --- groups ---------------------------------------------------------------------------------- */
-
-struct placed {
-	double key;
-	size_t place;
-};
-
-static int by_key(const void *a, const void *b)
-{
-	const struct placed *x = a, *y = b;
-
-	if (x->key != y->key)
-		return x->key < y->key ? -1 : 1;
-	return (x->place > y->place) - (x->place < y->place);
-}
-
-/* The coordinate in which these points spread most. */
-static size_t widest(const struct cloud *x, const size_t *order, size_t n)
-{
-	double most = -1;
-	size_t at = 0;
-
-	for (size_t k = 0; k < x->dim; k++) {
-		double low = (double)INFINITY, high = -(double)INFINITY;
-		for (size_t i = 0; i < n; i++) {
-			low = fmin(low, x->x[order[i] * x->dim + k]);
-			high = fmax(high, x->x[order[i] * x->dim + k]);
-		}
-		if (high - low > most) {
-			most = high - low;
-			at = k;
-		}
-	}
-	return at;
-}
-
-/* Halve at the median until groups are small enough: a multiple of GROUP goes to the left. */
-static void split(const struct cloud *x, size_t *order, size_t n, struct placed *scratch)
-{
-	while (n > GROUP) {
-		size_t k = widest(x, order, n), half = (n / 2 + GROUP - 1) / GROUP * GROUP;
-		for (size_t i = 0; i < n; i++)
-			scratch[i] = (struct placed){ x->x[order[i] * x->dim + k], order[i] };
-		qsort(scratch, n, sizeof(*scratch), by_key);
-		for (size_t i = 0; i < n; i++)
-			order[i] = scratch[i].place;
-		split(x, order, half, scratch);
-		order += half;
-		n -= half;
-	}
-}
 
 static double cost_of(bool manhattan, const double *x, const double *y, size_t dim)
 {
@@ -144,8 +94,7 @@ static int balls_make(struct balls *b, const struct cloud *p, size_t size, bool 
 static int side_make(struct side *s, const struct cloud *x, const double *weight,
 	const struct truncation *rule, struct arena *a)
 {
-	size_t n = x->n, dim = x->dim;
-	double *sorted = arena_alloc(a, n * dim, sizeof(double));
+	size_t n = x->n;
 
 	if (n == 0)
 		return fail(ERR_RANGE, "there are no samples");
@@ -157,14 +106,9 @@ static int side_make(struct side *s, const struct cloud *x, const double *weight
 		.manhattan = rule->manhattan,
 		.per_eps = 1 / rule->eps,
 	};
+	TRY(groups_make(&s->points, x, GROUP, s->order, a));
 	for (size_t i = 0; i < n; i++)
-		s->order[i] = i;
-	split(x, s->order, n, arena_alloc(a, n, sizeof(struct placed)));
-	for (size_t i = 0; i < n; i++) {
-		memcpy(sorted + i * dim, x->x + s->order[i] * dim, dim * sizeof(double));
 		s->weight[i] = weight ? weight[s->order[i]] : 1 / (double)n;
-	}
-	TRY(cloud_make(&s->points, sorted, n, dim, a));
 	TRY(balls_make(&s->groups, &s->points, GROUP, s->manhattan, a));
 	s->rise = ARENA_NEW(a, s->groups.n, double);
 	return balls_make(&s->families, &s->points, GROUP * FAMILY, s->manhattan, a);
