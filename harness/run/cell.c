@@ -279,18 +279,12 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	TRY(weigh_flow(w, r, &in));
 	scoring_count_odd(&in, r->odd);
 	r->scores = ARENA_NEW(w->arena, c->n_metrics, struct score);
-	for (size_t i = 0; i < c->n_metrics; i++) {
-		if (parallel_stopping())
-			return interrupted();
-		if (!scoring_applies(c->metrics[i], &in))
-			continue;
-		struct score *s = &r->scores[r->n_scores++];
-		if (r->diverged == NULL)
-			scoring_run(c->metrics[i], &in, s, w->arena);
-		else
-			*s = (struct score){ c->metrics[i], value_make((double)NAN, (double)NAN),
-				r->diverged };
-	}
+	r->n_scores = scoring_list(c->metrics, c->n_metrics, &in, r->scores);
+	if (r->diverged == NULL)
+		TRY(scoring_run_all(r->scores, r->n_scores, &in, w->arena));
+	else
+		for (size_t i = 0; i < r->n_scores; i++)
+			r->scores[i].failure = r->diverged;
 	r->score_seconds = clock_seconds() - start;
 	return OK;
 }
@@ -407,28 +401,30 @@ int floor_run(const struct plan *p, const struct plan_target *t, const struct ti
 	write_points(samples, reference, kept, "");
 
 	double *x = ARENA_NEW(a, c->samples * t->dim, double);
-	*n = 0;
 	*out = ARENA_NEW(a, c->n_metrics, struct floor_scores);
 	struct arena *scratch = arena_new();
 	scoring_start(&in, d, &t->log_z, x, c->samples, t->dim, reference, reference_size(c),
 		scratch);
+	const struct metric **floors = ARENA_NEW(a, c->n_metrics, const struct metric *);
+	struct score *scores = ARENA_NEW(a, c->n_metrics, struct score);
+	size_t n_floors = 0;
 	for (size_t j = 0; j < c->n_metrics; j++)
-		if (c->metrics[j]->floor && scoring_applies(c->metrics[j], &in))
-			(*out)[(*n)++] = (struct floor_scores){ c->metrics[j], 0,
-				ARENA_NEW(a, c->floor_draws, double) };
+		if (c->metrics[j]->floor)
+			floors[n_floors++] = c->metrics[j];
+	*n = scoring_list(floors, n_floors, &in, scores);
+	for (size_t j = 0; j < *n; j++)
+		(*out)[j] = (struct floor_scores){ scores[j].metric, 0,
+			ARENA_NEW(a, c->floor_draws, double) };
 	int code = OK;
 	for (size_t i = 0; i < c->floor_draws && code == OK; i++) {
 		code = density_draw(d, (struct rng){ .purpose = RNG_FLOOR, .epoch = (uint32_t)i },
 			0, c->samples, x);
 		in.seed = i;
-		for (size_t j = 0; j < *n && code == OK; j++) {
-			struct score s;
-			scoring_run((*out)[j].metric, &in, &s, a);
-			if (s.failure == NULL)
-				(*out)[j].values[(*out)[j].n++] = s.value.value;
-			if (parallel_stopping())
-				code = interrupted();
-		}
+		if (code == OK)
+			code = scoring_run_all(scores, *n, &in, a);
+		for (size_t j = 0; j < *n && code == OK; j++)
+			if (scores[j].failure == NULL)
+				(*out)[j].values[(*out)[j].n++] = scores[j].value.value;
 		tick(ticker, (double)(i + 1) / (double)c->floor_draws);
 	}
 	arena_free(scratch);

@@ -1,4 +1,6 @@
 #include "run/scoring.h"
+#include "core/error.h"
+#include "core/parallel.h"
 #include "score/modes.h"
 
 static size_t count_nonfinite(const double *x, size_t n, size_t dim)
@@ -176,4 +178,69 @@ void scoring_run(const struct metric *m, const struct scored *in, struct score *
 	} else if (isnan(out->value.value))
 		out->failure = weights_failure(m, in, a);
 	arena_release(in->arena, mark);
+}
+
+size_t scoring_list(const struct metric *const *from, size_t n, const struct scored *in,
+	struct score *out)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (scoring_applies(from[i], in))
+			out[used++] = (struct score){ .metric = from[i],
+				.value = value_make((double)NAN, (double)NAN) };
+	return used;
+}
+
+/* Metrics side by side. */
+struct crowd {
+	const struct scored *in;
+	struct score *scores;
+	size_t *order;
+	struct arena **texts; /* of failures, one a score */
+};
+
+/* A metric's own parallel_for is one inside another here. That is sound: these bodies have no workspace of
+ * their thread, so it does not matter what else the thread does while they wait, and those inside do not wait. */
+static void score_one(void *context, size_t i)
+{
+	struct crowd *c = context;
+	size_t k = c->order[i];
+	struct scored in = *c->in;
+
+	if (parallel_stopping())
+		return;
+	in.arena = arena_new();
+	scoring_run(c->scores[k].metric, &in, &c->scores[k], c->texts[k]);
+	arena_free(in.arena);
+}
+
+int scoring_run_all(struct score *scores, size_t n, const struct scored *in, struct arena *a)
+{
+	struct arena_mark mark = arena_mark(in->arena);
+	struct crowd c = { in, scores, ARENA_NEW(in->arena, n, size_t),
+		ARENA_NEW(in->arena, n, struct arena *) };
+	size_t pairs = in->n * (in->n > in->n_exact ? in->n : in->n_exact), used = 0;
+
+	/* Those of all pairs first: the others fill the gap at the end. */
+	for (int late = 0; late < 2; late++)
+		for (size_t i = 0; i < n; i++)
+			if (scores[i].metric->pairs != late)
+				c.order[used++] = i;
+	for (size_t i = 0; i < n; i++)
+		c.texts[i] = arena_new();
+	if (pairs <= SIDE_BY_SIDE)
+		parallel_for(n, score_one, &c);
+	else
+		for (size_t i = 0; i < n; i++)
+			score_one(&c, i);
+	for (size_t i = 0; i < n; i++) {
+		if (scores[i].failure != NULL)
+			scores[i].failure = arena_strdup(a, scores[i].failure);
+		arena_free(c.texts[i]);
+	}
+	arena_release(in->arena, mark);
+	if (parallel_stopping())
+		return fail(ERR_INTERRUPTED, "interrupted");
+	return OK;
 }

@@ -41,4 +41,14 @@ bool scoring_applies(const struct metric *m, const struct scored *in);
 void scoring_run(const struct metric *m, const struct scored *in, struct score *out,
 	struct arena *a);
 
+/** Those of n metrics that apply, in their order: out [n] has their scores, without values yet. Returns how many. */
+size_t scoring_list(const struct metric *const *from, size_t n, const struct scored *in,
+	struct score *out);
+
+/** Score these n as scoring_run does, side by side on the threads that are free, each with scratch of its
+ *  own: the results are those of one after the other. Where scratch is large, of more than SIDE_BY_SIDE pairs of
+ *  samples, one after the other is what happens. ERR_INTERRUPTED. */
+enum { SIDE_BY_SIDE = 1 << 24 };
+int scoring_run_all(struct score *scores, size_t n, const struct scored *in, struct arena *a);
+
 #endif
