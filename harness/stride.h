@@ -371,6 +371,7 @@ struct scored {
 	double elbo;                  /* see struct draws */
 	double log_z_own, log_z_se;   /* likewise, log_z and log_z_se there */
 	const struct density *target; /* NULL: samples of nothing that stride knows */
+	const double *mode_weights;   /* of its modes; NULL: ask it, which may take an integral */
 	struct log_z log_z;
 	uint64_t seed;       /* for subsets and projections: purpose RNG_METRIC */
 	struct arena *arena; /* scratch: released after the call */

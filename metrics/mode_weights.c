@@ -16,7 +16,7 @@
 static int mode_weights(const struct scored *in, struct value *out)
 {
 	struct modes m;
-	double *weight;
+	const double *weight;
 
 	TRY(modes_count(&m, in, 1));
 	TRY(modes_weights(&m, in, &weight));

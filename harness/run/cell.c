@@ -95,6 +95,7 @@ struct work {
 	/* Buffers of every draw. */
 	double *x, *log_w, *x_exact, *log_w_forward, *log_abs_w, *sign;
 	double *reference;
+	const double *mode_weights;
 };
 
 /* The state that an error stands for. */
@@ -276,6 +277,7 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	in.log_z_own = d->log_z;
 	in.log_z_se = d->log_z_se;
 	in.seed = w->cell.seed;
+	in.mode_weights = w->mode_weights;
 	TRY(weigh_flow(w, r, &in));
 	scoring_count_odd(&in, r->odd);
 	r->scores = ARENA_NEW(w->arena, c->n_metrics, struct score);
@@ -317,6 +319,7 @@ static int evaluate(struct work *w)
 	if (w->planned->target->exact)
 		TRY(cell_reference(w->cell.target, reference_size(w->plan->config), &w->reference,
 			w->arena));
+	w->mode_weights = scoring_mode_weights(w->cell.target, w->arena);
 	list_results(w);
 	write_header(w->samples, "pass,steps,",
 		kept_of(w->plan->config, KEPT_POINTS, w->plan->config->samples, w->cell.dim));
@@ -405,6 +408,7 @@ int floor_run(const struct plan *p, const struct plan_target *t, const struct ti
 	struct arena *scratch = arena_new();
 	scoring_start(&in, d, &t->log_z, x, c->samples, t->dim, reference, reference_size(c),
 		scratch);
+	in.mode_weights = scoring_mode_weights(d, a);
 	const struct metric **floors = ARENA_NEW(a, c->n_metrics, const struct metric *);
 	struct score *scores = ARENA_NEW(a, c->n_metrics, struct score);
 	size_t n_floors = 0;

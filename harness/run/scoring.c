@@ -88,14 +88,20 @@ static bool has_modes(const struct density *d)
 	return t->modes != NULL && t->classify != NULL && t->modes(density_state(d)) > 0;
 }
 
-static bool has_mode_weights(const struct density *d, struct arena *a)
+const double *scoring_mode_weights(const struct density *target, struct arena *a)
 {
-	const struct target *t = density_target(d);
-	struct arena_mark mark = arena_mark(a);
-	bool known =
-		has_modes(d) && modes_known(d, ARENA_NEW(a, t->modes(density_state(d)), double));
+	if (!has_modes(target))
+		return NULL;
+	double *weight = ARENA_NEW(a, density_target(target)->modes(density_state(target)), double);
+	return modes_known(target, weight) ? weight : NULL;
+}
 
-	arena_release(a, mark);
+static bool has_mode_weights(const struct scored *in)
+{
+	struct arena_mark mark = arena_mark(in->arena);
+	bool known = in->mode_weights || scoring_mode_weights(in->target, in->arena);
+
+	arena_release(in->arena, mark);
 	return known;
 }
 
@@ -149,7 +155,7 @@ const char *scoring_lacks(const struct metric *m, const struct scored *in)
 		return "a target that stride has";
 	if ((m->needs & NEEDS_MODES) && !has_modes(in->target))
 		return "a target with modes to tell apart";
-	if ((m->needs & NEEDS_MODE_WEIGHTS) && !has_mode_weights(in->target, in->arena))
+	if ((m->needs & NEEDS_MODE_WEIGHTS) && !has_mode_weights(in))
 		return "a target whose modes' masses are known";
 	if ((m->needs & NEEDS_MOMENTS) && in->exact == NULL &&
 		(in->target == NULL || !has_moments(in->target, in->arena)))

@@ -26,6 +26,9 @@ void scoring_start(struct scored *out, const struct density *target, const struc
 	const double *x, size_t n, size_t dim, const double *exact, size_t n_exact,
 	struct arena *scratch);
 
+/** The masses of a target's modes, for struct scored; NULL where they are not known. In the arena. */
+const double *scoring_mode_weights(const struct density *target, struct arena *a);
+
 /** What the metric needs and is not there, "exact samples"; NULL: it applies. A literal. */
 const char *scoring_lacks(const struct metric *m, const struct scored *in);
 

@@ -29,10 +29,12 @@ bool modes_known(const struct density *d, double *weight)
 	return known;
 }
 
-int modes_weights(const struct modes *m, const struct scored *in, double **weight)
+int modes_weights(const struct modes *m, const struct scored *in, const double **weight)
 {
-	*weight = ARENA_NEW(in->arena, m->modes, double);
-	if (modes_known(in->target, *weight))
+	double *own = ARENA_NEW(in->arena, m->modes, double);
+
+	*weight = in->mode_weights ? in->mode_weights : own;
+	if (in->mode_weights || modes_known(in->target, own))
 		return OK;
 	return fail(ERR_UNSUP, "the masses of the modes of %s are not known",
 		density_target(in->target)->name);

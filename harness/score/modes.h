@@ -17,7 +17,7 @@ int modes_count(struct modes *out, const struct scored *in, size_t least);
 bool modes_known(const struct density *d, double *weight);
 
 /** The masses [modes] that the target gives its modes. ERR_UNSUP when they are not known. */
-int modes_weights(const struct modes *m, const struct scored *in, double **weight);
+int modes_weights(const struct modes *m, const struct scored *in, const double **weight);
 
 /** Modes with a sample or more. Its standard error is that of another draw of the samples themselves: a
  *  mode of count c is missed with probability e^-c. */
