@@ -39,28 +39,21 @@ static int w2(const struct scored *in, struct value *out)
 	return OK;
 }
 
+#define WASSERSTEIN                                                                                \
+	.unit = "", .paper = "Villani 2009, Optimal Transport; error: del Barrio and Loubes 2019", \
+	.version = 1, .better = BETTER_LOWER, .needs = NEEDS_SAMPLES | NEEDS_EXACT, .floor = true, \
+	.pairs = true
+
 const METRIC(w1) = {
 	.name = "w1",
 	.title = "W1",
-	.unit = "",
-	.paper = "Villani 2009, Optimal Transport; error: del Barrio and Loubes 2019",
-	.version = 1,
-	.better = BETTER_LOWER,
-	.needs = NEEDS_SAMPLES | NEEDS_EXACT,
-	.floor = true,
-	.pairs = true,
+	WASSERSTEIN,
 	.eval = w1,
 };
 
 const METRIC(w2) = {
 	.name = "w2",
 	.title = "W2",
-	.unit = "",
-	.paper = "Villani 2009, Optimal Transport; error: del Barrio and Loubes 2019",
-	.version = 1,
-	.better = BETTER_LOWER,
-	.needs = NEEDS_SAMPLES | NEEDS_EXACT,
-	.floor = true,
-	.pairs = true,
+	WASSERSTEIN,
 	.eval = w2,
 };
