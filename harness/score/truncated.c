@@ -45,8 +45,8 @@ struct side {
 	size_t *order;       /* place in the given cloud */
 	struct balls groups, families;
 	double *rise; /* of each group: most that a potential rose, summed over rounds */
-	double *weight, *potential; /* by eps */
-	double *before;             /* potentials of the round before */
+	double *weight, *log_weight, *potential; /* by eps */
+	double *before;                          /* potentials of the round before */
 	bool manhattan;
 	double per_eps;
 };
@@ -101,14 +101,17 @@ static int side_make(struct side *s, const struct cloud *x, const double *weight
 	*s = (struct side){
 		.order = arena_alloc(a, n, sizeof(size_t)),
 		.weight = arena_alloc(a, n, sizeof(double)),
+		.log_weight = arena_alloc(a, n, sizeof(double)),
 		.potential = ARENA_NEW(a, n, double),
 		.before = ARENA_NEW(a, n, double),
 		.manhattan = rule->manhattan,
 		.per_eps = 1 / rule->eps,
 	};
 	TRY(groups_make(&s->points, x, GROUP, s->order, a));
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		s->weight[i] = weight ? weight[s->order[i]] : 1 / (double)n;
+		s->log_weight[i] = log(s->weight[i]);
+	}
 	TRY(balls_make(&s->groups, &s->points, GROUP, s->manhattan, a));
 	s->rise = ARENA_NEW(a, s->groups.n, double);
 	return balls_make(&s->families, &s->points, GROUP * FAMILY, s->manhattan, a);
@@ -130,8 +133,9 @@ static void find_tops(struct side *s)
 	}
 }
 
-static void add(double *to, const double *a, const double *b, size_t n)
+static void add(double *restrict to, const double *a, const double *b, size_t n)
 {
+#pragma omp simd
 	for (size_t i = 0; i < n; i++)
 		to[i] = a[i] + b[i];
 }
@@ -226,10 +230,14 @@ static void near_add(struct near *w, const struct cloud *x, size_t i, const stru
 
 static size_t largest(const double *x, size_t n)
 {
+	double most = -(double)INFINITY;
 	size_t best = 0;
 
-	for (size_t i = 1; i < n; i++)
-		best = x[i] > x[best] ? i : best;
+#pragma omp simd reduction(max : most)
+	for (size_t i = 0; i < n; i++)
+		most = x[i] > most ? x[i] : most;
+	while (best + 1 < n && x[best] != most)
+		best++;
 	return best;
 }
 
@@ -375,7 +383,7 @@ static void rows_piece(void *context, size_t piece)
 	for (size_t i = piece * r->rows; i < last_row(r, piece); i++) {
 		const struct row row = kept_row(r, i);
 		near_find(w, &r->x.points, i, &r->y, &row, (double)INFINITY);
-		double log_sum = near_sum(w, &r->y), log_a = log(r->x.weight[i]);
+		double log_sum = near_sum(w, &r->y), log_a = r->x.log_weight[i];
 		double scale = exp(log_a - log_sum + w->top);
 		r->x.potential[i] = log_a - log_sum;
 		for (size_t k = 0; k < w->n; k++) {
@@ -395,12 +403,18 @@ static void columns_group(void *context, size_t g)
 	struct rounds *r = context;
 	struct side *y = &r->y;
 
-	for (size_t j = g * GROUP; j < ball_end(&y->groups, g, y->points.n); j++) {
-		double sum = 0, log_b = log(y->weight[j]);
-		for (size_t p = 0; p < r->pieces; p++)
-			sum += r->part[p * y->points.n + j];
-		if (sum > SMALL_SUM) {
-			y->potential[j] += log_b - log(sum);
+	size_t from = g * GROUP, count = ball_end(&y->groups, g, y->points.n) - from;
+	double sum[GROUP] = { 0 };
+
+	for (size_t p = 0; p < r->pieces; p++)
+#pragma omp simd
+		for (size_t k = 0; k < count; k++)
+			sum[k] += r->part[p * y->points.n + from + k];
+	for (size_t k = 0; k < count; k++) {
+		size_t j = from + k;
+		double log_b = y->log_weight[j];
+		if (sum[k] > SMALL_SUM) {
+			y->potential[j] += log_b - log(sum[k]);
 			continue;
 		}
 		struct near *w = &r->work[parallel_slot()];
@@ -484,7 +498,7 @@ static int run(struct rounds *r, const struct truncation *rule, struct truncated
 	struct side *x = &r->x, *y = &r->y;
 
 	for (size_t j = 0; j < y->points.n; j++)
-		y->potential[j] = y->before[j] = log(y->weight[j]);
+		y->potential[j] = y->before[j] = y->log_weight[j];
 	find_tops(y);
 	if (r->bound)
 		parallel_for(r->pieces, keep_bounds, r);
