@@ -864,6 +864,55 @@ static void test_contract_non_finite(void **state)
 	}
 }
 
+static int refuse(const struct scored *in, struct value *out)
+{
+	(void)in;
+	(void)out;
+	return cloud_check(&not_a_number, 1, 1);
+}
+
+/* Metrics side by side score what they score alone, on any number of threads, and say why where they do not. */
+static void test_side_by_side(void **state)
+{
+	const struct metric refusing = { .name = "refusing",
+		.needs = NEEDS_SAMPLES,
+		.eval = refuse };
+	const size_t threads[] = { 1, 2, 7 };
+	struct arena *texts = arena_new();
+	struct scored whole;
+	size_t n = 0;
+
+	(void)state;
+	contract_input(&whole);
+	while (metrics[n])
+		n++;
+	const struct metric **from = ARENA_NEW(arena, n + 2, const struct metric *);
+	struct score *scores = ARENA_NEW(arena, n + 2, struct score), alone;
+	from[0] = &refusing;
+	memcpy(from + 1, metrics, n * sizeof(*from));
+	from[n + 1] = &refusing;
+	size_t applying = scoring_list(from, n + 2, &whole, scores), refused = 0;
+	for (size_t t = 0; t < 3; t++) {
+		parallel_use(threads[t]);
+		assert_int_equal(scoring_run_all(scores, applying, &whole, texts), OK);
+		for (size_t i = 0, k = 0; k < n + 2; k++) {
+			if (!scoring_applies(from[k], &whole))
+				continue;
+			assert_ptr_equal(scores[i].metric, from[k]);
+			scoring_run(from[k], &whole, &alone, texts);
+			assert_true(same_bits(scores[i].value, alone.value));
+			assert_int_equal(scores[i].failure != NULL, alone.failure != NULL);
+			if (alone.failure != NULL)
+				assert_string_equal(scores[i].failure, alone.failure);
+			refused += from[k] == &refusing && scores[i].failure != NULL;
+			i++;
+		}
+	}
+	parallel_use(2);
+	arena_free(texts);
+	assert_int_equal(refused, 2 * 3);
+}
+
 /* Log Z of particles that share ancestors has the error that the method knows, or none; without weights
  * the method's own estimate is scored. */
 static void test_log_z_of_the_method(void **state)
@@ -914,6 +963,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_share_inside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract_non_finite, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_side_by_side, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,7 @@ size_t scoring_list(const struct metric *const *from, size_t n, const struct sco
 
 /** Score these n as scoring_run does, side by side on the threads that are free, each with scratch of its
  *  own: the results are those of one after the other. Where scratch is large, of more than SIDE_BY_SIDE pairs of
- *  samples, one after the other is what happens. ERR_INTERRUPTED. */
+ *  samples, one after the other is what happens. a: not the scratch of in. ERR_INTERRUPTED. */
 enum { SIDE_BY_SIDE = 1 << 24 };
 int scoring_run_all(struct score *scores, size_t n, const struct scored *in, struct arena *a);
 
