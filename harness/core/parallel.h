@@ -8,7 +8,8 @@
  * Work in fixed pieces. parallel_for runs body(context, i) for i = 0 .. n - 1 as OpenMP tasks of
  * the enclosing parallel region, or starts one when there is none. Pieces run in any order on any
  * thread; a body writes only what belongs to i, and sums over pieces are added afterwards in the
- * order of i. So no result depends on the number of threads. Bodies must not call parallel_for.
+ * order of i. So no result depends on the number of threads. A body may call parallel_for itself while it
+ * holds no workspace of its slot: the thread may take up other pieces meanwhile.
  */
 void parallel_for(size_t n, void (*body)(void *context, size_t i), void *context);
 
