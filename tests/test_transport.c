@@ -499,6 +499,24 @@ static void test_newton_at_small_eps(void **state)
 		}
 }
 
+/* One point that ran away, and more points on one side than on the other, so that the ways to it are
+ * shared: in a few steps, of which there is about one a level (26 to 55 levels). */
+static void test_newton_with_an_outlier(void **state)
+{
+	enum { N = 200, M = 150, DIM = 2 };
+
+	(void)state;
+	for (double far = 1e4; far < 1e9; far *= 1e2) {
+		double *x = draw(SHIFT, 0, 6, N, DIM), *y = draw(SHIFT, 1, 6, M, DIM);
+		y[7 * DIM] += far;
+		struct cloud cx = cloud_of(x, N, DIM), cy = cloud_of(y, M, DIM);
+		struct newton_rule rule = { 0.05 * cloud_mean_cost_within(&cx), 1e-6, 60, true };
+		struct transport out;
+		assert_int_equal(transport_newton(&cx, &cy, &rule, arena, &out), OK);
+		assert_true(out.converged);
+	}
+}
+
 /* A few points of a model that ran away, with which Sinkhorn's iteration does not end. */
 static void test_sinkhorn_with_outliers(void **state)
 {
@@ -660,6 +678,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_convergence_in_float, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_newton_is_sinkhorn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_newton_at_small_eps, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_newton_with_an_outlier, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sinkhorn_with_outliers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_truncated_of_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_degenerate, set_up, tear_down),

@@ -17,6 +17,7 @@
 #include <cblas.h>
 #include <lapacke.h>
 #include <math.h>
+#include <string.h>
 
 enum {
 	SWEEPS = 6, /* Sinkhorn's, at the start of a level and where Newton's step does not help */
@@ -24,8 +25,10 @@ enum {
 	FAILURES = 3   /* in a row, after which it ends */
 };
 
-/* Error at which an intermediate level is good enough to start the next one. */
-static const double LEVEL_TOLERANCE = 1e-2;
+/* Error at which an intermediate level is good enough to start the next one, and the same in points: a
+ * level that leaves the mass of a point where it does not belong leaves the next one a way as long as
+ * that point is far, in steps of STEP_MAX. */
+static const double LEVEL_TOLERANCE = 1e-2, LEVEL_POINTS = 0.5;
 
 /* The largest change of f / eps in a step: further off, F is no parabola. */
 static const double STEP_MAX = 30;
@@ -162,13 +165,19 @@ static void evaluate(struct newton *w, const double *phi)
 	w->value = value;
 }
 
-/* Q0 and phi = 0 at the potentials reached, after some of Sinkhorn's sweeps in the log domain. */
-static void begin(struct newton *w, int sweeps)
+/* f = f0 + eps phi, with the eps that phi is of. */
+static void absorb(struct newton *w)
 {
 	for (size_t i = 0; i < w->n; i++) {
 		w->f[i] += w->eps * w->phi[i];
 		w->phi[i] = 0;
 	}
+}
+
+/* Q0 and phi = 0 at the potentials reached, after some of Sinkhorn's sweeps in the log domain. */
+static void begin(struct newton *w, int sweeps)
+{
+	absorb(w);
 	parallel_for(cloud_blocks(w->n), costs_block, w);
 	columns_exact(w);
 	for (int k = 0; k < sweeps; k++) {
@@ -322,6 +331,7 @@ int transport_newton(const struct cloud *x, const struct cloud *y, const struct 
 	struct arena *a, struct transport *out)
 {
 	size_t n = x->n, m = y->n, most = n > m ? n : m;
+	const double level = fmin(LEVEL_TOLERANCE, LEVEL_POINTS / (double)most);
 
 	if (n == 0 || m == 0)
 		return fail(ERR_RANGE, "there are no samples");
@@ -341,12 +351,12 @@ int transport_newton(const struct cloud *x, const struct cloud *y, const struct 
 	for (bool last = false; !last; w.eps = fmax(rule->eps, w.eps / 2)) {
 		last = w.eps <= rule->eps;
 		begin(&w, SWEEPS);
-		reach(&w, last ? rule->tolerance : LEVEL_TOLERANCE, rule->cap, &out->iterations);
+		reach(&w, last ? rule->tolerance : level, rule->cap, &out->iterations);
+		absorb(&w);
 	}
 	out->error = w.error;
 	out->converged = w.error < rule->tolerance;
-	for (size_t i = 0; i < n; i++)
-		f[i] = w.f[i] + rule->eps * w.phi[i];
+	memcpy(f, w.f, n * sizeof(*f));
 	for (size_t j = 0; j < m; j++)
 		g[j] = w.g[j] + rule->eps * log((double)n / w.col[j]);
 	out->value = stats_mean(f, n) + stats_mean(g, m);

@@ -23,7 +23,7 @@ enum { NEWTON_MAX = 1 << 24 }; /* entries of a matrix at most, 128 MB: 4096 x 40
 
 /** Solve; out->iterations counts Newton steps, and out->converged may be false. f and g are in the arena.
  *  Scratch of 8 (2 n m + n^2) bytes comes from the arena and goes back. A step takes n^2 m + n^3 / 3
- *  operations. Exponents C / eps beyond 1e16 / tolerance are rounded: the answer is that of costs
+ *  operations. Exponents C / eps beyond tolerance times 1e16 are rounded: the answer is that of costs
  *  moved by a relative 1e-16. ERR_RANGE for empty clouds and more than NEWTON_MAX entries, ERR_NUMERIC when the mean cost is not
  *  finite. */
 int transport_newton(const struct cloud *x, const struct cloud *y, const struct newton_rule *rule,
