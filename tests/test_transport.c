@@ -614,6 +614,19 @@ static void test_degenerate(void **state)
 	}
 }
 
+/* A regularisation without a finite inverse is an error, also where Newton's method, which divides by it,
+ * could go on. */
+static void test_subnormal_regularisation(void **state)
+{
+	double *x = draw(SHIFT, 0, 8, 40, 2), *y = draw(SHIFT, 1, 8, 30, 2);
+	struct value out;
+
+	(void)state;
+	struct scored in = samples(moved(x, 40, 2, false, 1e-155, 0), 40,
+		moved(y, 30, 2, false, 1e-155, 0), 30, 2);
+	assert_int_equal(eval("sinkhorn", &in, &out), ERR_NUMERIC);
+}
+
 static void test_too_many(void **state)
 {
 	enum { MANY = 12000 };
@@ -682,6 +695,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sinkhorn_with_outliers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_truncated_of_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_degenerate, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_subnormal_regularisation, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sort, set_up, tear_down),
 	};

@@ -585,9 +585,10 @@ static size_t chunk_steps(const struct run *r, size_t chunk)
 	if (!wants_steps_only(r))
 		return r->g->steps;
 	for (size_t j = 0; j < r->args->n_captures; j++)
-		for (size_t i = first; i < first + chunk_rows(r, chunk); i++)
-			if (r->args->captures[j].at_step[i] + 1 > end)
-				end = r->args->captures[j].at_step[i] + 1;
+		for (size_t i = first; i < first + chunk_rows(r, chunk); i++) {
+			size_t after = (size_t)r->args->captures[j].at_step[i] + 1;
+			end = after > end ? after : end;
+		}
 	invariant(end <= r->g->steps);
 	return end;
 }

@@ -510,7 +510,8 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 		if (single) {
 			rows_anew(&p);
 			out->error = marginal_error(p.v, p.col, m, (double)n);
-			done = done || out->error < rule->tolerance;
+			out->converged = out->error < rule->tolerance;
+			done = done || out->converged;
 		}
 	}
 	double mass = 0;
@@ -647,6 +648,8 @@ int transport_divergence(const struct cloud *x, const struct cloud *y,
 	if (x->n * y->n > TRANSPORT_MAX || most * most / 2 > TRANSPORT_MAX)
 		return fail(ERR_RANGE, "%zu x %zu samples are too many to keep; 16384 fit", x->n,
 			y->n);
+	if (!(rule->eps > 0 && isfinite(1 / rule->eps)))
+		return fail(ERR_NUMERIC, "a regularisation of %g has no inverse", rule->eps);
 	transport_between(x, y, rule, a, xy);
 	transport_within(x, rule, a, xx);
 	transport_within(y, rule, a, yy);

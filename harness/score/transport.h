@@ -12,7 +12,7 @@
  *     OT = min_P <P, C> + eps KL(P | a b^T),    P_ij = exp((f_i + g_j - C_ij) / eps) / (n m).
  *
  * The value is the dual one,  mean f + mean g + eps (1 - sum P):  a lower bound of OT until it has
- * converged. All in double.
+ * converged. In double, but for the iterations of a large kernel (transport.c).
  */
 struct transport_rule {
 	double eps;       /* absolute, in units of the cost; positive */
