@@ -569,7 +569,9 @@ static bool wants_steps_only(const struct run *r)
 	if (r->p->gradient || r->p->after.n > 0 || r->args->n_captures == 0)
 		return false;
 	EACH_LIVE(r, id, OP_TOTAL)
-	return false;
+	{
+		return false;
+	}
 	for (size_t j = 0; j < r->args->n_captures; j++)
 		if (r->args->captures[j].at_step == NULL || capture_region_of(r, j) != BODY)
 			return false;

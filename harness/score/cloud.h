@@ -31,6 +31,12 @@ static inline size_t cloud_blocks(size_t n)
 	return (n + CLOUD_BLOCK - 1) / CLOUD_BLOCK;
 }
 
+/** Behind the last row of a piece. */
+static inline size_t cloud_block_end(size_t block, size_t n)
+{
+	return (block + 1) * CLOUD_BLOCK < n ? (block + 1) * CLOUD_BLOCK : n;
+}
+
 /** ERR_NUMERIC, with the number of bad rows, unless every coordinate of x [n][dim] is finite. */
 int cloud_check(const double *x, size_t n, size_t dim);
 

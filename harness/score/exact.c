@@ -39,11 +39,6 @@ static const float EXPONENT_MIN = -20, SUM_MIN = 1e-7F;
 /* The gap between value and bound by the mean cost: a thousand times what rounding leaves. */
 static const double GAP_MAX = 1e-10;
 
-static size_t block_end(size_t block, size_t n)
-{
-	return (block + 1) * CLOUD_BLOCK < n ? (block + 1) * CLOUD_BLOCK : n;
-}
-
 static size_t tiles_of(size_t n)
 {
 	return (n + TILE - 1) / TILE;
@@ -85,7 +80,7 @@ static void cost_block(void *context, size_t block)
 	size_t m = r->y->n;
 	double *line = r->line + parallel_slot() * m;
 
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, r->x->n); i++) {
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, r->x->n); i++) {
 		float *out = r->cost + i * r->width;
 		costs(r->x, i, r->y, r->squared, 0, m, line);
 #pragma omp simd
@@ -143,7 +138,7 @@ static void rows_block(void *context, size_t block)
 	size_t *near = r->near + parallel_slot() * r->tiles;
 
 	memset(part, 0, r->width * sizeof(*part));
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, r->x->n); i++) {
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, r->x->n); i++) {
 		float top, sum = 0;
 		size_t n = near_tiles(r, i, near, &top);
 		for (size_t k = 0; k < n; k++) {
@@ -379,7 +374,7 @@ static void lists_block(void *context, size_t block)
 	float *least = l->least + parallel_slot() * tiles;
 	double scale = l->kept ? l->kept->scale : 1;
 
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, l->x->n); i++) {
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, l->x->n); i++) {
 		double limit = l->f ? l->f[i] : (double)INFINITY;
 		size_t best = 0;
 		tile_leasts(l, i, least);

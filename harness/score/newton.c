@@ -58,11 +58,6 @@ struct newton {
 	double value, error; /* (F - F of Q0) / eps, L1 error of the rows */
 };
 
-static size_t block_end(size_t block, size_t n)
-{
-	return (block + 1) * CLOUD_BLOCK < n ? (block + 1) * CLOUD_BLOCK : n;
-}
-
 /* q0_i = costs of row i. */
 static void costs_of_row(struct newton *w, size_t i)
 {
@@ -78,7 +73,7 @@ static void costs_block(void *context, size_t block)
 {
 	struct newton *w = context;
 
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, w->n); i++)
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, w->n); i++)
 		costs_of_row(w, i);
 }
 
@@ -87,7 +82,7 @@ static void kernel_block(void *context, size_t block)
 {
 	struct newton *w = context;
 
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, w->n); i++) {
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, w->n); i++) {
 		double *q = w->q0 + i * w->m;
 #pragma omp simd
 		for (size_t j = 0; j < w->m; j++)
@@ -123,7 +118,7 @@ static void rows_block(void *context, size_t block)
 {
 	struct newton *w = context;
 
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, w->n); i++) {
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, w->n); i++) {
 		const double *c = w->q0 + i * w->m;
 		double top = -(double)INFINITY, sum = 0;
 #pragma omp simd reduction(max : top)
@@ -200,7 +195,7 @@ static bool too_far(const struct newton *w)
 static void weights_block(void *context, size_t block)
 {
 	struct newton *w = context;
-	const size_t from = block * CLOUD_BLOCK, to = block_end(block, w->n);
+	const size_t from = block * CLOUD_BLOCK, to = cloud_block_end(block, w->n);
 
 	cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)(to - from), (int)to, (int)w->m,
 		1 / (double)w->n, w->q + from * w->m, (int)w->m, w->q, (int)w->m, 0,
@@ -238,7 +233,7 @@ static bool solve(struct newton *w)
 	return isfinite(mean);
 }
 
-/* A Newton step, shortened until F grows or, where its growth is below rounding, the error falls. */
+/* A Newton step, shortened until F grows or, where that is below rounding, the error falls. */
 static bool newton_step(struct newton *w)
 {
 	const double value = w->value, error = w->error;
@@ -250,7 +245,8 @@ static bool newton_step(struct newton *w)
 		for (size_t i = 0; i < w->n; i++)
 			w->trial[i] = w->phi[i] + part * w->step[i];
 		evaluate(w, w->trial);
-		if (w->value > value || (w->value > value - ROUNDING && w->error < error)) {
+		if (w->value > value + ROUNDING ||
+			(w->value > value - ROUNDING && w->error < error)) {
 			double *last = w->phi;
 			w->phi = w->trial;
 			w->trial = last;

@@ -5,7 +5,8 @@
 
 /**
  * Converged entropic optimal transport at any regularisation, where Sinkhorn's iteration takes for ever:
- * eps far below the costs, or points far from all others. Newton's method on the semi-dual
+ * eps far below the costs, or points far from all others. Newton's method on the semi-dual (Cuturi and
+ * Peyre 2018, Semidual regularized optimal transport)
  *
  *     F(f) = mean f + mean g,   g_j = -eps log mean_i exp((f_i - C_ij) / eps),
  *

@@ -35,7 +35,7 @@ enum {
 };
 
 /* What a number type of the kernel can hold. Entries of K below e^kernel_log are 0: with u v < scale_max^2
- * what is lost of a marginal is below 1e-13, and nothing becomes subnormal, which would be slow. */
+ * no P_ij n m, whose mean is 1, loses more than 1e-13, and nothing becomes subnormal, which would be slow. */
 struct range {
 	double kernel_log, scale_max;
 };
@@ -85,17 +85,12 @@ static double log_sum(const struct cloud *x, size_t i, const struct cloud *y,
 	return max + log(sum);
 }
 
-static size_t block_end(size_t block, size_t n)
-{
-	return (block + 1) * CLOUD_BLOCK < n ? (block + 1) * CLOUD_BLOCK : n;
-}
-
 /* beta from alpha, in the log domain. */
 static void columns_block(void *context, size_t block)
 {
 	struct problem *p = context;
 
-	for (size_t j = block * CLOUD_BLOCK; j < block_end(block, p->y->n); j++)
+	for (size_t j = block * CLOUD_BLOCK; j < cloud_block_end(block, p->y->n); j++)
 		p->beta[j] = log((double)p->x->n) - log_sum(p->y, j, p->x, p->alpha, p->per_eps);
 }
 
@@ -107,7 +102,7 @@ static void rows_block(void *context, size_t block)
 	double *part = p->part + block * m;
 
 	memset(part, 0, m * sizeof(*part));
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++) {
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++) {
 		double *k = p->single ? p->line + block * m : p->k + i * m;
 		double top = -(double)INFINITY, sum = 0;
 		cloud_distances(p->x, i, p->y, 0, m, k);
@@ -147,7 +142,7 @@ static void rows_block(void *context, size_t block)
 static void scale_block(void *context, size_t block)
 {
 	struct problem *p = context;
-	size_t m = p->y->n, from = block * CLOUD_BLOCK, to = block_end(block, p->x->n);
+	size_t m = p->y->n, from = block * CLOUD_BLOCK, to = cloud_block_end(block, p->x->n);
 	double *part = p->part + block * m;
 
 	if (!p->single) {
@@ -435,7 +430,7 @@ static void costs_block(void *context, size_t block)
 	struct problem *p = context;
 	size_t m = p->y->n;
 
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++)
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++)
 		p->row[i] = p->u[i] * (p->single ? row_cost_f32(p, p->k_f32 + i * m, i, p->v, m)
 						 : row_cost_f64(p, p->k + i * m, i, p->v, m));
 }
@@ -545,7 +540,7 @@ static void kernel_block(void *context, size_t piece)
 	struct problem *p = context;
 	size_t block = triangle_block(p, piece);
 
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++) {
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++) {
 		double *k = i > 0 ? triangle_row(p, i) : p->k;
 		cloud_distances(p->x, i, p->x, 0, i, k);
 #pragma omp simd
@@ -560,7 +555,7 @@ static void kernel_block(void *context, size_t piece)
 static void symmetric_block(void *context, size_t piece)
 {
 	struct problem *p = context;
-	size_t block = triangle_block(p, piece), end = block_end(block, p->x->n);
+	size_t block = triangle_block(p, piece), end = cloud_block_end(block, p->x->n);
 	double *part = p->part + block * p->x->n;
 
 	memset(part, 0, end * sizeof(*part));
@@ -591,7 +586,7 @@ static void symmetric_rows(struct problem *p)
 
 	parallel_for(cloud_blocks(n), symmetric_block, p);
 	for (size_t b = 0; b < cloud_blocks(n); b++)
-		add(p->row, p->row, p->part + b * n, block_end(b, n));
+		add(p->row, p->row, p->part + b * n, cloud_block_end(b, n));
 }
 
 static void symmetric_costs_block(void *context, size_t piece)
@@ -599,7 +594,7 @@ static void symmetric_costs_block(void *context, size_t piece)
 	struct problem *p = context;
 	size_t block = triangle_block(p, piece);
 
-	for (size_t i = block * CLOUD_BLOCK; i < block_end(block, p->x->n); i++)
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++)
 		p->row[i] = i > 0 ? p->u[i] * row_cost_f64(p, triangle_row(p, i), i, p->u, i) : 0;
 }
 
@@ -641,7 +636,8 @@ int transport_divergence(const struct cloud *x, const struct cloud *y,
 	const struct transport_rule *rule, bool converge, struct arena *a, struct divergence *out)
 {
 	struct transport *xy = &out->xy, *xx = &out->xx, *yy = &out->yy;
-	size_t most = x->n > y->n ? x->n : y->n;
+	const size_t most = x->n > y->n ? x->n : y->n;
+	const bool small = x->n * most <= NEWTON_MAX;
 
 	if (x->n == 0 || y->n == 0)
 		return fail(ERR_RANGE, "there are no samples");
@@ -653,7 +649,7 @@ int transport_divergence(const struct cloud *x, const struct cloud *y,
 	transport_between(x, y, rule, a, xy);
 	transport_within(x, rule, a, xx);
 	transport_within(y, rule, a, yy);
-	if (converge && !xy->converged && x->n * most <= NEWTON_MAX) {
+	if (converge && !xy->converged && small) {
 		const struct newton_rule newton = { rule->eps, rule->tolerance, NEWTON_STEPS,
 			true };
 		TRY(transport_newton(x, y, &newton, a, xy));
