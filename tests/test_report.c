@@ -1307,6 +1307,33 @@ static void test_verdicts_of_three_seeds(void **state)
 	arena_free(m.made.arena);
 }
 
+/* Of two records with the paper's settings the one of more samples is told, if it has the number. */
+static void test_verdict_of_most_samples(void **state)
+{
+	const struct folder *f = *state;
+	const char *more = "{\"pass\": \"ode\", \"steps\": 8, \"repeat\": 0, \"n\": 500, "
+			   "\"metrics\": {\"dist\": {\"value\": 0.3}}}";
+	struct papers_made m;
+
+	put_published(f, "one,T,A,8,0.2,,toy,b,ode,,dist,,full,,\n"
+			 "one,T,A,8,0.2,,toy,b,ode,,dist,100,full,,\n"
+			 "one,T,A,8,0.2,,toy,b,ode,,gap,,full,,\n");
+	put_numbers(f, "b", 0, full_options, join(value("dist", 0.2, -1), value("gap", 0.2, -1)));
+	put_cell(f, &(struct spec){ .key = "b500",
+			    .method = "b",
+			    .title = "b",
+			    .options = full_options,
+			    .results = more });
+	m = compare(f);
+	assert_int_equal(m.numbers.n, 3);
+	assert_verdict(&m, 0, "b", VERDICT_DIFFERS, "");
+	assert_int_equal(m.numbers.list[0].points, 500);
+	assert_verdict(&m, 1, "b", VERDICT_AGREES, "");
+	assert_verdict(&m, 2, "b", VERDICT_AGREES, "");
+	assert_int_equal(m.numbers.list[2].points, 100);
+	arena_free(m.made.arena);
+}
+
 /* Both among exact samples; a cell that diverged is told. */
 static void test_verdicts_in_the_floor(void **state)
 {
@@ -1647,6 +1674,7 @@ int main(void)
 		TEST(test_top_page),
 		TEST(test_verdicts_of_one_seed),
 		TEST(test_verdicts_of_three_seeds),
+		TEST(test_verdict_of_most_samples),
 		TEST(test_verdicts_in_the_floor),
 		TEST(test_records_of_all_configurations),
 		TEST(test_papers_in_the_page),

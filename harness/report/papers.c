@@ -468,18 +468,36 @@ static bool judged(const struct compared *c)
 	return c->verdict != VERDICT_SHORTENED && c->verdict != VERDICT_SETTINGS;
 }
 
-/* Where a record has the paper's settings, others need not be told. */
-static void keep_judged(struct comparison *out, size_t first)
+/* Which of two rows of a published number says more: 1 the first, -1 the second, 0 neither. One with the
+ * paper's settings; of those one with a number, then one of more points. */
+static int says_more(const struct compared *x, const struct compared *y)
 {
-	size_t n = first;
-	bool any = false;
+	const int settings = judged(x) - judged(y), number = !!x->estimate - !!y->estimate;
 
+	if (settings)
+		return settings;
+	if (!judged(x))
+		return 0;
+	if (number)
+		return number;
+	return (x->points > y->points) - (x->points < y->points);
+}
+
+/* Rows of which no other says more. */
+static void keep_best(struct comparison *out, size_t first, struct arena *a)
+{
+	bool *best = ARENA_NEW(a, out->n + 1, bool);
+	size_t n = first;
+
+	for (size_t i = first; i < out->n; i++) {
+		best[i] = true;
+		for (size_t k = first; k < out->n; k++)
+			best[i] = best[i] && says_more(&out->list[k], &out->list[i]) <= 0;
+	}
 	for (size_t i = first; i < out->n; i++)
-		any |= judged(&out->list[i]);
-	for (size_t i = first; any && i < out->n; i++)
-		if (judged(&out->list[i]))
+		if (best[i])
 			out->list[n++] = out->list[i];
-	out->n = any ? n : out->n;
+	out->n = n;
 }
 
 static void compare_board(struct comparison *out, const struct model *m, const struct board *b,
@@ -496,7 +514,7 @@ static void compare_board(struct comparison *out, const struct model *m, const s
 			same_preset(row->shown, q, a))
 			add_row(out, m, b, row, q, p, a);
 	}
-	keep_judged(out, before);
+	keep_best(out, before, a);
 	for (size_t i = 0; out->n == before && i < b->n_cells; i++) {
 		const struct record *r = b->cells[i];
 
