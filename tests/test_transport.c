@@ -376,34 +376,42 @@ static void test_batches_of_sorted_rows(void **state)
 
 /* --- a kernel in float ------------------------------------------------------------------------ */
 
-enum { IN_FLOAT_N = 600, IN_FLOAT_M = 500, IN_FLOAT_DIM = 4 };
+/* A transport whose kernel is large: in float, which a tolerance of 1e-6 allows, and in double. */
+struct twin {
+	double eps;
+	struct transport single, full;
+	size_t m;
+};
 
-static void clouds_for_float(enum law law, struct cloud *x, struct cloud *y)
+static struct twin twin_of(enum law law, struct transport_rule rule, double tolerance_full)
 {
-	*x = cloud_of(draw(law, 0, 7, IN_FLOAT_N, IN_FLOAT_DIM), IN_FLOAT_N, IN_FLOAT_DIM);
-	*y = cloud_of(draw(law, 1, 7, IN_FLOAT_M, IN_FLOAT_DIM), IN_FLOAT_M, IN_FLOAT_DIM);
+	enum { N = 600, M = 500, DIM = 4 };
+	struct cloud x = cloud_of(draw(law, 0, 7, N, DIM), N, DIM),
+		     y = cloud_of(draw(law, 1, 7, M, DIM), M, DIM);
+	struct twin out = { .eps = 0.02 * cloud_mean_cost(&x, &y), .m = M };
+
+	rule.eps = out.eps;
+	rule.tolerance = 1e-6;
+	transport_between(&x, &y, &rule, arena, &out.single);
+	rule.tolerance = tolerance_full;
+	transport_between(&x, &y, &rule, arena, &out.full);
+	return out;
 }
 
-/* After as many iterations a large kernel in float, which a tolerance of 1e-6 allows, gives what one in
- * double gives, whatever leaves the range of the scalings. A float rounds by 6e-8; a mean over a plan
- * of at least 600 entries by 3e-9. */
+/* After as many iterations a large kernel in float gives what one in double gives, whatever leaves the
+ * range of the scalings. A float rounds by 6e-8; a mean over a plan of at least 600 entries by 3e-9. */
 static void test_kernel_in_float(void **state)
 {
+	const struct transport_rule rule = { .every = 100, .cap = 100 };
+
 	(void)state;
 	for (enum law law = 0; law < LAWS; law++) {
-		struct cloud x, y;
-		struct transport single, full;
-		clouds_for_float(law, &x, &y);
-		const double eps = 0.02 * cloud_mean_cost(&x, &y);
-		struct transport_rule rule = { eps, 1e-6, 100, 100, false };
-		transport_between(&x, &y, &rule, arena, &single);
-		rule.tolerance = 1e-300;
-		transport_between(&x, &y, &rule, arena, &full);
-		assert_int_equal(single.iterations, full.iterations);
-		assert_near(single.value, full.value, 3e-9 * eps, "value");
-		assert_near(single.cost, full.cost, 1e-7 * eps, "cost");
+		const struct twin t = twin_of(law, rule, 1e-300);
+		assert_int_equal(t.single.iterations, t.full.iterations);
+		assert_near(t.single.value, t.full.value, 3e-9 * t.eps, "value");
+		assert_near(t.single.cost, t.full.cost, 1e-7 * t.eps, "cost");
 		/* The scalings are floats themselves. */
-		assert_near(single.error, full.error, 6e-8, "error");
+		assert_near(t.single.error, t.full.error, 6e-8, "error");
 	}
 }
 
@@ -411,22 +419,17 @@ static void test_kernel_in_float(void **state)
  * says, the error of the marginal times the potential's distance from the best. */
 static void test_convergence_in_float(void **state)
 {
+	const struct transport_rule rule = { .every = 1, .cap = 5000, .accelerate = true };
+
 	(void)state;
 	for (enum law law = 0; law < LAWS; law++) {
-		struct cloud x, y;
-		struct transport single, full;
-		clouds_for_float(law, &x, &y);
-		const double eps = 0.02 * cloud_mean_cost(&x, &y);
-		struct transport_rule rule = { eps, 1e-6, 1, 5000, true };
-		transport_between(&x, &y, &rule, arena, &single);
-		rule.tolerance = 1e-11;
-		transport_between(&x, &y, &rule, arena, &full);
-		assert_true(single.converged && single.error < 1e-6 && full.converged);
+		const struct twin t = twin_of(law, rule, 1e-11);
 		double apart = 0;
-		for (size_t j = 0; j < IN_FLOAT_M; j++)
-			apart = fmax(apart, fabs(single.g[j] - full.g[j]));
-		assert_true(single.value < full.value + 3e-9 * eps);
-		assert_true(single.value > full.value - single.error * apart - 3e-9 * eps);
+		assert_true(t.single.converged && t.single.error < 1e-6 && t.full.converged);
+		for (size_t j = 0; j < t.m; j++)
+			apart = fmax(apart, fabs(t.single.g[j] - t.full.g[j]));
+		assert_true(t.single.value < t.full.value + 3e-9 * t.eps);
+		assert_true(t.single.value > t.full.value - t.single.error * apart - 3e-9 * t.eps);
 	}
 }
 
