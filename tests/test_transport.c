@@ -419,7 +419,8 @@ static void test_kernel_in_float(void **state)
 	for (enum law law = 0; law < LAWS; law++) {
 		const struct twin t = twin_of(law, rule, 1e-300);
 		assert_int_equal(t.single.iterations, t.full.iterations);
-		assert_true(apart(&t) < 1e-5 * t.eps);
+		/* A sum of 600 floats is off by 4e-5 at most, if it is taken one by one. */
+		assert_true(apart(&t) < 4e-5 * t.eps);
 		assert_near(t.single.value, t.full.value, 3e-9 * t.eps + t.full.error * apart(&t),
 			"value");
 		/* The scalings, two of an entry, are floats themselves. */
