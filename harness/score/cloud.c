@@ -2,6 +2,7 @@
 #include "core/error.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 int cloud_check(const double *x, size_t n, size_t dim)
@@ -37,33 +38,69 @@ void cloud_shuffle(const double *x, size_t n, size_t dim, struct rng r, uint32_t
 
 int cloud_make(struct cloud *out, const double *x, size_t n, size_t dim, struct arena *a)
 {
-	size_t depth = (dim + CLOUD_DEPTH - 1) / CLOUD_DEPTH * CLOUD_DEPTH;
-	double *columns = ARENA_NEW(a, depth * n, double);
+	double *columns = ARENA_NEW(a, dim * n, double);
 
 	TRY(cloud_check(x, n, dim));
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < dim; k++)
 			columns[k * n + i] = x[i * dim + k];
-	*out = (struct cloud){ .n = n, .dim = dim, .x = x, .depth = depth, .columns = columns };
+	*out = (struct cloud){ .n = n, .dim = dim, .x = x, .columns = columns };
 	return OK;
+}
+
+/* out[j] = |x - y_j|^2 over some coordinates, on top of what is there unless it is the first. The columns of y
+ * are `stride` apart. */
+static void distances_1(double x0, const double *y0, bool first, size_t n, double *restrict out)
+{
+#pragma omp simd
+	for (size_t j = 0; j < n; j++) {
+		double d0 = x0 - y0[j];
+		out[j] = (first ? 0 : out[j]) + d0 * d0;
+	}
+}
+
+static void distances_2(double x0, double x1, const double *y0, size_t stride, bool first, size_t n,
+	double *restrict out)
+{
+	const double *y1 = y0 + stride;
+
+#pragma omp simd
+	for (size_t j = 0; j < n; j++) {
+		double d0 = x0 - y0[j], d1 = x1 - y1[j];
+		out[j] = (first ? 0 : out[j]) + (d0 * d0 + d1 * d1);
+	}
+}
+
+static void distances_4(const double x[4], const double *y0, size_t stride, bool first, size_t n,
+	double *restrict out)
+{
+	const double *y1 = y0 + stride, *y2 = y1 + stride, *y3 = y2 + stride;
+	const double x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
+
+#pragma omp simd
+	for (size_t j = 0; j < n; j++) {
+		double d0 = x0 - y0[j], d1 = x1 - y1[j], d2 = x2 - y2[j], d3 = x3 - y3[j];
+		double sum = (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+		out[j] = (first ? 0 : out[j]) + sum;
+	}
 }
 
 void cloud_distances(const struct cloud *x, size_t i, const struct cloud *y, size_t from, size_t to,
 	double *restrict out)
 {
-	size_t count = to - from;
+	const double *at = x->x + i * x->dim;
+	const size_t n = to - from;
 
-	for (size_t k = 0; k < y->depth; k += CLOUD_DEPTH) {
-		const double *y0 = y->columns + k * y->n + from;
-		const double *y1 = y0 + y->n, *y2 = y1 + y->n, *y3 = y2 + y->n;
-		double x0 = x->columns[k * x->n + i], x1 = x->columns[(k + 1) * x->n + i];
-		double x2 = x->columns[(k + 2) * x->n + i], x3 = x->columns[(k + 3) * x->n + i];
-#pragma omp simd
-		for (size_t j = 0; j < count; j++) {
-			double d0 = x0 - y0[j], d1 = x1 - y1[j], d2 = x2 - y2[j], d3 = x3 - y3[j];
-			double sum = (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
-			out[j] = k == 0 ? sum : out[j] + sum;
-		}
+	for (size_t k = 0, step; k < y->dim; k += step) {
+		const size_t left = y->dim - k;
+		const double *column = y->columns + k * y->n + from;
+		step = left >= 4 ? 4 : left >= 2 ? 2 : 1;
+		if (step == 4)
+			distances_4(at + k, column, y->n, k == 0, n, out);
+		else if (step == 2)
+			distances_2(at[k], at[k + 1], column, y->n, k == 0, n, out);
+		else
+			distances_1(at[k], column, k == 0, n, out);
 	}
 }
 

@@ -13,17 +13,11 @@
  */
 struct cloud {
 	size_t n, dim;
-	const double *x; /* [n][dim], borrowed */
-	/* The same coordinate by coordinate, [depth][n]: depth is dim rounded up to a multiple of
-	 * CLOUD_DEPTH, the rest zeros. */
-	size_t depth;
-	const double *columns;
+	const double *x;       /* [n][dim], borrowed */
+	const double *columns; /* the same coordinate by coordinate, [dim][n] */
 };
 
-enum {
-	CLOUD_DEPTH = 4, /* coordinates summed at a time */
-	CLOUD_BLOCK = 64 /* rows in a piece of parallel work: fixed, so that sums are too */
-};
+enum { CLOUD_BLOCK = 64 }; /* rows in a piece of parallel work: fixed, so that sums are too */
 
 /** Number of pieces of CLOUD_BLOCK rows. */
 static inline size_t cloud_blocks(size_t n)
