@@ -57,29 +57,50 @@ struct problem {
 	struct range range;
 	bool single; /* in place of k: */
 	float *k_f32, *v_f32, *part_f32;
-	double *line; /* [blocks][m] a row of K in the making */
+	double *line; /* [threads][m] a row of K in the making */
 };
 
-/* log sum_j exp(potential_j - |x_i - y_j|^2 / eps). */
-static double log_sum(const struct cloud *x, size_t i, const struct cloud *y,
-	const double *potential, double per_eps)
+/* out[j] = beta_j - C_ij / eps; returns the largest. */
+static double exponents(const struct problem *p, size_t i, double *out)
+{
+	double top = -(double)INFINITY;
+
+	cloud_distances(p->x, i, p->y, 0, p->y->n, out);
+#pragma omp simd reduction(max : top)
+	for (size_t j = 0; j < p->y->n; j++) {
+		out[j] = p->beta[j] - p->per_eps * out[j];
+		top = out[j] > top ? out[j] : top;
+	}
+	return top;
+}
+
+#define ENTRY double
+#define EXP vm_exp
+#define OF_TYPE(name) name##_f64
+#include "score/transport_rows.h"
+
+#define ENTRY float
+#define EXP vm_expf
+#define OF_TYPE(name) name##_f32
+#include "score/transport_rows.h"
+
+/* log sum_i exp(alpha_i - C_ij / eps). */
+static double log_column(const struct problem *p, size_t j)
 {
 	_Alignas(64) double t[TILE];
 	double max = -(double)INFINITY, sum = 0;
 
-	for (size_t from = 0; from < y->n; from += TILE) {
-		size_t to = from + TILE < y->n ? from + TILE : y->n;
-		double top = max, more = 0;
-		cloud_distances(x, i, y, from, to, t);
+	for (size_t from = 0; from < p->x->n; from += TILE) {
+		size_t to = from + TILE < p->x->n ? from + TILE : p->x->n;
+		double top = max;
+		cloud_distances(p->y, j, p->x, from, to, t);
 #pragma omp simd reduction(max : top)
-		for (size_t j = 0; j < to - from; j++) {
-			t[j] = potential[from + j] - per_eps * t[j];
-			top = t[j] > top ? t[j] : top;
+		for (size_t i = 0; i < to - from; i++) {
+			t[i] = p->alpha[from + i] - p->per_eps * t[i];
+			top = t[i] > top ? t[i] : top;
 		}
-#pragma omp simd reduction(+ : more)
-		for (size_t j = 0; j < to - from; j++)
-			more += vm_exp(t[j] - top);
-		sum = sum * exp(max - top) + more;
+		sum = sum * exp(max - top) +
+		      (p->single ? sum_exp_f32(t, top, to - from) : sum_exp_f64(t, top, to - from));
 		max = top;
 	}
 	return max + log(sum);
@@ -91,7 +112,16 @@ static void columns_block(void *context, size_t block)
 	struct problem *p = context;
 
 	for (size_t j = block * CLOUD_BLOCK; j < cloud_block_end(block, p->y->n); j++)
-		p->beta[j] = log((double)p->x->n) - log_sum(p->y, j, p->x, p->alpha, p->per_eps);
+		p->beta[j] = log((double)p->x->n) - log_column(p, j);
+}
+
+/* The column sums' part of a block from that of the kernel's type. */
+static void widen_part(struct problem *p, size_t block)
+{
+	size_t m = p->y->n;
+
+	for (size_t j = 0; p->single && j < m; j++)
+		p->part[block * m + j] = (double)p->part_f32[block * m + j];
 }
 
 /* alpha from beta in the log domain, K with rows of sum m, and the column sums' parts. */
@@ -99,60 +129,60 @@ static void rows_block(void *context, size_t block)
 {
 	struct problem *p = context;
 	size_t m = p->y->n;
-	double *part = p->part + block * m;
+	double *line = p->line + parallel_slot() * m;
+
+	if (p->single)
+		memset(p->part_f32 + block * m, 0, m * sizeof(float));
+	else
+		memset(p->part + block * m, 0, m * sizeof(double));
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++)
+		if (p->single)
+			row_anew_f32(p, i, line, p->k_f32 + i * m, p->part_f32 + block * m);
+		else
+			row_anew_f64(p, i, line, p->k + i * m, p->part + block * m);
+	widen_part(p, block);
+}
+
+/* The same in double and without K, for an end in float: with rows' costs, by eps. */
+static void last_block(void *context, size_t block)
+{
+	struct problem *p = context;
+	size_t m = p->y->n;
+	double *line = p->line + parallel_slot() * m, *part = p->part + block * m;
 
 	memset(part, 0, m * sizeof(*part));
 	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++) {
-		double *k = p->single ? p->line + block * m : p->k + i * m;
-		double top = -(double)INFINITY, sum = 0;
-		cloud_distances(p->x, i, p->y, 0, m, k);
-#pragma omp simd reduction(max : top)
+		const double top = exponents(p, i, line);
+		double sum = 0, cost = 0;
+#pragma omp simd reduction(+ : sum, cost)
 		for (size_t j = 0; j < m; j++) {
-			k[j] = p->beta[j] - p->per_eps * k[j];
-			top = k[j] > top ? k[j] : top;
+			double e = vm_exp(line[j] - top);
+			cost += e * (p->beta[j] - line[j]);
+			sum += e;
+			line[j] = e;
 		}
-#pragma omp simd reduction(+ : sum)
-		for (size_t j = 0; j < m; j++) {
-			double e = vm_exp(k[j] - top);
-			k[j] = k[j] - top < p->range.kernel_log ? 0 : e;
-			sum += k[j];
-		}
-		double scale = (double)m / sum;
+		const double scale = (double)m / sum;
 #pragma omp simd
-		for (size_t j = 0; j < m; j++) {
-			k[j] *= scale;
-			part[j] += k[j];
-		}
-		if (p->single)
-			for (size_t j = 0; j < m; j++)
-				p->k_f32[i * m + j] = (float)k[j];
+		for (size_t j = 0; j < m; j++)
+			part[j] += scale * line[j];
 		p->alpha[i] = log(scale) - top;
+		p->row[i] = scale * cost / p->per_eps;
 	}
 }
-
-#define ENTRY double
-#define OF_TYPE(name) name##_f64
-#include "score/transport_rows.h"
-
-#define ENTRY float
-#define OF_TYPE(name) name##_f32
-#include "score/transport_rows.h"
 
 /* u from v and the column sums' parts, in one pass over the block's rows of K. */
 static void scale_block(void *context, size_t block)
 {
 	struct problem *p = context;
-	size_t m = p->y->n, from = block * CLOUD_BLOCK, to = cloud_block_end(block, p->x->n);
-	double *part = p->part + block * m;
+	size_t m = p->y->n, from = block * CLOUD_BLOCK, n = cloud_block_end(block, p->x->n) - from;
+	size_t at = from * m;
+	double *u = p->u + from;
 
-	if (!p->single) {
-		scale_rows_f64(p->k + from * m, p->v, to - from, m, p->u + from, part);
-		return;
-	}
-	float *part_f32 = p->part_f32 + block * m;
-	scale_rows_f32(p->k_f32 + from * m, p->v_f32, to - from, m, p->u + from, part_f32);
-	for (size_t j = 0; j < m; j++)
-		part[j] = part_f32[j];
+	if (p->single)
+		scale_rows_f32(p->k_f32 + at, p->v_f32, n, m, u, p->part_f32 + block * m);
+	else
+		scale_rows_f64(p->k + at, p->v, n, m, u, p->part + block * m);
+	widen_part(p, block);
 }
 
 static void add(double *to, const double *a, const double *b, size_t n)
@@ -238,12 +268,12 @@ static void absorb_few(struct problem *p, bool columns)
 	}
 }
 
-/* Second half of an iteration in the log domain: alpha and K from beta and v. */
-static void rows_anew(struct problem *p)
+/* Second half of an iteration in the log domain: alpha, and what else `block` makes, from beta and v. */
+static void rows_anew(struct problem *p, void (*block)(void *context, size_t i))
 {
 	absorb(p->beta, p->v, p->y->n);
 	fill(p->u, p->x->n, 1);
-	pass_rows(p, rows_block);
+	pass_rows(p, block);
 }
 
 /* An iteration in the log domain; v is not looked at. */
@@ -252,7 +282,7 @@ static void iterate_anew(struct problem *p)
 	absorb(p->alpha, p->u, p->x->n);
 	fill(p->v, p->y->n, 1);
 	parallel_for(cloud_blocks(p->y->n), columns_block, p);
-	rows_anew(p);
+	rows_anew(p, rows_block);
 }
 
 /* u and the column sums from v. */
@@ -272,7 +302,7 @@ static void iterate(struct problem *p)
 	pass_rows(p, scale_block);
 	out = out_of_range(p, p->u, p->x->n);
 	if (out > FEW)
-		rows_anew(p);
+		rows_anew(p, rows_block);
 	else if (out > 0)
 		absorb_few(p, false);
 }
@@ -425,14 +455,30 @@ static void put_potentials(double *out, const double *potential, const double *s
 		out[i] = eps * (potential[i] + log(scale[i]));
 }
 
+/* sum_j K_ij v_j C_ij over the first n columns. */
+static double row_cost(const struct problem *p, const double *k, size_t i, const double *v,
+	size_t n)
+{
+	_Alignas(64) double c[TILE];
+	double sum = 0;
+
+	for (size_t from = 0; from < n; from += TILE) {
+		size_t to = from + TILE < n ? from + TILE : n;
+		cloud_distances(p->x, i, p->y, from, to, c);
+#pragma omp simd reduction(+ : sum)
+		for (size_t j = 0; j < to - from; j++)
+			sum += k[from + j] * v[from + j] * c[j];
+	}
+	return sum;
+}
+
 static void costs_block(void *context, size_t block)
 {
 	struct problem *p = context;
 	size_t m = p->y->n;
 
 	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++)
-		p->row[i] = p->u[i] * (p->single ? row_cost_f32(p, p->k_f32 + i * m, i, p->v, m)
-						 : row_cost_f64(p, p->k + i * m, i, p->v, m));
+		p->row[i] = p->u[i] * row_cost(p, p->k + i * m, i, p->v, m);
 }
 
 static struct problem problem_new(const struct cloud *x, const struct cloud *y,
@@ -450,6 +496,7 @@ static struct problem problem_new(const struct cloud *x, const struct cloud *y,
 		.row = arena_alloc(a, n, size),
 		.col = arena_alloc(a, m, size),
 		.part = arena_alloc(a, parts, size),
+		.line = arena_alloc(a, parallel_threads() * m, size),
 		.range = single ? range_f32 : range_f64,
 		.single = single,
 	};
@@ -458,7 +505,6 @@ static struct problem problem_new(const struct cloud *x, const struct cloud *y,
 		p.k_f32 = arena_alloc(a, entries, sizeof(float));
 		p.v_f32 = arena_alloc(a, m, sizeof(float));
 		p.part_f32 = arena_alloc(a, parts, sizeof(float));
-		p.line = arena_alloc(a, parts, size);
 	} else {
 		p.k = arena_alloc(a, entries, size);
 	}
@@ -482,6 +528,18 @@ static void iterate_until(struct problem *p, const struct transport_rule *rule, 
 	}
 }
 
+/* Whether that is all: converged in double, too, or not to be. */
+static bool end_in_double(struct problem *p, const struct transport_rule *rule,
+	struct transport *out)
+{
+	const bool hoped = out->converged;
+
+	rows_anew(p, last_block);
+	out->error = marginal_error(p->v, p->col, p->y->n, (double)p->x->n);
+	out->converged = out->error < rule->tolerance;
+	return out->converged || !hoped;
+}
+
 void transport_between(const struct cloud *x, const struct cloud *y,
 	const struct transport_rule *rule, struct arena *a, struct transport *out)
 {
@@ -499,15 +557,11 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 	fill(p.u, n, 1);
 	iterate_anew(&p);
 	*out = (struct transport){ .f = f, .g = g, .iterations = 1, .error = (double)INFINITY };
-	for (bool done = false; !done;) {
+	iterate_until(&p, rule, rule->accelerate ? &anderson : NULL, out);
+	while (single && !end_in_double(&p, rule, out)) {
+		/* K anew. The column sums stay those that were not good enough. */
+		parallel_for(cloud_blocks(n), rows_block, &p);
 		iterate_until(&p, rule, rule->accelerate ? &anderson : NULL, out);
-		done = !out->converged || !single;
-		if (single) {
-			rows_anew(&p);
-			out->error = marginal_error(p.v, p.col, m, (double)n);
-			out->converged = out->error < rule->tolerance;
-			done = done || out->converged;
-		}
 	}
 	double mass = 0;
 	for (size_t j = 0; j < m; j++)
@@ -516,7 +570,8 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 	put_potentials(f, p.alpha, p.u, n, rule->eps);
 	put_potentials(g, p.beta, p.v, m, rule->eps);
 	out->value = stats_mean(f, n) + stats_mean(g, m) + rule->eps * (1 - mass);
-	parallel_for(cloud_blocks(n), costs_block, &p);
+	if (!single)
+		parallel_for(cloud_blocks(n), costs_block, &p);
 	out->cost = stats_mean(p.row, n) / (double)m;
 	arena_release(a, mark);
 }
@@ -595,7 +650,7 @@ static void symmetric_costs_block(void *context, size_t piece)
 	size_t block = triangle_block(p, piece);
 
 	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++)
-		p->row[i] = i > 0 ? p->u[i] * row_cost_f64(p, triangle_row(p, i), i, p->u, i) : 0;
+		p->row[i] = i > 0 ? p->u[i] * row_cost(p, triangle_row(p, i), i, p->u, i) : 0;
 }
 
 void transport_within(const struct cloud *x, const struct transport_rule *rule, struct arena *a,

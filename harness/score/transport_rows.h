@@ -1,7 +1,41 @@
 /*
  * Passes over rows of Sinkhorn's kernel, K [.][m] of type ENTRY. Included by transport.c for each type,
- * with ENTRY and OF_TYPE(name); so it has no guard.
+ * with ENTRY, its EXP(x) and OF_TYPE(name); so it has no guard.
  */
+
+/* sum_j exp(t_j - top). */
+static double OF_TYPE(sum_exp)(const double *t, double top, size_t n)
+{
+	double sum = 0;
+
+#pragma omp simd reduction(+ : sum)
+	for (size_t j = 0; j < n; j++)
+		sum += (double)EXP((ENTRY)(t[j] - top));
+	return sum;
+}
+
+/* alpha_i from beta in the log domain, and K_i, of sum m, which is added to part. */
+static void OF_TYPE(
+	row_anew)(const struct problem *p, size_t i, double *line, ENTRY *k, ENTRY *part)
+{
+	const size_t m = p->y->n;
+	const double top = exponents(p, i, line);
+	double sum = 0;
+
+#pragma omp simd reduction(+ : sum)
+	for (size_t j = 0; j < m; j++) {
+		ENTRY t = (ENTRY)(line[j] - top), e = EXP(t);
+		k[j] = t < (ENTRY)p->range.kernel_log ? 0 : e;
+		sum += (double)k[j];
+	}
+	const ENTRY scale = (ENTRY)((double)m / sum);
+#pragma omp simd
+	for (size_t j = 0; j < m; j++) {
+		k[j] *= scale;
+		part[j] += k[j];
+	}
+	p->alpha[i] = log((double)scale) - top;
+}
 
 /* sum[r] = K_(i + r) . v over the first n columns; k[r] are the rows. */
 static void OF_TYPE(
@@ -52,22 +86,6 @@ static void OF_TYPE(
 	}
 }
 
-/* sum_j K_ij v_j C_ij over the first n columns. */
-static double OF_TYPE(
-	row_cost)(const struct problem *p, const ENTRY *k, size_t i, const double *v, size_t n)
-{
-	_Alignas(64) double c[TILE];
-	double sum = 0;
-
-	for (size_t from = 0; from < n; from += TILE) {
-		size_t to = from + TILE < n ? from + TILE : n;
-		cloud_distances(p->x, i, p->y, from, to, c);
-#pragma omp simd reduction(+ : sum)
-		for (size_t j = 0; j < to - from; j++)
-			sum += (double)k[from + j] * v[from + j] * c[j];
-	}
-	return sum;
-}
-
 #undef ENTRY
+#undef EXP
 #undef OF_TYPE
