@@ -374,6 +374,7 @@ struct scored {
 	const double *mode_weights;   /* of its modes; NULL: ask it, which may take an integral */
 	struct log_z log_z;
 	uint64_t seed;       /* for subsets and projections: purpose RNG_METRIC */
+	struct reuse *reuse; /* of what is made of the exact samples (score/reuse.h); NULL: nothing is kept */
 	struct arena *arena; /* scratch: released after the call */
 };
 

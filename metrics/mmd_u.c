@@ -12,22 +12,33 @@
  */
 #include "score/kernel.h"
 #include "score/pairs.h"
+#include "score/reuse.h"
 #include "stride.h"
+
+static int make_bandwidth(const struct scored *in, void **out)
+{
+	double *h = ARENA_NEW(in->arena, 1, double);
+	struct cloud x;
+
+	TRY(cloud_make(&x, in->exact, in->n_exact, in->dim, in->arena));
+	*h = kernel_median(&x, 0, in->arena);
+	if (!(*h > 0 && isfinite(*h)))
+		return fail(ERR_NUMERIC,
+			"the median distance of the exact samples is %g: no bandwidth", *h);
+	*out = h;
+	return OK;
+}
 
 static int mmd_u(const struct scored *in, struct value *out)
 {
-	struct cloud x;
 	struct pairs p;
+	void *h;
 
 	if (in->n < 2 || in->n_exact < 2)
 		return fail(ERR_RANGE, "the MMD needs at least 2 samples on either side");
 	TRY(pairs_make(&p, in->exact, in->n_exact, in->x, in->n, in->dim, in->seed, in->arena));
-	TRY(cloud_make(&x, in->exact, in->n_exact, in->dim, in->arena));
-	double h = kernel_median(&x, 0, in->arena);
-	if (!(h > 0 && isfinite(h)))
-		return fail(ERR_NUMERIC,
-			"the median distance of the exact samples is %g: no bandwidth", h);
-	pairs_kernel(&p, h);
+	TRY(reuse_exact(in, make_bandwidth, &h));
+	pairs_kernel(&p, *(const double *)h);
 	out->value = pairs_u(&p);
 	out->se = pairs_se(&p, in->arena);
 	out->p = pairs_p_value(&p, in->seed, in->arena);

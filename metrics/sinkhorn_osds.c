@@ -27,7 +27,7 @@ static int sinkhorn_osds(const struct scored *in, struct value *out)
 	};
 	if (!(rule.eps > 0 && isfinite(rule.eps)))
 		return fail(ERR_NUMERIC, "the mean cost gives a regularisation of %g", rule.eps);
-	TRY(transport_divergence(&x, &y, &rule, false, in->arena, &d));
+	TRY(transport_divergence(&x, &y, &rule, NULL, false, in->arena, &d));
 	double *eps_x = ARENA_NEW(in->arena, x.n, double),
 	       *eps_y = ARENA_NEW(in->arena, y.n, double);
 	cloud_mean_costs(&x, &y, 0.05, eps_x);

@@ -143,8 +143,8 @@ static bool compute(struct clouds *c, const struct csv *directions)
 
 	transport_between(&c->x, &c->y, &small, a, &c->small);
 	c->has_slices = directions != NULL && directions->cols == c->x.dim;
-	return transport_divergence(&c->x, &c->y, &published, false, a, &c->published) == OK &&
-	       transport_divergence(&c->x, &c->y, &limit, true, a, &c->limit) == OK &&
+	return transport_divergence(&c->x, &c->y, &published, NULL, false, a, &c->published) == OK &&
+	       transport_divergence(&c->x, &c->y, &limit, NULL, true, a, &c->limit) == OK &&
 	       converge(c) == OK && truncated(c) == OK &&
 	       transport_exact(&c->x, &c->y, false, a, &c->w1) == OK &&
 	       transport_exact(&c->x, &c->y, true, a, &c->w2) == OK &&

@@ -5,6 +5,7 @@
 #include "score/kernel.h"
 #include "score/moments.h"
 #include "score/pairs.h"
+#include "score/reuse.h"
 #include "score/transport.h"
 #include "score/truncated.h"
 #include "metrics.h"
@@ -224,7 +225,7 @@ static void test_transport_at_small_eps(void **state)
 
 		double mean = cloud_mean_cost(&x, &y);
 		rule = (struct transport_rule){ 0.05 * mean, 1e-9, 1, 5000, true };
-		if (transport_divergence(&x, &y, &rule, true, arena, &d) != OK)
+		if (transport_divergence(&x, &y, &rule, NULL, true, arena, &d) != OK)
 			fail_msg("%s: %s", name, error_text());
 		assert_near(d.value, number(expected, i, "ref_sd_rel_conv"), 1e-9 * mean, name);
 	}
@@ -443,7 +444,7 @@ static void test_sinkhorn_of_gaussians(void **state)
 	assert_int_equal(cloud_make(&cy, y, N, 1, arena), OK);
 	for (double eps = 0.1; eps < 5; eps *= 6) {
 		struct transport_rule rule = { eps, 1e-8, 1, 5000, true };
-		if (transport_divergence(&cx, &cy, &rule, true, arena, &d) != OK)
+		if (transport_divergence(&cx, &cy, &rule, NULL, true, arena, &d) != OK)
 			fail_msg("%s", error_text());
 		double expected = gaussian_ot(1, 1.8, eps) -
 				  (gaussian_ot(1, 1, eps) + gaussian_ot(1.8, 1.8, eps)) / 2;
@@ -552,9 +553,9 @@ static void test_unconverged_is_an_error(void **state)
 	assert_int_equal(cloud_make(&x, in.exact, in.n_exact, 2, arena), OK);
 	assert_int_equal(cloud_make(&y, in.x, in.n, 2, arena), OK);
 	struct transport_rule rule = { 0.01, 1e-30, 1, 3, true };
-	assert_int_equal(transport_divergence(&x, &y, &rule, true, arena, &d), ERR_NUMERIC);
+	assert_int_equal(transport_divergence(&x, &y, &rule, NULL, true, arena, &d), ERR_NUMERIC);
 	assert_non_null(strstr(error_text(), "after 3 iterations"));
-	assert_int_equal(transport_divergence(&x, &y, &rule, false, arena, &d), OK);
+	assert_int_equal(transport_divergence(&x, &y, &rule, NULL, false, arena, &d), OK);
 }
 
 static void test_too_many_samples(void **state)
@@ -835,6 +836,58 @@ static void test_contract(void **state)
 	}
 }
 
+static int count_rows(const struct scored *in, void **out)
+{
+	size_t *rows = ARENA_NEW(in->arena, 1, size_t);
+
+	if (in->n_exact == 0)
+		return cloud_check(&not_a_number, 1, 1);
+	*rows = in->n_exact;
+	*out = rows;
+	return OK;
+}
+
+/* What is kept of the exact samples changes no bit, of the first draw or of a later one. */
+static void test_contract_reuse(void **state)
+{
+	struct scored whole;
+	void *first, *again, *other;
+
+	(void)state;
+	contract_input(&whole);
+	struct scored next = whole, reusing = whole, part = whole;
+	next.x = reversed(whole.x, whole.n / 2, whole.dim);
+	next.n = whole.n / 2;
+	reusing.reuse = part.reuse = reuse_new(whole.exact, whole.n_exact);
+	for (const struct metric *const *p = metrics; *p; p++) {
+		const struct metric *m = *p;
+		if (!scoring_applies(m, &whole) || !(m->needs & NEEDS_EXACT))
+			continue;
+		struct value a = value_of(m->name, &whole), b = value_of(m->name, &next);
+		reusing.x = whole.x;
+		reusing.n = whole.n;
+		struct value c = value_of(m->name, &reusing);
+		reusing.x = next.x;
+		reusing.n = next.n;
+		struct value d = value_of(m->name, &reusing);
+		assert_true(memcmp(&a, &c, sizeof(a)) == 0 && memcmp(&b, &d, sizeof(b)) == 0);
+		assert_true(memcmp(&a, &b, sizeof(a)) != 0);
+	}
+	/* Made once; other exact samples have their own. */
+	assert_int_equal(reuse_exact(&reusing, count_rows, &first), OK);
+	assert_int_equal(reuse_exact(&reusing, count_rows, &again), OK);
+	part.n_exact = 7;
+	assert_int_equal(reuse_exact(&part, count_rows, &other), OK);
+	assert_true(first == again && first != other);
+	assert_int_equal(*(size_t *)first, whole.n_exact);
+	assert_int_equal(*(size_t *)other, 7);
+	reuse_free(reusing.reuse);
+	part.reuse = reuse_new(whole.exact, 0);
+	part.n_exact = 0;
+	assert_int_equal(reuse_exact(&part, count_rows, &other), ERR_NUMERIC);
+	reuse_free(part.reuse);
+}
+
 /* One bad number among good ones is an error or NaN, never a good-looking value. */
 static void test_contract_non_finite(void **state)
 {
@@ -962,6 +1015,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_moments_at_the_edges, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_share_inside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_contract_reuse, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_contract_non_finite, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_side_by_side, set_up, tear_down),
 	};

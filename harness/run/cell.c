@@ -1,6 +1,7 @@
 #include "run/cell.h"
 #include "run/clock.h"
 #include "run/flow.h"
+#include "score/reuse.h"
 
 #include <stdlib.h>
 
@@ -96,6 +97,7 @@ struct work {
 	double *x, *log_w, *x_exact, *log_w_forward, *log_abs_w, *sign;
 	double *reference;
 	const double *mode_weights;
+	struct reuse *reuse;
 };
 
 /* The state that an error stands for. */
@@ -278,6 +280,7 @@ static int score_all(struct work *w, struct result *r, const struct draws *d)
 	in.log_z_se = d->log_z_se;
 	in.seed = w->cell.seed;
 	in.mode_weights = w->mode_weights;
+	in.reuse = w->reuse;
 	TRY(weigh_flow(w, r, &in));
 	scoring_count_odd(&in, r->odd);
 	r->scores = ARENA_NEW(w->arena, c->n_metrics, struct score);
@@ -320,6 +323,7 @@ static int evaluate(struct work *w)
 		TRY(cell_reference(w->cell.target, reference_size(w->plan->config), &w->reference,
 			w->arena));
 	w->mode_weights = scoring_mode_weights(w->cell.target, w->arena);
+	w->reuse = reuse_new(w->reference, reference_size(w->plan->config));
 	list_results(w);
 	write_header(w->samples, "pass,steps,",
 		kept_of(w->plan->config, KEPT_POINTS, w->plan->config->samples, w->cell.dim));
@@ -383,6 +387,7 @@ int cell_run(const struct plan *p, const struct plan_cell *c, struct trainings *
 	int code = run(&w);
 	if (code != OK)
 		code = finish_error(&w, code);
+	reuse_free(w.reuse);
 	arena_free(w.scratch);
 	return code;
 }
@@ -409,6 +414,7 @@ int floor_run(const struct plan *p, const struct plan_target *t, const struct ti
 	scoring_start(&in, d, &t->log_z, x, c->samples, t->dim, reference, reference_size(c),
 		scratch);
 	in.mode_weights = scoring_mode_weights(d, a);
+	in.reuse = reuse_new(reference, reference_size(c));
 	const struct metric **floors = ARENA_NEW(a, c->n_metrics, const struct metric *);
 	struct score *scores = ARENA_NEW(a, c->n_metrics, struct score);
 	size_t n_floors = 0;
@@ -431,6 +437,7 @@ int floor_run(const struct plan *p, const struct plan_target *t, const struct ti
 				(*out)[j].values[(*out)[j].n++] = scores[j].value.value;
 		tick(ticker, (double)(i + 1) / (double)c->floor_draws);
 	}
+	reuse_free(in.reuse);
 	arena_free(scratch);
 	return code;
 }

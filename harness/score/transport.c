@@ -687,22 +687,33 @@ void transport_within(const struct cloud *x, const struct transport_rule *rule, 
 	arena_release(a, mark);
 }
 
+int transport_fits(size_t n, size_t m)
+{
+	const size_t most = n > m ? n : m;
+
+	if (n == 0 || m == 0)
+		return fail(ERR_RANGE, "there are no samples");
+	if (n * m > TRANSPORT_MAX || most * most / 2 > TRANSPORT_MAX)
+		return fail(ERR_RANGE, "%zu x %zu samples are too many to keep; 16384 fit", n, m);
+	return OK;
+}
+
 int transport_divergence(const struct cloud *x, const struct cloud *y,
-	const struct transport_rule *rule, bool converge, struct arena *a, struct divergence *out)
+	const struct transport_rule *rule, const struct transport *own, bool converge,
+	struct arena *a, struct divergence *out)
 {
 	struct transport *xy = &out->xy, *xx = &out->xx, *yy = &out->yy;
 	const size_t most = x->n > y->n ? x->n : y->n;
 	const bool small = x->n * most <= NEWTON_MAX;
 
-	if (x->n == 0 || y->n == 0)
-		return fail(ERR_RANGE, "there are no samples");
-	if (x->n * y->n > TRANSPORT_MAX || most * most / 2 > TRANSPORT_MAX)
-		return fail(ERR_RANGE, "%zu x %zu samples are too many to keep; 16384 fit", x->n,
-			y->n);
+	TRY(transport_fits(x->n, y->n));
 	if (!(rule->eps > 0 && isfinite(1 / rule->eps)))
 		return fail(ERR_NUMERIC, "a regularisation of %g has no inverse", rule->eps);
 	transport_between(x, y, rule, a, xy);
-	transport_within(x, rule, a, xx);
+	if (own != NULL)
+		*xx = *own;
+	else
+		transport_within(x, rule, a, xx);
 	transport_within(y, rule, a, yy);
 	if (converge && !xy->converged && small) {
 		const struct newton_rule newton = { rule->eps, rule->tolerance, NEWTON_STEPS,

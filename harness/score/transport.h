@@ -44,6 +44,10 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 void transport_within(const struct cloud *x, const struct transport_rule *rule, struct arena *a,
 	struct transport *out);
 
+/** Are clouds of n and m points small enough? ERR_RANGE when the kernel of two of them, one of which may be with itself,
+ *  would have more than TRANSPORT_MAX entries, or when there are no points. */
+int transport_fits(size_t n, size_t m);
+
 /** The Sinkhorn divergence, with its parts. */
 struct divergence {
 	double value; /* OT(x, y) - (OT(x, x) + OT(y, y)) / 2 */
@@ -51,12 +55,12 @@ struct divergence {
 	struct transport xy, xx, yy;
 };
 
-/** All three at the same rule; if `converge`, by Newton's method (score/newton.h) where the rule's cap was not
- *  enough. ERR_RANGE when the kernel of two of the clouds would have more than
- *  TRANSPORT_MAX entries; ERR_NUMERIC when a value is not finite, and, if `converge`, when one has not
+/** All three at the same rule, of which xx may be there already, as own (NULL: it is made); if `converge`, by Newton's method (score/newton.h) where the rule's cap was not
+ *  enough. Errors of transport_fits; ERR_NUMERIC when a value is not finite, and, if `converge`, when one has not
  *  converged. */
 int transport_divergence(const struct cloud *x, const struct cloud *y,
-	const struct transport_rule *rule, bool converge, struct arena *a, struct divergence *out);
+	const struct transport_rule *rule, const struct transport *own, bool converge,
+	struct arena *a, struct divergence *out);
 
 /** Standard error of a divergence, both clouds being independent draws: the root of var(h) / n +
  *  var(k) / m, where h = f_xy - f_xx at the points of x and k = g_xy - g_yy at those of y are its first
