@@ -463,6 +463,14 @@ static void test_committed(void **p)
 					r->way[w].runs, r->way[w].name);
 			check_that(&f, reference_disagreement(r) <= 4, "ways differ by %g",
 				reference_disagreement(r));
+			/* The record is the one place of log Z: a note would go stale beside it. */
+			struct log_z z;
+			const char *note = targets[i]->note;
+			density_log_z(f.d, &z);
+			check_that(&f,
+				note == NULL || strstr(note, arena_printf(f.a, "%.0f.",
+								     trunc(z.value))) == NULL,
+				"the note has a log Z of its own: %s", note);
 			seen++;
 		}
 		arena_free(f.a);
