@@ -413,6 +413,7 @@ static void test_own_table(void **p)
 		assert_int_equal(g.dim, f.dim);
 		density_log_z(g.d, &z);
 		assert_int_equal(z.kind, LOG_Z_UNKNOWN);
+		assert_non_null(strstr(density_target(g.d)->note, "option data reads another"));
 		arena_free(f.a);
 		arena_free(g.a);
 		arena_free(a);
