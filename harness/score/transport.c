@@ -13,8 +13,9 @@
  *
  * A kernel that does not fit into a cache is as slow as the memory. So a large one is held in float,
  * unless the tolerance is too small for its rounding. Iterations then move by 1e-7; what is told of the
- * last one, error, potentials and value, is made anew in double from its beta. The value is stationary
- * in the potentials but for the marginals' error, so that it keeps 1e-8 of eps (tests/test_transport.c).
+ * last one, error, potentials and value, is made anew in double from its beta, or, of a cloud with itself,
+ * summed in double. The value is stationary in the potentials but for the marginals' error, so that it
+ * keeps 1e-8 of eps (tests/test_transport.c).
  */
 #include "score/transport.h"
 #include "score/newton.h"
@@ -50,14 +51,14 @@ struct problem {
 	double per_eps;       /* 1 / eps */
 	double *alpha, *beta; /* [n], [m] */
 	double *u, *v;        /* [n], [m] */
-	double *row;          /* [n] row sums of K u, of a cloud with itself */
-	double *col;          /* [m] column sums of u K */
-	double *part;         /* [blocks][m] */
-	double *k;            /* [n][m], or the strict lower triangle row by row */
+	double *row;  /* [n] row sums of K u, of a cloud with itself; at the end rows' costs */
+	double *col;  /* [m] column sums of u K */
+	double *part; /* [blocks][m] */
+	double *k;    /* [n][m], or the strict lower triangle row by row */
 	struct range range;
-	bool single; /* in place of k: */
-	float *k_f32, *v_f32, *part_f32;
-	double *line; /* [threads][m] a row of K in the making */
+	bool single;                     /* in place of k: */
+	float *k_f32, *v_f32, *part_f32; /* of a cloud with itself v_f32 is u */
+	double *line;                    /* [threads][m] a row of K in the making */
 };
 
 /* out[j] = beta_j - C_ij / eps; returns the largest. */
@@ -73,6 +74,10 @@ static double exponents(const struct problem *p, size_t i, double *out)
 	}
 	return top;
 }
+
+struct row_sums {
+	double mass, cost;
+};
 
 #define ENTRY double
 #define EXP vm_exp
@@ -115,12 +120,12 @@ static void columns_block(void *context, size_t block)
 		p->beta[j] = log((double)p->x->n) - log_column(p, j);
 }
 
-/* The column sums' part of a block from that of the kernel's type. */
-static void widen_part(struct problem *p, size_t block)
+/* The first n column sums of a block's part from those of the kernel's type. */
+static void widen_part(struct problem *p, size_t block, size_t n)
 {
 	size_t m = p->y->n;
 
-	for (size_t j = 0; p->single && j < m; j++)
+	for (size_t j = 0; p->single && j < n; j++)
 		p->part[block * m + j] = (double)p->part_f32[block * m + j];
 }
 
@@ -140,7 +145,7 @@ static void rows_block(void *context, size_t block)
 			row_anew_f32(p, i, line, p->k_f32 + i * m, p->part_f32 + block * m);
 		else
 			row_anew_f64(p, i, line, p->k + i * m, p->part + block * m);
-	widen_part(p, block);
+	widen_part(p, block, m);
 }
 
 /* The same in double and without K, for an end in float: with rows' costs, by eps. */
@@ -182,7 +187,7 @@ static void scale_block(void *context, size_t block)
 		scale_rows_f32(p->k_f32 + at, p->v_f32, n, m, u, p->part_f32 + block * m);
 	else
 		scale_rows_f64(p->k + at, p->v, n, m, u, p->part + block * m);
-	widen_part(p, block);
+	widen_part(p, block, m);
 }
 
 static void add(double *to, const double *a, const double *b, size_t n)
@@ -455,30 +460,18 @@ static void put_potentials(double *out, const double *potential, const double *s
 		out[i] = eps * (potential[i] + log(scale[i]));
 }
 
-/* sum_j K_ij v_j C_ij over the first n columns. */
-static double row_cost(const struct problem *p, const double *k, size_t i, const double *v,
-	size_t n)
-{
-	_Alignas(64) double c[TILE];
-	double sum = 0;
-
-	for (size_t from = 0; from < n; from += TILE) {
-		size_t to = from + TILE < n ? from + TILE : n;
-		cloud_distances(p->x, i, p->y, from, to, c);
-#pragma omp simd reduction(+ : sum)
-		for (size_t j = 0; j < to - from; j++)
-			sum += k[from + j] * v[from + j] * c[j];
-	}
-	return sum;
-}
-
 static void costs_block(void *context, size_t block)
 {
 	struct problem *p = context;
 	size_t m = p->y->n;
 
 	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++)
-		p->row[i] = p->u[i] * row_cost(p, p->k + i * m, i, p->v, m);
+		p->row[i] = p->u[i] * row_sums_f64(p, p->k + i * m, i, p->v, m).cost;
+}
+
+static bool is_single(size_t entries, const struct transport_rule *rule)
+{
+	return entries > SINGLE_ENTRIES && rule->tolerance >= SINGLE_TOLERANCE;
 }
 
 static struct problem problem_new(const struct cloud *x, const struct cloud *y,
@@ -544,7 +537,7 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 	const struct transport_rule *rule, struct arena *a, struct transport *out)
 {
 	size_t n = x->n, m = y->n;
-	bool single = n * m > SINGLE_ENTRIES && rule->tolerance >= SINGLE_TOLERANCE;
+	bool single = is_single(n * m, rule);
 	double *f = arena_alloc(a, n, sizeof(double)), *g = arena_alloc(a, m, sizeof(double));
 	struct arena_mark mark = arena_mark(a);
 	struct problem p = problem_new(x, y, rule, n * m, single, a);
@@ -578,12 +571,6 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 
 /* --- a cloud with itself --------------------------------------------------------------------- */
 
-/* Row i of the strict lower triangle. */
-static double *triangle_row(const struct problem *p, size_t i)
-{
-	return p->k + i * (i - 1) / 2;
-}
-
 /* Blocks in falling order: the longest rows first. */
 static size_t triangle_block(const struct problem *p, size_t piece)
 {
@@ -596,70 +583,66 @@ static void kernel_block(void *context, size_t piece)
 	size_t block = triangle_block(p, piece);
 
 	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++) {
-		double *k = i > 0 ? triangle_row(p, i) : p->k;
+		double *k =
+			p->single ? p->line + parallel_slot() * p->x->n : triangle_row_f64(p->k, i);
 		cloud_distances(p->x, i, p->x, 0, i, k);
 #pragma omp simd
 		for (size_t j = 0; j < i; j++) {
 			double t = -p->per_eps * k[j], e = vm_exp(t);
 			k[j] = t < p->range.kernel_log ? 0 : e;
 		}
+		for (size_t j = 0; p->single && j < i; j++)
+			triangle_row_f32(p->k_f32, i)[j] = (float)k[j];
 	}
 }
 
-/* Row sums of K u over j < i, and parts of those over j > i. */
+/* Row sums of K u over j <= i, and parts of those over j > i. */
 static void symmetric_block(void *context, size_t piece)
 {
 	struct problem *p = context;
-	size_t block = triangle_block(p, piece), end = cloud_block_end(block, p->x->n);
-	double *part = p->part + block * p->x->n;
+	size_t n = p->x->n, block = triangle_block(p, piece), from = block * CLOUD_BLOCK;
+	size_t end = cloud_block_end(block, n);
 
-	memset(part, 0, end * sizeof(*part));
-	for (size_t i = block * CLOUD_BLOCK; i < end; i += GROUP) {
-		const double *k[GROUP];
-		double sum[GROUP], u[GROUP] = { 0 };
-		for (size_t r = 0; r < GROUP; r++) {
-			k[r] = i > 0 ? triangle_row(p, i + r < end ? i + r : i) : p->k;
-			u[r] = i + r < end ? p->u[i + r] : 0;
-		}
-		group_dot_f64(k, p->u, i, sum);
-		group_add_f64(k, u, i, part);
-		for (size_t r = 0; r < GROUP && i + r < end; r++) {
-			/* The corner where the rows differ in length. */
-			for (size_t j = i; j < i + r; j++) {
-				double kij = triangle_row(p, i + r)[j];
-				sum[r] += kij * p->u[j];
-				part[j] += kij * u[r];
-			}
-			p->row[i + r] = u[r] + sum[r];
-		}
-	}
+	if (p->single)
+		symmetric_rows_f32(p->k_f32, p->v_f32, from, end, p->row, p->part_f32 + block * n);
+	else
+		symmetric_rows_f64(p->k, p->u, from, end, p->row, p->part + block * n);
+	widen_part(p, block, end);
 }
 
 static void symmetric_rows(struct problem *p)
 {
 	size_t n = p->x->n;
 
+	for (size_t i = 0; p->single && i < n; i++)
+		p->u[i] = p->v_f32[i] = (float)p->u[i];
 	parallel_for(cloud_blocks(n), symmetric_block, p);
 	for (size_t b = 0; b < cloud_blocks(n); b++)
 		add(p->row, p->row, p->part + b * n, cloud_block_end(b, n));
 }
 
-static void symmetric_costs_block(void *context, size_t piece)
+/* Of each row of P, by u, half the mass and the cost: that of j < i, with half of the diagonal. */
+static void symmetric_end_block(void *context, size_t piece)
 {
 	struct problem *p = context;
 	size_t block = triangle_block(p, piece);
 
-	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++)
-		p->row[i] = i > 0 ? p->u[i] * row_cost(p, triangle_row(p, i), i, p->u, i) : 0;
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++) {
+		struct row_sums sums =
+			p->single ? row_sums_f32(p, triangle_row_f32(p->k_f32, i), i, p->u, i)
+				  : row_sums_f64(p, triangle_row_f64(p->k, i), i, p->u, i);
+		p->col[i] = p->u[i] * (p->u[i] / 2 + sums.mass);
+		p->row[i] = p->u[i] * sums.cost;
+	}
 }
 
 void transport_within(const struct cloud *x, const struct transport_rule *rule, struct arena *a,
 	struct transport *out)
 {
-	size_t n = x->n;
-	double *f = arena_alloc(a, n, sizeof(double)), count = (double)n, mass = 0;
+	size_t n = x->n, entries = n * (n - 1) / 2;
+	double *f = arena_alloc(a, n, sizeof(double)), count = (double)n;
 	struct arena_mark mark = arena_mark(a);
-	struct problem p = problem_new(x, x, rule, n * (n - 1) / 2, false, a);
+	struct problem p = problem_new(x, x, rule, entries, is_single(entries, rule), a);
 
 	/* The unit diagonal of K = exp(-C / eps) keeps every row sum and so every u in range. */
 	parallel_for(cloud_blocks(n), kernel_block, &p);
@@ -677,12 +660,10 @@ void transport_within(const struct cloud *x, const struct transport_rule *rule, 
 			out->converged = out->error < rule->tolerance;
 		}
 	} while (!out->converged && out->iterations < rule->cap);
-	for (size_t i = 0; i < n; i++)
-		mass += p.u[i] * p.row[i];
-	mass /= count * count;
 	put_potentials(f, p.alpha, p.u, n, rule->eps);
+	parallel_for(cloud_blocks(n), symmetric_end_block, &p);
+	double mass = 2 * stats_mean(p.col, n) / count;
 	out->value = 2 * stats_mean(f, n) + rule->eps * (1 - mass);
-	parallel_for(cloud_blocks(n), symmetric_costs_block, &p);
 	out->cost = 2 * stats_mean(p.row, n) / count;
 	arena_release(a, mark);
 }

@@ -35,12 +35,12 @@ struct transport {
 
 /** OT of two clouds of equal dim by Sinkhorn's iteration from zero potentials, first for the second
  *  cloud, then for the first. The error is that of the second cloud's marginal, the first cloud's
- *  being exact. Scratch of 8 n m bytes comes from the arena and goes back. */
+ *  being exact. Scratch of 8 n m bytes (4 in float) comes from the arena and goes back. */
 void transport_between(const struct cloud *x, const struct cloud *y,
 	const struct transport_rule *rule, struct arena *a, struct transport *out);
 
 /** OT of a cloud with itself by the symmetric averaged iteration f <- (f + T f) / 2 from zero. The
- *  error is the sum over both marginals, which are equal. Scratch: 4 n^2 bytes. */
+ *  error is the sum over both marginals, which are equal. Scratch: 4 n^2 bytes (2 in float). */
 void transport_within(const struct cloud *x, const struct transport_rule *rule, struct arena *a,
 	struct transport *out);
 

@@ -86,6 +86,59 @@ static void OF_TYPE(
 	}
 }
 
+/* Row i of the strict lower triangle. */
+static ENTRY *OF_TYPE(triangle_row)(ENTRY *k, size_t i)
+{
+	return i > 0 ? k + i * (i - 1) / 2 : k;
+}
+
+/* Of the rows from .. end - 1 of a triangle the sums of K u over j <= i, and part_j = sum_i u_i K_ij over j < i. */
+static void OF_TYPE(
+	symmetric_rows)(ENTRY *k, const ENTRY *u, size_t from, size_t end, double *row, ENTRY *part)
+{
+	memset(part, 0, end * sizeof(*part));
+	for (size_t i = from; i < end; i += GROUP) {
+		const ENTRY *rows[GROUP];
+		double sum[GROUP];
+		ENTRY scale[GROUP] = { 0 };
+		for (size_t r = 0; r < GROUP; r++) {
+			rows[r] = OF_TYPE(triangle_row)(k, i + r < end ? i + r : i);
+			scale[r] = i + r < end ? u[i + r] : 0;
+		}
+		OF_TYPE(group_dot)(rows, u, i, sum);
+		OF_TYPE(group_add)(rows, scale, i, part);
+		for (size_t r = 0; r < GROUP && i + r < end; r++) {
+			/* The corner where the rows differ in length. */
+			for (size_t j = i; j < i + r; j++) {
+				ENTRY kij = rows[r][j];
+				sum[r] += (double)(kij * u[j]);
+				part[j] += kij * scale[r];
+			}
+			row[i + r] = (double)scale[r] + sum[r];
+		}
+	}
+}
+
+/* sum_j K_ij v_j and sum_j K_ij v_j C_ij over the first n columns. */
+static struct row_sums OF_TYPE(
+	row_sums)(const struct problem *p, const ENTRY *k, size_t i, const double *v, size_t n)
+{
+	_Alignas(64) double c[TILE];
+	double mass = 0, cost = 0;
+
+	for (size_t from = 0; from < n; from += TILE) {
+		size_t to = from + TILE < n ? from + TILE : n;
+		cloud_distances(p->x, i, p->y, from, to, c);
+#pragma omp simd reduction(+ : mass, cost)
+		for (size_t j = 0; j < to - from; j++) {
+			double term = (double)k[from + j] * v[from + j];
+			mass += term;
+			cost += term * c[j];
+		}
+	}
+	return (struct row_sums){ mass, cost };
+}
+
 #undef ENTRY
 #undef EXP
 #undef OF_TYPE
