@@ -57,15 +57,23 @@ static void OF_TYPE(
 	sum[3] = s3;
 }
 
-/* part += sum_r u[r] K_(i + r) over the first n columns. */
-static void OF_TYPE(
-	group_add)(const ENTRY *const k[GROUP], const ENTRY u[GROUP], size_t n, ENTRY *part)
+/* part += sum_r u[r] K_(i + r) over the first n columns. These rows are in a cache: meanwhile the next ones, `ahead`
+ * entries on, are fetched. */
+static void OF_TYPE(group_add)(const ENTRY *const k[GROUP], const ENTRY u[GROUP], size_t n,
+	size_t ahead, ENTRY *part)
 {
+	enum { LINE = 64 / sizeof(ENTRY), STRIP = 4 * LINE };
 	const ENTRY *k0 = k[0], *k1 = k[1], *k2 = k[2], *k3 = k[3];
 
+	for (size_t from = 0; from < n; from += STRIP) {
+		const size_t to = from + STRIP < n ? from + STRIP : n;
+		for (size_t j = from; j < to; j += LINE)
+			for (size_t r = 0; r < GROUP; r++)
+				__builtin_prefetch(k[r] + j + ahead, 0, 2);
 #pragma omp simd
-	for (size_t j = 0; j < n; j++)
-		part[j] += (u[0] * k0[j] + u[1] * k1[j]) + (u[2] * k2[j] + u[3] * k3[j]);
+		for (size_t j = from; j < to; j++)
+			part[j] += (u[0] * k0[j] + u[1] * k1[j]) + (u[2] * k2[j] + u[3] * k3[j]);
+	}
 }
 
 /* u_i = m / sum_j K_ij v_j of n rows, and part_j = sum_i u_i K_ij. */
@@ -82,7 +90,7 @@ static void OF_TYPE(
 		OF_TYPE(group_dot)(rows, v, m, sum);
 		for (size_t r = 0; r < GROUP && i + r < n; r++)
 			u[i + r] = scale[r] = (ENTRY)((double)m / sum[r]);
-		OF_TYPE(group_add)(rows, scale, m, part);
+		OF_TYPE(group_add)(rows, scale, m, i + GROUP < n ? GROUP * m : 0, part);
 	}
 }
 
@@ -106,7 +114,7 @@ static void OF_TYPE(
 			scale[r] = i + r < end ? u[i + r] : 0;
 		}
 		OF_TYPE(group_dot)(rows, u, i, sum);
-		OF_TYPE(group_add)(rows, scale, i, part);
+		OF_TYPE(group_add)(rows, scale, i, i + GROUP < end ? GROUP * i : 0, part);
 		for (size_t r = 0; r < GROUP && i + r < end; r++) {
 			/* The corner where the rows differ in length. */
 			for (size_t j = i; j < i + r; j++) {
