@@ -137,9 +137,9 @@ static bool compute(struct clouds *c, const struct csv *directions)
 {
 	struct arena *a = c->arena;
 	double eps = 0.05 * cloud_mean_cost(&c->x, &c->y);
-	const struct transport_rule small = { 1e-3, 1e-3, 10, 2000, false };
-	const struct transport_rule published = { eps, 1e-3, 10, 2000, false };
-	const struct transport_rule limit = { eps, 1e-9, 1, 5000, true };
+	const struct transport_rule small = { 1e-3, 1e-3, 10, 2000, false, NULL };
+	const struct transport_rule published = { eps, 1e-3, 10, 2000, false, NULL };
+	const struct transport_rule limit = { eps, 1e-9, 1, 5000, true, NULL };
 
 	transport_between(&c->x, &c->y, &small, a, &c->small);
 	c->has_slices = directions != NULL && directions->cols == c->x.dim;

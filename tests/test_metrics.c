@@ -184,7 +184,7 @@ static void test_sinkhorn_as_published(void **state)
 		assert_int_equal(cloud_make(&x, in.exact, in.n_exact, in.dim, arena), OK);
 		assert_int_equal(cloud_make(&y, in.x, in.n, in.dim, arena), OK);
 		assert_same(0.05 * cloud_mean_cost(&x, &y), eps, 1e-13, name);
-		struct transport_rule rule = { eps, 1e-3, 10, 2000, false };
+		struct transport_rule rule = { eps, 1e-3, 10, 2000, false, NULL };
 		transport_between(&x, &y, &rule, arena, &xy);
 		transport_within(&x, &rule, arena, &xx);
 		transport_within(&y, &rule, arena, &yy);
@@ -217,14 +217,14 @@ static void test_transport_at_small_eps(void **state)
 			continue;
 		assert_int_equal(cloud_make(&x, in.exact, in.n_exact, in.dim, arena), OK);
 		assert_int_equal(cloud_make(&y, in.x, in.n, in.dim, arena), OK);
-		struct transport_rule rule = { 1e-3, 1e-3, 10, 2000, false };
+		struct transport_rule rule = { 1e-3, 1e-3, 10, 2000, false, NULL };
 		transport_between(&x, &y, &rule, arena, &out);
 		assert_true((double)out.iterations == number(expected, i, "osds_eot_iters"));
 		assert_same(out.value, number(expected, i, "osds_eot_f64"), 1e-8, name);
 		assert_near(out.error, number(expected, i, "osds_eot_err_f64"), 1e-8, name);
 
 		double mean = cloud_mean_cost(&x, &y);
-		rule = (struct transport_rule){ 0.05 * mean, 1e-9, 1, 5000, true };
+		rule = (struct transport_rule){ 0.05 * mean, 1e-9, 1, 5000, true, NULL };
 		if (transport_divergence(&x, &y, &rule, NULL, true, arena, &d) != OK)
 			fail_msg("%s: %s", name, error_text());
 		assert_near(d.value, number(expected, i, "ref_sd_rel_conv"), 1e-9 * mean, name);
@@ -443,7 +443,7 @@ static void test_sinkhorn_of_gaussians(void **state)
 	assert_int_equal(cloud_make(&cx, x, N, 1, arena), OK);
 	assert_int_equal(cloud_make(&cy, y, N, 1, arena), OK);
 	for (double eps = 0.1; eps < 5; eps *= 6) {
-		struct transport_rule rule = { eps, 1e-8, 1, 5000, true };
+		struct transport_rule rule = { eps, 1e-8, 1, 5000, true, NULL };
 		if (transport_divergence(&cx, &cy, &rule, NULL, true, arena, &d) != OK)
 			fail_msg("%s", error_text());
 		double expected = gaussian_ot(1, 1.8, eps) -
@@ -552,7 +552,7 @@ static void test_unconverged_is_an_error(void **state)
 	(void)state;
 	assert_int_equal(cloud_make(&x, in.exact, in.n_exact, 2, arena), OK);
 	assert_int_equal(cloud_make(&y, in.x, in.n, 2, arena), OK);
-	struct transport_rule rule = { 0.01, 1e-30, 1, 3, true };
+	struct transport_rule rule = { 0.01, 1e-30, 1, 3, true, NULL };
 	assert_int_equal(transport_divergence(&x, &y, &rule, NULL, true, arena, &d), ERR_NUMERIC);
 	assert_non_null(strstr(error_text(), "after 3 iterations"));
 	assert_int_equal(transport_divergence(&x, &y, &rule, NULL, false, arena, &d), OK);

@@ -484,7 +484,7 @@ static void test_newton_is_sinkhorn(void **state)
 			struct cloud x = cloud_of(draw(law, 0, 3, 70, 3), 70, 3),
 				     y = cloud_of(draw(law, 1, 3, m, 3), m, 3);
 			double eps = 0.05 * cloud_mean_cost(&x, &y);
-			struct transport_rule rule = { eps, 1e-12, 1, 20000, true };
+			struct transport_rule rule = { eps, 1e-12, 1, 20000, true, NULL };
 			struct newton_rule newton = { eps, 1e-12, 200, true };
 			struct transport slow, fast;
 			transport_between(&x, &y, &rule, arena, &slow);

@@ -546,9 +546,16 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 	if (rule->accelerate)
 		anderson_new(&anderson, m, a);
 	/* f = 0 where P_ij = exp((f_i + g_j - C_ij) / eps) has the weights 1/n, 1/m absorbed. */
-	fill(p.alpha, n, log((double)n));
-	fill(p.u, n, 1);
-	iterate_anew(&p);
+	fill(p.v, m, 1);
+	if (rule->start != NULL) {
+		for (size_t j = 0; j < m; j++)
+			p.beta[j] = rule->start[j] / rule->eps;
+		rows_anew(&p, rows_block);
+	} else {
+		fill(p.alpha, n, log((double)n));
+		fill(p.u, n, 1);
+		iterate_anew(&p);
+	}
 	*out = (struct transport){ .f = f, .g = g, .iterations = 1, .error = (double)INFINITY };
 	iterate_until(&p, rule, rule->accelerate ? &anderson : NULL, out);
 	while (single && !end_in_double(&p, rule, out)) {
@@ -690,12 +697,16 @@ int transport_divergence(const struct cloud *x, const struct cloud *y,
 	TRY(transport_fits(x->n, y->n));
 	if (!(rule->eps > 0 && isfinite(1 / rule->eps)))
 		return fail(ERR_NUMERIC, "a regularisation of %g has no inverse", rule->eps);
-	transport_between(x, y, rule, a, xy);
 	if (own != NULL)
 		*xx = *own;
 	else
 		transport_within(x, rule, a, xx);
 	transport_within(y, rule, a, yy);
+	/* Where only the limit counts: between like clouds the potentials are nearly those within. */
+	struct transport_rule between = *rule;
+	if (converge)
+		between.start = yy->g;
+	transport_between(x, y, &between, a, xy);
 	if (converge && !xy->converged && small) {
 		const struct newton_rule newton = { rule->eps, rule->tolerance, NEWTON_STEPS,
 			true };

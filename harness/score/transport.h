@@ -20,6 +20,8 @@ struct transport_rule {
 	long every;       /* iterations from one check to the next */
 	long cap;         /* iterations at most */
 	bool accelerate;  /* Anderson's acceleration: other iterates, the same limit */
+	/* [m] potentials of the second cloud to begin with; NULL: zero ones of the first. */
+	const double *start;
 };
 
 enum { TRANSPORT_MAX = 1 << 28 }; /* 2 GB, 16384 x 16384 */
@@ -33,8 +35,7 @@ struct transport {
 	bool converged;
 };
 
-/** OT of two clouds of equal dim by Sinkhorn's iteration from zero potentials, first for the second
- *  cloud, then for the first. The error is that of the second cloud's marginal, the first cloud's
+/** OT of two clouds of equal dim by Sinkhorn's iteration, first for the second cloud, then for the first. The error is that of the second cloud's marginal, the first cloud's
  *  being exact. Scratch of 8 n m bytes (4 in float) comes from the arena and goes back. */
 void transport_between(const struct cloud *x, const struct cloud *y,
 	const struct transport_rule *rule, struct arena *a, struct transport *out);
