@@ -225,6 +225,54 @@ static void check_hvp(struct fixture *f)
 	}
 }
 
+/* Far out, along directions in proportion to the coordinates: steps of 1e-7 move an angle of 1e4 by a
+ * thousandth. Some points have coordinates of one sign alone, where exponentials of the other overflow. */
+static void check_far_hvp(struct fixture *f)
+{
+	enum { N = 16 };
+	double *x = block(f, N), *v = block(f, N), *hv = block(f, N), *y = block(f, N);
+	double *grad[4];
+	static const double at[4] = { 1, -1, 0.5, -0.5 };
+	const double h = 1e-7;
+	size_t compared = 0;
+
+	if (f->t->hvp == NULL)
+		return;
+	for (size_t j = 0; j < f->dim * N; j++) {
+		x[j] = pow(10, 2 + 2 * (double)(j % N) / N) * rng_gauss(stream, 9, j, 0);
+		if (j % N % 3 != 0)
+			x[j] = j % N % 3 == 1 ? fabs(x[j]) : -fabs(x[j]);
+		v[j] = x[j] * rng_gauss(stream, 14, j, 0);
+	}
+	assert_int_equal(density_hvp(f->d, N, x, v, hv), OK);
+	for (size_t s = 0; s < 4; s++) {
+		grad[s] = block(f, N);
+		for (size_t j = 0; j < f->dim * N; j++)
+			y[j] = x[j] + at[s] * h * v[j];
+		density_eval(f->d, N, y, NULL, grad[s]);
+	}
+	for (size_t i = 0; i < N; i++) {
+		double size = 0, scale = 0;
+		for (size_t k = 0; k < f->dim; k++) {
+			size = fmax(size, fabs(grad[0][k * N + i]));
+			size = fmax(size, fabs(x[k * N + i]));
+			scale = fmax(scale, fabs(hv[k * N + i]));
+		}
+		if (!(size < 1e30))
+			continue;
+		for (size_t k = 0; k < f->dim; k++) {
+			size_t j = k * N + i;
+			struct difference d = extrapolate(grad[0][j], grad[1][j], grad[2][j],
+				grad[3][j], h, size);
+			compared += d.error <= 1e-2 * (1 + scale) ? 1 : 0;
+			check_that(f, fabs(hv[j] - d.value) <= d.error + 1e-6 * scale,
+				"Hv %zu of far point %zu is %.15g, by differences %.15g +- %.1g",
+				k + 1, i, hv[j], d.value, d.error);
+		}
+	}
+	check_that(f, 8 * compared >= N * f->dim, "%zu differences are known", compared);
+}
+
 static void test_gradient(void **p)
 {
 	(void)p;
@@ -236,6 +284,7 @@ static void test_hvp(void **p)
 {
 	(void)p;
 	each_target(check_hvp);
+	each_target(check_far_hvp);
 }
 
 /* --- precision, range, blocks ------------------------------------------------------------ */
