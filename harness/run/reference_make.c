@@ -65,12 +65,21 @@ static const struct setting *smc_settings(const struct work *w)
 	return w->dim > DIM_LARGE ? large : density_target(w->d)->propose != NULL ? narrow : plain;
 }
 
+/* The pass of smc. The adaptive ladder's bias of log Z falls like 1 / particles: of few ones it is larger than the error,
+ * and a frozen ladder has none. */
+static const char *smc_pass(const struct work *w)
+{
+	return w->dim > DIM_LARGE ? "frozen" : "adaptive";
+}
+
 /* What makes a run of smc from `start` what it is. */
 static const char *smc_recipe(const struct work *w, const char *start, struct arena *a)
 {
 	const char *text = arena_printf(a, "SMC with HMC moves from %s (version %d, %zu particles",
 		start, method_find("smc")->version, smc_particles(w));
 
+	if (w->dim > DIM_LARGE)
+		text = arena_printf(a, "%s, pass %s", text, smc_pass(w));
 	for (const struct setting *o = smc_settings(w); o->key != NULL; o++)
 		text = arena_printf(a, "%s, %s=%s", text, o->key, o->value);
 	return arena_printf(a, "%s)", text);
@@ -88,7 +97,7 @@ static int smc_run(const struct work *w, const struct fit *start, uint64_t seed,
 	struct weight_stats s;
 
 	d.log_w = ARENA_NEW(a, n, double);
-	while (pass->name != NULL && strcmp(pass->name, "adaptive") != 0)
+	while (pass->name != NULL && strcmp(pass->name, smc_pass(w)) != 0)
 		pass++;
 	invariant(pass->name != NULL);
 	TRY(density_whiten(&white, w->d, start->mean, start->factor, a));
