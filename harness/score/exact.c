@@ -67,7 +67,7 @@ struct rounds {
 	float *cost;         /* [n][width], infinite in the last places */
 	float *f, *g;        /* [n], [width] */
 	float *bound;        /* [n][tiles] largest g - C of a tile when last looked at, less rise */
-	float *rise;         /* [tiles] most that a g rose, summed over rounds */
+	double *rise;        /* [tiles] most that a g rose, summed over changes */
 	float *part;         /* column sums [blocks][width] */
 	float *terms;        /* [threads][width] */
 	size_t *near;        /* [threads][tiles] */
@@ -93,38 +93,52 @@ static void cost_block(void *context, size_t block)
 	}
 }
 
-/* The largest g - C of tile t for a row. */
-static float tile_top(const float *potential, const float *cost, size_t t)
+/* The largest g - C of tile t for row i is not larger. */
+static float reach(const struct rounds *r, size_t i, size_t t)
 {
-	const float *c = cost + t * TILE, *g = potential + t * TILE;
+	return r->bound[i * r->tiles + t] + (float)r->rise[t];
+}
+
+/* The tile that reaches most. */
+static size_t best_tile(const struct rounds *r, size_t i)
+{
+	size_t best = 0;
+
+	for (size_t t = 1; t < r->tiles; t++)
+		best = reach(r, i, t) > reach(r, i, best) ? t : best;
+	return best;
+}
+
+/* The largest g - C of tile t for row i. */
+static float look(const struct rounds *r, size_t i, size_t t)
+{
+	const float *c = r->cost + i * r->width + t * TILE, *g = r->g + t * TILE;
 	float top = -INFINITY;
 
+	/* The next row, which lies near this one, will look at it, too. */
+	for (size_t j = 0; j < TILE; j += 16)
+		__builtin_prefetch(c + r->width + j);
 #pragma omp simd reduction(max : top)
 	for (size_t j = 0; j < TILE; j++) {
 		float d = g[j] - c[j];
 		top = d > top ? d : top;
 	}
+	r->bound[i * r->tiles + t] = (float)((double)top - r->rise[t]);
 	return top;
 }
 
 /* The tiles that have terms of row i, and the largest g - C; returns how many. */
 static size_t near_tiles(const struct rounds *r, size_t i, size_t *near, float *top)
 {
-	float *bound = r->bound + i * r->tiles, least = r->eps * EXPONENT_MIN;
-	size_t best = 0, n = 0;
+	float least = r->eps * EXPONENT_MIN;
+	size_t best = best_tile(r, i), n = 0;
 
-	for (size_t t = 1; t < r->tiles; t++)
-		best = bound[t] + r->rise[t] > bound[best] + r->rise[best] ? t : best;
-	*top = tile_top(r->g, r->cost + i * r->width, best);
-	bound[best] = *top - r->rise[best];
+	*top = look(r, i, best);
 	for (size_t t = 0; t < r->tiles; t++)
-		if (t != best && bound[t] + r->rise[t] > *top + least) {
-			float own = tile_top(r->g, r->cost + i * r->width, t);
-			bound[t] = own - r->rise[t];
-			*top = own > *top ? own : *top;
-		}
+		if (t != best && reach(r, i, t) > *top + least)
+			*top = fmaxf(*top, look(r, i, t));
 	for (size_t t = 0; t < r->tiles; t++)
-		if (bound[t] + r->rise[t] > *top + least)
+		if (reach(r, i, t) > *top + least)
 			near[n++] = t;
 	return n;
 }
@@ -183,7 +197,7 @@ static void columns_tile(void *context, size_t tile)
 		}
 		rise = fmaxf(rise, r->g[j] - before);
 	}
-	r->rise[tile] += rise;
+	r->rise[tile] += (double)rise;
 }
 
 static void rounds_make(struct rounds *r, const struct cloud *x, const struct cloud *y,
@@ -203,7 +217,7 @@ static void rounds_make(struct rounds *r, const struct cloud *x, const struct cl
 		.f = arena_alloc(a, n, sizeof(float)),
 		.g = arena_zalloc(a, width, sizeof(float)),
 		.bound = arena_alloc(a, n * tiles, sizeof(float)),
-		.rise = arena_zalloc(a, tiles, sizeof(float)),
+		.rise = arena_zalloc(a, tiles, sizeof(double)),
 		.part = arena_alloc(a, cloud_blocks(n) * width, sizeof(float)),
 		.terms = arena_alloc(a, threads * width, sizeof(float)),
 		.near = arena_alloc(a, threads * tiles, sizeof(size_t)),
@@ -251,7 +265,7 @@ static void entropic(struct rounds *r, const struct cloud *x, const struct cloud
 	memcpy(r->g, between.f, y->n * sizeof(float));
 	anneal(r, EPS_ALL, EPS_LAST, FALL_ALL);
 	for (size_t j = 0; j < y->n; j++)
-		g[j] = isfinite(r->g[j]) ? scale * (double)r->g[j] : 0;
+		g[j] = scale * (double)r->g[j];
 }
 
 /* --- lists of pairs -------------------------------------------------------------------------- */
@@ -260,29 +274,28 @@ static void entropic(struct rounds *r, const struct cloud *x, const struct cloud
 struct lists {
 	const struct cloud *x, *y;
 	bool squared;
-	const struct rounds *kept; /* costs, rounded; NULL: none are */
-	bool turned;               /* of kept costs x is the columns' cloud */
-	float *rounded;            /* g by the unit of costs that are kept */
-	double largest;            /* |g| */
-	float *of_tile;            /* of rows' tiles, turned [tiles][m]; see tile_leasts */
-	float *least;              /* [threads][tiles] */
-	const double *f;           /* [n]: only pairs of C_ij - g_j < f_i; NULL: all */
-	const double *g;
-	size_t room;     /* for a point: NEAR, or what there is */
-	size_t *used;    /* [n] */
-	uint32_t *place; /* [n][room] */
-	double *cost;    /* [n][room] C_ij */
-	double *less;    /* [n][room] C_ij - g_j */
+	struct rounds *kept; /* costs, rounded, and what tiles of them reach */
+	bool turned;         /* of kept costs x is the columns' cloud */
+	float *of_tile;      /* of rows' tiles, turned [tiles][m]: what they reach */
+	double largest;      /* |g|, or sum of rises */
+	double *f;           /* [n]: only pairs of C_ij - g_j < f_i */
+	const double *g;     /* [m] */
+	size_t room;         /* for a point: NEAR, or what there is */
+	size_t *used;        /* [n] */
+	uint32_t *place;     /* [n][room] */
+	double *cost;        /* [n][room] C_ij */
+	double *less;        /* [n][room] C_ij - g_j */
 };
 
-/* A float is off by 6e-8 of itself; C_ij, g_j and their difference each are one. */
+/* A float is off by 6e-8 of itself; C_ij, g_j, their difference, sums of rises and what they are taken from
+ * each are one. */
 static const double ROUNDED = 4e-7;
 
 static struct lists lists_new(const struct cloud *x, const struct cloud *y, bool squared,
-	const struct rounds *kept, const double *g, struct arena *a)
+	struct rounds *kept, const double *g, struct arena *a)
 {
-	size_t room = y->n < NEAR ? y->n : NEAR, width = tiles_of(y->n) * TILE;
-	bool turned = kept && kept->x == y;
+	size_t room = y->n < NEAR ? y->n : NEAR;
+	bool turned = kept->x == y;
 
 	return (struct lists){
 		.x = x,
@@ -290,9 +303,7 @@ static struct lists lists_new(const struct cloud *x, const struct cloud *y, bool
 		.squared = squared,
 		.kept = kept,
 		.turned = turned,
-		.rounded = arena_zalloc(a, width, sizeof(float)),
 		.of_tile = turned ? arena_alloc(a, tiles_of(y->n) * x->n, sizeof(float)) : NULL,
-		.least = arena_alloc(a, parallel_threads() * tiles_of(y->n), sizeof(float)),
 		.g = g,
 		.room = room,
 		.used = arena_alloc(a, x->n, sizeof(size_t)),
@@ -324,30 +335,35 @@ static void turned_tile(void *context, size_t tile)
 {
 	struct lists *l = context;
 	const struct rounds *r = l->kept;
-	float *least = l->of_tile + tile * l->x->n;
+	float *top = l->of_tile + tile * l->x->n;
 
 	for (size_t j = 0; j < l->x->n; j++)
-		least[j] = INFINITY;
+		top[j] = -INFINITY;
 	for (size_t i = tile * TILE; i < (tile + 1) * TILE && i < l->y->n; i++) {
-		const float *c = r->cost + i * r->width, g = l->rounded[i];
+		const float *c = r->cost + i * r->width, g = (float)(l->g[i] / r->scale);
 #pragma omp simd
 		for (size_t j = 0; j < l->x->n; j++) {
-			float less = c[j] - g;
-			least[j] = less < least[j] ? less : least[j];
+			float d = g - c[j];
+			top[j] = d > top[j] ? d : top[j];
 		}
 	}
 }
 
-/* The least C_ij - g_j of each tile of points j, by numbers that are kept, rounded. */
-static void tile_leasts(const struct lists *l, size_t i, float *out)
+/* The potentials of the columns of kept costs, in their unit, and how they rose. */
+static void kept_potentials(struct lists *l)
 {
-	for (size_t t = 0; t < tiles_of(l->y->n); t++)
-		if (l->kept == NULL)
-			out[t] = -INFINITY;
-		else if (l->turned)
-			out[t] = l->of_tile[t * l->x->n + i];
-		else
-			out[t] = -tile_top(l->rounded, l->kept->cost + i * l->kept->width, t);
+	struct rounds *r = l->kept;
+
+	for (size_t t = 0; t < r->tiles; t++) {
+		float rise = -INFINITY;
+		for (size_t j = t * TILE; j < (t + 1) * TILE && j < l->y->n; j++) {
+			float before = r->g[j];
+			r->g[j] = (float)(l->g[j] / r->scale);
+			rise = fmaxf(rise, r->g[j] - before);
+		}
+		r->rise[t] += (double)rise;
+		l->largest = fmax(l->largest, r->scale * fabs(r->rise[t]));
+	}
 }
 
 /* Pairs of point i with a tile that are below the limit. The limit falls when the list is full. */
@@ -367,50 +383,60 @@ static void list_tile(struct lists *l, size_t i, size_t tile, double *limit)
 	}
 }
 
+/* May a tile have a g_j - C_ij above -limit, by numbers that are rounded? A pair that counts has
+ * C_ij <= limit + g_j: so much can rounding be off. */
+static bool list_needs(const struct lists *l, size_t i, size_t tile, double limit)
+{
+	double least = -limit - ROUNDED * (fabs(limit) + 2 * l->largest);
+	const struct rounds *r = l->kept;
+
+	if (l->turned)
+		return r->scale * (double)l->of_tile[tile * l->x->n + i] > least;
+	return r->scale * (double)reach(r, i, tile) > least &&
+	       r->scale * (double)look(r, i, tile) > least;
+}
+
+static size_t list_best(const struct lists *l, size_t i)
+{
+	const float *top = l->of_tile + i;
+	size_t best = 0;
+
+	if (!l->turned)
+		return best_tile(l->kept, i);
+	for (size_t t = 1; t < tiles_of(l->y->n); t++)
+		best = top[t * l->x->n] > top[best * l->x->n] ? t : best;
+	return best;
+}
+
 static void lists_block(void *context, size_t block)
 {
 	struct lists *l = context;
-	size_t tiles = tiles_of(l->y->n);
-	float *least = l->least + parallel_slot() * tiles;
-	double scale = l->kept ? l->kept->scale : 1;
 
 	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, l->x->n); i++) {
-		double limit = l->f ? l->f[i] : (double)INFINITY;
-		size_t best = 0;
-		tile_leasts(l, i, least);
-		for (size_t t = 1; t < tiles; t++)
-			best = least[t] < least[best] ? t : best;
+		double limit = l->f[i];
+		size_t best = list_best(l, i);
 		l->used[i] = 0;
 		list_tile(l, i, best, &limit);
-		/* A pair that counts has C_ij <= limit + g_j: so much can rounding be off. */
-		for (size_t t = 0; t < tiles; t++) {
-			double slack = ROUNDED * (fabs(limit) + 2 * l->largest);
-			if (t != best && scale * (double)least[t] < limit + slack)
+		for (size_t t = 0; t < tiles_of(l->y->n); t++)
+			if (t != best && list_needs(l, i, t, limit))
 				list_tile(l, i, t, &limit);
-		}
+		if (l->used[i] > 0)
+			l->f[i] = l->less[i * l->room];
 	}
 }
 
-/* f: see struct lists. */
-static void lists_fill(struct lists *l, const double *f)
+/* Lists of pairs of C_ij - g_j < f_i. Then f falls to what goes with g. */
+static void lists_fill(struct lists *l, double *f)
 {
 	l->f = f;
 	l->largest = 0;
-	for (size_t j = 0; l->kept && j < l->y->n; j++) {
-		l->rounded[j] = (float)(l->g[j] / l->kept->scale);
+	for (size_t j = 0; j < l->y->n; j++)
 		l->largest = fmax(l->largest, fabs(l->g[j]));
-	}
 	if (l->turned)
 		parallel_for(tiles_of(l->y->n), turned_tile, l);
+	else
+		kept_potentials(l);
 	parallel_for(cloud_blocks(l->x->n), lists_block, l);
-}
-
-/* Fill, and the largest potentials that go with g. */
-static void lists_potentials(struct lists *l, double *f)
-{
-	lists_fill(l, NULL);
-	for (size_t i = 0; i < l->x->n; i++)
-		f[i] = l->less[i * l->room];
 }
 
 static bool lists_has(const struct lists *l, size_t i, size_t j)
@@ -471,8 +497,12 @@ static void begin(struct simplex *s, struct lists *rows, double *f, double *g, s
 	struct lists columns = lists_new(rows->y, rows->x, rows->squared, rows->kept, f, a);
 	double above = cost_bound(rows->x, rows->y, rows->squared);
 
-	lists_potentials(rows, f);
-	lists_potentials(&columns, g);
+	for (size_t i = 0; i < s->n; i++)
+		f[i] = (double)INFINITY;
+	lists_fill(rows, f);
+	for (size_t j = 0; j < s->m; j++)
+		g[j] = (double)INFINITY;
+	lists_fill(&columns, g);
 	for (size_t i = 0; i < s->n; i++)
 		for (size_t k = 0; k < rows->used[i]; k++)
 			simplex_add(s, (uint32_t)i, rows->place[i * rows->room + k],
@@ -539,16 +569,18 @@ static int solve(const struct sorted *u, const struct sorted *v, bool squared, d
 
 	if (scale > 0)
 		entropic(&rounds, x, y, squared, scale, a, g);
-	struct lists rows = lists_new(x, y, squared, scale > 0 ? &rounds : NULL, g, a);
+	else
+		rounds_make(&rounds, x, y, squared, 1, a);
+	struct lists rows = lists_new(x, y, squared, &rounds, g, a);
 	simplex_make(&s, x->n, y->n, a);
 	begin(&s, &rows, f, g, a);
 	do {
 		TRY(simplex_run(&s));
+		memcpy(f, s.potential, x->n * sizeof(double));
 		memcpy(g, s.potential + x->n, y->n * sizeof(double));
-		lists_fill(&rows, s.potential);
+		lists_fill(&rows, f);
 		out->rounds++;
 	} while (add_cheap(&s, &rows) > 0);
-	lists_potentials(&rows, f);
 	out->pivots = s.pivots;
 	out->value = simplex_value(&s);
 	out->bound = stats_mean(f, x->n) + stats_mean(g, y->n);
