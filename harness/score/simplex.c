@@ -56,18 +56,14 @@ void simplex_make(struct simplex *s, size_t n, size_t m, struct arena *a)
 		.supply = (int64_t)(m / divisor),
 		.demand = (int64_t)(n / divisor),
 		.potential = arena_alloc(a, count, sizeof(double)),
-		.parent = arena_alloc(a, count, sizeof(uint32_t)),
-		.first = arena_alloc(a, count, sizeof(uint32_t)),
-		.next = arena_alloc(a, count, sizeof(uint32_t)),
-		.last = arena_alloc(a, count, sizeof(uint32_t)),
-		.depth = arena_alloc(a, count, sizeof(uint32_t)),
+		.tree = arena_alloc(a, count, sizeof(struct simplex_node)),
 		.flow = arena_alloc(a, count, sizeof(int64_t)),
 		.toll = arena_alloc(a, count, sizeof(double)),
 		.left = arena_alloc(a, count, sizeof(int64_t)),
 		.arena = a,
 	};
-	for (size_t u = 0; u < count; u++) {
-		s->parent[u] = s->first[u] = s->next[u] = s->last[u] = NONE;
+	for (uint32_t u = 0; u < count; u++) {
+		s->tree[u] = (struct simplex_node){ .parent = NONE, .next = u, .last = u };
 		s->left[u] = u < n ? s->supply : u < n + m ? s->demand : 0;
 	}
 }
@@ -103,55 +99,74 @@ static bool is_row(const struct simplex *s, uint32_t node)
 	return node < s->n;
 }
 
-static void hang(struct simplex *s, uint32_t node, uint32_t parent, int64_t flow, double toll)
+/* b comes after a. */
+static void link(struct simplex *s, uint32_t a, uint32_t b)
 {
-	s->parent[node] = parent;
+	s->tree[a].next = b;
+	s->tree[b].last = a;
+}
+
+/* A tree of its own, from first to last in order, becomes a part of another. */
+static void insert(struct simplex *s, uint32_t first, uint32_t last, uint32_t parent)
+{
+	uint32_t next = s->tree[parent].next;
+
+	link(s, parent, first);
+	link(s, last, next);
+}
+
+static void set_parent(struct simplex *s, uint32_t node, uint32_t parent, int64_t flow, double toll)
+{
+	s->tree[node].parent = parent;
 	s->flow[node] = flow;
 	s->toll[node] = toll;
-	s->last[node] = NONE;
-	s->next[node] = s->first[parent];
-	if (s->next[node] != NONE)
-		s->last[s->next[node]] = node;
-	s->first[parent] = node;
 }
 
-static void unhang(struct simplex *s, uint32_t node)
+/* Hang the tree below a node without a parent to another tree. */
+static void hang(struct simplex *s, uint32_t node, uint32_t parent, int64_t flow, double toll)
 {
-	if (s->last[node] != NONE)
-		s->next[s->last[node]] = s->next[node];
-	else
-		s->first[s->parent[node]] = s->next[node];
-	if (s->next[node] != NONE)
-		s->last[s->next[node]] = s->last[node];
+	set_parent(s, node, parent, flow, toll);
+	insert(s, node, s->tree[node].last, parent);
 }
 
-/* The node after this one in the part of the tree below `top`, parents before children; NONE at the end. */
-static uint32_t after(const struct simplex *s, uint32_t node, uint32_t top)
-{
-	if (s->first[node] != NONE)
-		return s->first[node];
-	while (node != top && s->next[node] == NONE)
-		node = s->parent[node];
-	return node != top ? s->next[node] : NONE;
-}
-
-/* Turn the path from u up to `end` over and hang u below `parent`. */
+/* Cut off what is below `end`, turn the path from u up to there over and hang u below `parent`. The
+ * potential of u changes by `change`, and that of the others with it. Each node of the path takes along what is
+ * below it and is not done yet; what that is, depths tell. */
 static void hang_anew(struct simplex *s, uint32_t u, uint32_t end, uint32_t parent, int64_t flow,
-	double toll)
+	double toll, double change)
 {
-	for (;;) {
-		uint32_t up = s->parent[u];
+	const double row_change = is_row(s, u) ? change : -change;
+	const uint32_t first = u, under = parent, before = s->tree[end].last;
+	uint32_t depth = s->tree[parent].depth + 1, done = NONE, last = NONE, rest = NONE;
+
+	for (;; depth++) {
+		const struct simplex_node old = s->tree[u];
 		int64_t old_flow = s->flow[u];
 		double old_toll = s->toll[u];
-		unhang(s, u);
-		hang(s, u, parent, flow, toll);
+		if (last != NONE)
+			link(s, last, u);
+		uint32_t at = u;
+		do {
+			s->potential[at] += is_row(s, at) ? row_change : -row_change;
+			s->tree[at].depth += depth - old.depth;
+			last = at;
+			at = s->tree[at].next;
+			if (at == done) {
+				at = rest;
+				link(s, last, at);
+			}
+		} while (s->tree[at].depth > old.depth);
+		rest = at;
+		set_parent(s, u, parent, flow, toll);
 		if (u == end)
-			return;
-		parent = u;
-		u = up;
+			break;
+		done = parent = u;
+		u = old.parent;
 		flow = old_flow;
 		toll = old_toll;
 	}
+	link(s, before, rest);
+	insert(s, first, last, under);
 }
 
 /* Potentials and depths of all, from the artificial node down. */
@@ -160,10 +175,11 @@ static void measure(struct simplex *s)
 	uint32_t root = (uint32_t)(s->n + s->m);
 
 	s->potential[root] = 0;
-	s->depth[root] = 0;
-	for (uint32_t u = after(s, root, root); u != NONE; u = after(s, u, root)) {
-		s->potential[u] = s->toll[u] - s->potential[s->parent[u]];
-		s->depth[u] = s->depth[s->parent[u]] + 1;
+	s->tree[root].depth = 0;
+	for (uint32_t u = s->tree[root].next; u != root; u = s->tree[u].next) {
+		uint32_t parent = s->tree[u].parent;
+		s->potential[u] = s->toll[u] - s->potential[parent];
+		s->tree[u].depth = s->tree[parent].depth + 1;
 	}
 }
 
@@ -216,7 +232,7 @@ void simplex_begin(struct simplex *s, const double *f, const double *g, double a
 	/* What has no parent hangs at the artificial node: rows with the potential f, used up or not, columns
 	 * with units left far above g. */
 	for (uint32_t u = 0; u < root; u++)
-		if (s->parent[u] == NONE)
+		if (s->tree[u].parent == NONE)
 			hang(s, u, root, s->left[u], is_row(s, u) ? f[u] : g[u - s->n] + above);
 	measure(s);
 }
@@ -263,36 +279,31 @@ static void pivot(struct simplex *s, size_t arc)
 	bool out_of_row = true; /* the arc that leaves is above i */
 
 	while (u != v)
-		if (s->depth[u] >= s->depth[v])
-			u = s->parent[u];
+		if (s->tree[u].depth >= s->tree[v].depth)
+			u = s->tree[u].parent;
 		else
-			v = s->parent[v];
+			v = s->tree[v].parent;
 	uint32_t join = u;
 	/* The flow comes down to i, against the arcs of rows, and goes up from j, against those of
 	 * columns. */
-	for (u = i; u != join; u = s->parent[u])
+	for (u = i; u != join; u = s->tree[u].parent)
 		if (is_row(s, u) && s->flow[u] < units) {
 			units = s->flow[u];
 			out = u;
 		}
-	for (u = j; u != join; u = s->parent[u])
+	for (u = j; u != join; u = s->tree[u].parent)
 		if (!is_row(s, u) && s->flow[u] <= units) {
 			units = s->flow[u];
 			out = u;
 			out_of_row = false;
 		}
-	for (u = i; units > 0 && u != join; u = s->parent[u])
+	for (u = i; units > 0 && u != join; u = s->tree[u].parent)
 		s->flow[u] += is_row(s, u) ? -units : units;
-	for (u = j; units > 0 && u != join; u = s->parent[u])
+	for (u = j; units > 0 && u != join; u = s->tree[u].parent)
 		s->flow[u] += is_row(s, u) ? units : -units;
 	uint32_t top = out_of_row ? i : j, under = out_of_row ? j : i;
-	hang_anew(s, top, out, under, units, s->arcs.cost[arc]);
 	double change = s->arcs.cost[arc] - s->potential[under] - s->potential[top];
-	double row_change = out_of_row ? change : -change;
-	for (u = top; u != NONE; u = after(s, u, top)) {
-		s->potential[u] += is_row(s, u) ? row_change : -row_change;
-		s->depth[u] = s->depth[s->parent[u]] + 1;
-	}
+	hang_anew(s, top, out, under, units, s->arcs.cost[arc], change);
 }
 
 int simplex_run(struct simplex *s)
@@ -322,7 +333,7 @@ double simplex_value(const struct simplex *s)
 	double sum = 0, lost = 0;
 
 	for (uint32_t u = 0; u < root; u++) {
-		if (s->parent[u] == root && s->flow[u] > 0)
+		if (s->tree[u].parent == root && s->flow[u] > 0)
 			return (double)NAN;
 		/* Artificial arcs without units have tolls, too, times 0. */
 		double term = (double)s->flow[u] * s->toll[u] - lost, more = sum + term;

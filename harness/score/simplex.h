@@ -22,15 +22,18 @@ struct simplex_arcs {
 	double *cost;
 };
 
+struct simplex_node {
+	uint32_t parent;     /* in the tree of basic arcs */
+	uint32_t next, last; /* in an order of all: what is below a node follows it; a circle */
+	uint32_t depth;
+};
+
 struct simplex {
 	size_t n, m;
 	int64_t supply, demand;
 	struct simplex_arcs arcs;
 	double *potential; /* f of the rows, then g of the columns, then 0 of the artificial node */
-	uint32_t *parent;  /* of a node in the tree of basic arcs */
-	uint32_t *first;   /* its first child */
-	uint32_t *next, *last; /* its siblings */
-	uint32_t *depth;
+	struct simplex_node *tree;
 	int64_t *flow; /* of the arc to the parent, which leaves a row and enters a column */
 	double *toll;  /* cost of that arc */
 	int64_t *left; /* units of a node that no arc carries yet */
