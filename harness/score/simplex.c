@@ -244,31 +244,43 @@ bool simplex_improves(const struct simplex *s, double cost, double f, double g)
 	return cost - f - g < -s->margin;
 }
 
+struct candidate {
+	double reduced;
+	size_t arc;
+};
+
+static struct candidate lesser(struct candidate best, const struct simplex *s, size_t arc)
+{
+	const struct simplex_arcs *arcs = &s->arcs;
+	double f = s->potential[arcs->row[arc]], g = s->potential[s->n + arcs->column[arc]];
+	double reduced = arcs->cost[arc] - f - g;
+
+	return reduced < best.reduced ? (struct candidate){ reduced, arc } : best;
+}
+
 /* The most negative reduced cost of the next block that has one; the number of arcs when none has. */
 static size_t find_entering(struct simplex *s)
 {
-	const struct simplex_arcs *arcs = &s->arcs;
-	const double *f = s->potential, *g = s->potential + s->n;
-	size_t block = (size_t)(BLOCK_ROOT * sqrt((double)arcs->n));
+	const size_t n = s->arcs.n;
+	size_t block = (size_t)(BLOCK_ROOT * sqrt((double)n));
 
 	block = block < BLOCK_MIN ? BLOCK_MIN : block;
-	for (size_t seen = 0; seen < arcs->n;) {
-		size_t from = s->at < arcs->n ? s->at : 0, best = arcs->n;
-		size_t to = from + block < arcs->n ? from + block : arcs->n;
-		double least = -s->margin;
-		for (size_t k = from; k < to; k++) {
-			double reduced = arcs->cost[k] - f[arcs->row[k]] - g[arcs->column[k]];
-			if (reduced < least) {
-				least = reduced;
-				best = k;
-			}
+	for (size_t seen = 0; seen < n;) {
+		size_t from = s->at < n ? s->at : 0;
+		size_t to = from + block < n ? from + block : n, middle = from + (to - from) / 2;
+		struct candidate low = { -s->margin, n }, high = low;
+		/* Halves side by side: one comparison need not wait for the one before. */
+		for (size_t k = from; k < middle; k++) {
+			low = lesser(low, s, k);
+			high = lesser(high, s, k + middle - from);
 		}
+		high = lesser(high, s, to - 1);
 		seen += to - from;
 		s->at = to;
-		if (best < arcs->n)
-			return best;
+		if (low.arc < n || high.arc < n)
+			return high.reduced < low.reduced ? high.arc : low.arc;
 	}
-	return arcs->n;
+	return n;
 }
 
 static void pivot(struct simplex *s, size_t arc)
