@@ -475,18 +475,24 @@ static void place_rest(struct simplex *s, const struct lists *rows, const double
 	struct arena *a)
 {
 	double *c = arena_alloc(a, s->m, sizeof(*c));
+	size_t *open = arena_alloc(a, s->m, sizeof(*open)), n = 0;
 	const int64_t *left = s->left + s->n;
 
+	for (size_t j = 0; j < s->m; j++)
+		if (left[j] > 0)
+			open[n++] = j;
 	for (size_t i = 0; i < s->n; i++) {
 		if (s->left[i] > 0)
 			costs(rows->x, i, rows->y, rows->squared, 0, s->m, c);
 		while (s->left[i] > 0) {
-			size_t best = s->m;
-			for (size_t j = 0; j < s->m; j++)
-				if (left[j] > 0 &&
-					(best == s->m || c[j] - g[j] < c[best] - g[best]))
-					best = j;
-			simplex_put(s, (uint32_t)i, (uint32_t)best, c[best]);
+			size_t best = 0;
+			for (size_t k = 1; k < n; k++)
+				if (c[open[k]] - g[open[k]] < c[open[best]] - g[open[best]])
+					best = k;
+			size_t j = open[best];
+			simplex_put(s, (uint32_t)i, (uint32_t)j, c[j]);
+			if (left[j] == 0)
+				memmove(open + best, open + best + 1, (--n - best) * sizeof(*open));
 		}
 	}
 }
