@@ -46,16 +46,28 @@ static void project(const struct cloud *x, const double *direction, struct keyed
 	sort_keyed(out, x->n, scratch);
 }
 
-/* Cost of the staircase through n and m sorted points; its potentials, of mean 0, are added to f and g. */
+/* Adds the potentials less their mean, back in the order of the points. */
+static void add_potentials(const struct keyed *x, size_t n, const double *line, double *to)
+{
+	double sum = 0;
+
+#pragma omp simd reduction(+ : sum)
+	for (size_t i = 0; i < n; i++)
+		sum += line[i];
+	for (size_t i = 0; i < n; i++)
+		to[x[i].place] += line[i] - sum / (double)n;
+}
+
+/* Cost of the staircase through n and m sorted points; its potentials are put into f and g. */
 static double staircase(const struct slices *s, const struct keyed *x, const struct keyed *y,
-	double *f, double *g, double *f_line, double *g_line)
+	double *f, double *g)
 {
 	const size_t n = s->x->n, m = s->y->n;
-	double here = cost_of(s, x[0].key, y[0].key), sum = 0, f_mean = 0, g_mean = 0;
+	double here = cost_of(s, x[0].key, y[0].key), sum = 0, f_here = here, g_here = 0;
 	size_t i = 0, j = 0, left_x = m, left_y = n; /* units of 1 / (n m) */
 
-	f_line[0] = here;
-	g_line[0] = 0;
+	f[0] = f_here;
+	g[0] = g_here;
 	while (true) {
 		size_t units = left_x < left_y ? left_x : left_y;
 		sum += (double)units * here;
@@ -65,33 +77,26 @@ static double staircase(const struct slices *s, const struct keyed *x, const str
 			double over = cost_of(s, x[i + 1].key, y[j].key);
 			double under = cost_of(s, x[i].key, y[j + 1].key), old = here;
 			here = cost_of(s, x[++i].key, y[++j].key);
-			f_line[i] = f_line[i - 1] + 0.5 * (over - old + here - under);
-			g_line[j] = here - f_line[i];
+			f[i] = f_here += 0.5 * (over - old + here - under);
+			g[j] = g_here = here - f_here;
 			left_x = m;
 			left_y = n;
 		} else if (left_x == 0 && left_y == 0) {
 			break;
 		} else if (left_x == 0) {
 			here = cost_of(s, x[++i].key, y[j].key);
-			f_line[i] = here - g_line[j];
+			f[i] = f_here = here - g_here;
 			left_x = m;
 		} else {
 			here = cost_of(s, x[i].key, y[++j].key);
-			g_line[j] = here - f_line[i];
+			g[j] = g_here = here - f_here;
 			left_y = n;
 		}
 	}
-	for (i = 0; i < n; i++)
-		f_mean += f_line[i] / (double)n;
-	for (j = 0; j < m; j++)
-		g_mean += g_line[j] / (double)m;
-	for (i = 0; i < n; i++)
-		f[x[i].place] += f_line[i] - f_mean;
-	for (j = 0; j < m; j++)
-		g[y[j].place] += g_line[j] - g_mean;
 	return sum / ((double)n * (double)m);
 }
 
+/* Cost in direction l; its potentials, of mean 0, are added to f and g. */
 static double slice(const struct slices *s, size_t l, double *f, double *g)
 {
 	size_t n = s->x->n, m = s->y->n, slot = parallel_slot();
@@ -101,7 +106,10 @@ static double slice(const struct slices *s, size_t l, double *f, double *g)
 
 	project(s->x, direction, x, line, scratch);
 	project(s->y, direction, y, line, scratch);
-	return staircase(s, x, y, f, g, line, line + n);
+	double cost = staircase(s, x, y, line, line + n);
+	add_potentials(x, n, line, f);
+	add_potentials(y, m, line + n, g);
+	return cost;
 }
 
 static void slice_piece(void *context, size_t piece)

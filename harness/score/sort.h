@@ -11,7 +11,7 @@ struct keyed {
 };
 
 /** Sort n < 2^32 of them by key, equal keys in the order given, in a time linear in n. scratch [n]. No NaN;
- *  -0 comes before 0. */
+ *  -0 equals 0. */
 void sort_keyed(struct keyed *x, size_t n, struct keyed *scratch);
 
 #endif
