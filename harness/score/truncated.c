@@ -21,9 +21,12 @@
 #include <string.h>
 
 enum {
-	GROUP = 32,         /* points at most */
+	GROUP = 16,         /* points; the last group is filled up */
 	FAMILY = 32,        /* groups at most */
+	GLANCE = 16,        /* groups whose bounds are looked at together */
 	PIECES = 64,        /* of the rows, at most: fixed, so that sums are too */
+	ROWS = 100,         /* of a piece, at least */
+	COLUMNS = 4,        /* groups of a piece */
 	DEEP = 8,           /* of more dimensions costs are kept, */
 	KEPT_MAX = 1 << 26, /* when there are no more than these, */
 	BOUND_MAX = 1 << 28 /* and groups' bounds, when there are no more pairs */
@@ -41,8 +44,10 @@ struct balls {
 
 /* A cloud in groups, and these in families. */
 struct side {
-	struct cloud points; /* in the order of the groups */
-	size_t *order;       /* place in the given cloud */
+	size_t n;
+	struct cloud
+		points; /* in the order of the groups; the last one is repeated, with no weight */
+	size_t *order;  /* [n] place in the given cloud */
 	struct balls groups, families;
 	double *rise; /* of each group: most that a potential rose, summed over rounds */
 	double *weight, *log_weight, *potential; /* by eps */
@@ -60,6 +65,12 @@ static double cost_of(bool manhattan, const double *x, const double *y, size_t d
 	for (size_t k = 0; k < dim; k++)
 		sum += manhattan ? fabs(x[k] - y[k]) : (x[k] - y[k]) * (x[k] - y[k]);
 	return manhattan ? sum : sqrt(sum);
+}
+
+/* Groups, filled up to whole glances. */
+static size_t glances(size_t groups)
+{
+	return (groups + GLANCE - 1) / GLANCE * GLANCE;
 }
 
 static size_t ball_end(const struct balls *b, size_t i, size_t n)
@@ -91,30 +102,54 @@ static int balls_make(struct balls *b, const struct cloud *p, size_t size, bool 
 	return cloud_make(&b->centres, centres, n, p->dim, a);
 }
 
+/* The points in order, filled up to whole groups. */
+static int side_points(struct side *s, const struct cloud *x, struct arena *a)
+{
+	const size_t dim = x->dim, all = (x->n + GROUP - 1) / GROUP * GROUP;
+	double *points = arena_alloc(a, all * dim, sizeof(double));
+	struct cloud grouped;
+
+	TRY(groups_make(&grouped, x, GROUP, s->order, a));
+	for (size_t i = 0; i < all; i++)
+		memcpy(points + i * dim, grouped.x + (i < x->n ? i : x->n - 1) * dim,
+			dim * sizeof(double));
+	return cloud_make(&s->points, points, all, dim, a);
+}
+
 static int side_make(struct side *s, const struct cloud *x, const double *weight,
 	const struct truncation *rule, struct arena *a)
 {
-	size_t n = x->n;
+	const size_t n = x->n;
 
 	if (n == 0)
 		return fail(ERR_RANGE, "there are no samples");
 	*s = (struct side){
+		.n = n,
 		.order = arena_alloc(a, n, sizeof(size_t)),
-		.weight = arena_alloc(a, n, sizeof(double)),
-		.log_weight = arena_alloc(a, n, sizeof(double)),
-		.potential = ARENA_NEW(a, n, double),
-		.before = ARENA_NEW(a, n, double),
 		.manhattan = rule->manhattan,
 		.per_eps = 1 / rule->eps,
 	};
-	TRY(groups_make(&s->points, x, GROUP, s->order, a));
-	for (size_t i = 0; i < n; i++) {
+	TRY(side_points(s, x, a));
+	const size_t all = s->points.n;
+	s->weight = ARENA_NEW(a, all, double);
+	s->log_weight = arena_alloc(a, all, sizeof(double));
+	s->potential = arena_alloc(a, all, sizeof(double));
+	s->before = arena_alloc(a, all, sizeof(double));
+	for (size_t i = 0; i < n; i++)
 		s->weight[i] = weight ? weight[s->order[i]] : 1 / (double)n;
+	for (size_t i = 0; i < all; i++) {
 		s->log_weight[i] = log(s->weight[i]);
+		s->potential[i] = s->before[i] = i < n ? 0 : s->log_weight[i];
 	}
 	TRY(balls_make(&s->groups, &s->points, GROUP, s->manhattan, a));
-	s->rise = ARENA_NEW(a, s->groups.n, double);
+	s->rise = ARENA_NEW(a, glances(s->groups.n), double);
 	return balls_make(&s->families, &s->points, GROUP * FAMILY, s->manhattan, a);
+}
+
+/* The larger; b when a is not a number. */
+static double larger(double a, double b)
+{
+	return a > b ? a : b;
 }
 
 static void find_tops(struct side *s)
@@ -122,22 +157,17 @@ static void find_tops(struct side *s)
 	for (size_t f = 0; f < s->families.n; f++)
 		s->families.top[f] = -(double)INFINITY;
 	for (size_t g = 0; g < s->groups.n; g++) {
+		const double *now = s->potential + g * GROUP, *before = s->before + g * GROUP;
 		double top = -(double)INFINITY, rise = -(double)INFINITY;
-		for (size_t i = g * GROUP; i < ball_end(&s->groups, g, s->points.n); i++) {
-			top = fmax(top, s->potential[i]);
-			rise = fmax(rise, s->potential[i] - s->before[i]);
+#pragma omp simd reduction(max : top, rise)
+		for (size_t i = 0; i < GROUP; i++) {
+			top = larger(now[i], top);
+			rise = larger(now[i] - before[i], rise);
 		}
 		s->groups.top[g] = top;
 		s->rise[g] += rise;
-		s->families.top[g / FAMILY] = fmax(s->families.top[g / FAMILY], top);
+		s->families.top[g / FAMILY] = larger(top, s->families.top[g / FAMILY]);
 	}
-}
-
-static void add(double *restrict to, const double *a, const double *b, size_t n)
-{
-#pragma omp simd
-	for (size_t i = 0; i < n; i++)
-		to[i] = a[i] + b[i];
 }
 
 /* --- the terms of a point --------------------------------------------------------------------- */
@@ -160,6 +190,30 @@ static void costs(const struct cloud *x, size_t i, const struct cloud *y, bool m
 				per_eps * fabs(x->columns[k * x->n + i] - y->columns[k * y->n + j]);
 }
 
+/* Costs by eps of a point to those of group g. */
+static void group_costs(const double *point, const struct side *y, size_t g, double *restrict out)
+{
+	const size_t dim = y->points.dim, pitch = y->points.n;
+	const double *columns = y->points.columns + g * GROUP;
+
+	memset(out, 0, GROUP * sizeof(*out));
+	for (size_t k = 0; k < dim; k++) {
+		const double at = point[k], *column = columns + k * pitch;
+		if (y->manhattan) {
+#pragma omp simd
+			for (size_t j = 0; j < GROUP; j++)
+				out[j] += fabs(at - column[j]);
+		} else {
+#pragma omp simd
+			for (size_t j = 0; j < GROUP; j++)
+				out[j] += (at - column[j]) * (at - column[j]);
+		}
+	}
+#pragma omp simd
+	for (size_t j = 0; j < GROUP; j++)
+		out[j] = y->per_eps * (y->manhattan ? out[j] : sqrt(out[j]));
+}
+
 /* No term of the balls from .. to - 1 of y has a larger exponent: by its distance. */
 static void bounds(const struct cloud *x, size_t i, const struct side *y, const struct balls *b,
 	size_t from, size_t to, double *out)
@@ -176,13 +230,14 @@ static void bounds(const struct cloud *x, size_t i, const struct side *y, const 
 struct near {
 	size_t n;
 	size_t *group;
-	double *bound;       /* [groups] */
+	double *bound;       /* [groups] where they are not remembered */
 	double *family;      /* [families] bounds */
 	double *exponent;    /* [n][GROUP]: potential less cost, by eps */
 	const double **cost; /* [n] by eps, in place where they are kept */
 	double *fresh;       /* [n][GROUP] otherwise */
 	double *group_top;   /* [n] */
-	double top;          /* the largest exponent */
+	double top;          /* the largest exponent, */
+	size_t best;         /* and the group that has it */
 };
 
 static struct near near_new(size_t groups, struct arena *a)
@@ -202,30 +257,34 @@ static struct near near_new(size_t groups, struct arena *a)
 struct row {
 	const double *cost; /* [m] by eps; NULL: not kept */
 	double *bound; /* [groups] largest exponent when last looked at, less rise; NULL: not kept */
+	uint32_t *best; /* group with the largest one; NULL likewise */
 };
 
 /* Put group g of y at place n. */
 static void near_add(struct near *w, const struct cloud *x, size_t i, const struct side *y,
 	size_t g, const struct row *row)
 {
-	size_t from = g * GROUP, count = ball_end(&y->groups, g, y->points.n) - from;
+	const double *potential = y->potential + g * GROUP;
 	double *t = w->exponent + w->n * GROUP, *fresh = w->fresh + w->n * GROUP;
-	const double *cost = row->cost ? row->cost + from : fresh;
+	const double *cost = row->cost ? row->cost + g * GROUP : fresh;
 	double top = -(double)INFINITY;
 
 	if (!row->cost)
-		costs(x, i, &y->points, y->manhattan, y->per_eps, from, from + count, fresh);
+		group_costs(x->x + i * x->dim, y, g, fresh);
 #pragma omp simd reduction(max : top)
-	for (size_t j = 0; j < count; j++) {
-		t[j] = y->potential[from + j] - cost[j];
-		top = t[j] > top ? t[j] : top;
+	for (size_t j = 0; j < GROUP; j++) {
+		t[j] = potential[j] - cost[j];
+		top = larger(t[j], top);
 	}
 	w->group[w->n] = g;
 	w->cost[w->n] = cost;
 	w->group_top[w->n++] = top;
 	if (row->bound)
 		row->bound[g] = top - y->rise[g];
-	w->top = top > w->top ? top : w->top;
+	if (top > w->top) {
+		w->top = top;
+		w->best = g;
+	}
 }
 
 static size_t largest(const double *x, size_t n)
@@ -244,22 +303,32 @@ static size_t largest(const double *x, size_t n)
 static void near_start(struct near *w)
 {
 	w->n = 0;
+	w->best = 0;
 	w->top = -(double)INFINITY;
 }
 
-/* The best group first; the others then, as far as they can matter. */
+/* The group that was best first; the others then, as far as they can matter. */
 static void find_remembered(struct near *w, const struct cloud *x, size_t i, const struct side *y,
 	const struct row *row, double least)
 {
-	const size_t groups = y->groups.n;
+	const size_t first = *row->best;
 
-	add(w->bound, row->bound, y->rise, groups);
-	const size_t best = largest(w->bound, groups);
 	near_start(w);
-	near_add(w, x, i, y, best, row);
-	for (size_t g = 0; g < groups; g++)
-		if (g != best && (w->bound[g] >= w->top + NEGLIGIBLE || w->bound[g] >= least))
-			near_add(w, x, i, y, g, row);
+	near_add(w, x, i, y, first, row);
+	for (size_t from = 0; from < y->groups.n; from += GLANCE) {
+		const double *bound = row->bound + from, *rise = y->rise + from;
+		double limit = fmin(w->top + NEGLIGIBLE, least);
+		int any = 0;
+#pragma omp simd reduction(| : any)
+		for (size_t k = 0; k < GLANCE; k++)
+			any |= bound[k] + rise[k] >= limit;
+		for (size_t k = 0; any && k < GLANCE; k++)
+			if (from + k != first && bound[k] + rise[k] >= limit) {
+				near_add(w, x, i, y, from + k, row);
+				limit = fmin(w->top + NEGLIGIBLE, least);
+			}
+	}
+	*row->best = (uint32_t)w->best;
 }
 
 /* The same of one family, `best` being there already. */
@@ -305,22 +374,22 @@ static void near_find(struct near *w, const struct cloud *x, size_t i, const str
 }
 
 /* log of the sum of the terms; the exponents become terms by e^-top, and groups without any leave. */
-static double near_sum(struct near *w, const struct side *y)
+static double near_log_sum(struct near *w)
 {
 	size_t used = 0;
 	double sum = 0;
 
 	for (size_t k = 0; k < w->n; k++) {
-		size_t g = w->group[k], count = ball_end(&y->groups, g, y->points.n) - g * GROUP;
-		double *t = w->exponent + k * GROUP, *to = w->exponent + used * GROUP;
+		const double *t = w->exponent + k * GROUP, top = w->top;
+		double *to = w->exponent + used * GROUP;
 		if (w->group_top[k] - w->top < NEGLIGIBLE)
 			continue;
 #pragma omp simd reduction(+ : sum)
-		for (size_t j = 0; j < count; j++) {
-			to[j] = vm_exp(t[j] - w->top);
+		for (size_t j = 0; j < GROUP; j++) {
+			to[j] = vm_exp(t[j] - top);
 			sum += to[j];
 		}
-		w->group[used++] = g;
+		w->group[used++] = w->group[k];
 	}
 	w->n = used;
 	return w->top + log(sum);
@@ -334,6 +403,7 @@ struct rounds {
 	double *part;        /* column sums [pieces][m] */
 	double *kept;        /* costs by eps [n][m], or NULL */
 	double *bound;       /* of each row [n][groups of y], or NULL */
+	uint32_t *best;      /* [n] likewise */
 	double *row_mass, *row_cost;
 	struct near *work; /* a thread */
 };
@@ -342,14 +412,15 @@ static size_t last_row(const struct rounds *r, size_t piece)
 {
 	size_t end = (piece + 1) * r->rows;
 
-	return end < r->x.points.n ? end : r->x.points.n;
+	return end < r->x.n ? end : r->x.n;
 }
 
 static struct row kept_row(const struct rounds *r, size_t i)
 {
 	return (struct row){
 		.cost = r->kept ? r->kept + i * r->y.points.n : NULL,
-		.bound = r->bound ? r->bound + i * r->y.groups.n : NULL,
+		.bound = r->bound ? r->bound + i * glances(r->y.groups.n) : NULL,
+		.best = r->best ? r->best + i : NULL,
 	};
 }
 
@@ -366,10 +437,15 @@ static void keep_costs(void *context, size_t piece)
 static void keep_bounds(void *context, size_t piece)
 {
 	struct rounds *r = context;
+	const size_t groups = r->y.groups.n;
 
-	for (size_t i = piece * r->rows; i < last_row(r, piece); i++)
-		bounds(&r->x.points, i, &r->y, &r->y.groups, 0, r->y.groups.n,
-			r->bound + i * r->y.groups.n);
+	for (size_t i = piece * r->rows; i < last_row(r, piece); i++) {
+		double *bound = r->bound + i * glances(groups);
+		bounds(&r->x.points, i, &r->y, &r->y.groups, 0, groups, bound);
+		for (size_t g = groups; g < glances(groups); g++)
+			bound[g] = -(double)INFINITY;
+		r->best[i] = (uint32_t)largest(bound, groups);
+	}
 }
 
 /* f, and the column sums' parts. */
@@ -383,44 +459,51 @@ static void rows_piece(void *context, size_t piece)
 	for (size_t i = piece * r->rows; i < last_row(r, piece); i++) {
 		const struct row row = kept_row(r, i);
 		near_find(w, &r->x.points, i, &r->y, &row, (double)INFINITY);
-		double log_sum = near_sum(w, &r->y), log_a = r->x.log_weight[i];
-		double scale = exp(log_a - log_sum + w->top);
-		r->x.potential[i] = log_a - log_sum;
+		const double f = r->x.log_weight[i] - near_log_sum(w);
+		/* Of f as it is kept: what rounding makes of a large one, g undoes. */
+		const double scale = exp(f + w->top);
+		r->x.potential[i] = f;
 		for (size_t k = 0; k < w->n; k++) {
-			size_t from = w->group[k] * GROUP;
-			size_t count = ball_end(&r->y.groups, w->group[k], r->y.points.n) - from;
+			double *to = part + w->group[k] * GROUP;
 			const double *t = w->exponent + k * GROUP;
 #pragma omp simd
-			for (size_t j = 0; j < count; j++)
-				part[from + j] += scale * t[j];
+			for (size_t j = 0; j < GROUP; j++)
+				to[j] += scale * t[j];
 		}
 	}
 }
 
 /* g of a group from the column sums where these say it all, otherwise from f. */
-static void columns_group(void *context, size_t g)
+static void columns_group(struct rounds *r, size_t g)
 {
-	struct rounds *r = context;
 	struct side *y = &r->y;
-
-	size_t from = g * GROUP, count = ball_end(&y->groups, g, y->points.n) - from;
+	const size_t from = g * GROUP, end = ball_end(&y->groups, g, y->n);
 	double sum[GROUP] = { 0 };
 
-	for (size_t p = 0; p < r->pieces; p++)
+	for (size_t p = 0; p < r->pieces; p++) {
+		const double *part = r->part + p * y->points.n + from;
 #pragma omp simd
-		for (size_t k = 0; k < count; k++)
-			sum[k] += r->part[p * y->points.n + from + k];
-	for (size_t k = 0; k < count; k++) {
-		size_t j = from + k;
+		for (size_t k = 0; k < GROUP; k++)
+			sum[k] += part[k];
+	}
+	for (size_t j = from; j < end; j++) {
 		double log_b = y->log_weight[j];
-		if (sum[k] > SMALL_SUM) {
-			y->potential[j] += log_b - log(sum[k]);
+		if (sum[j - from] > SMALL_SUM) {
+			y->potential[j] += log_b - log(sum[j - from]);
 			continue;
 		}
 		struct near *w = &r->work[parallel_slot()];
 		near_find(w, &y->points, j, &r->x, &(struct row){ 0 }, (double)INFINITY);
-		y->potential[j] = log_b - near_sum(w, &r->x);
+		y->potential[j] = log_b - near_log_sum(w);
 	}
+}
+
+static void columns_piece(void *context, size_t piece)
+{
+	struct rounds *r = context;
+
+	for (size_t g = piece * COLUMNS; g < (piece + 1) * COLUMNS && g < r->y.groups.n; g++)
+		columns_group(r, g);
 }
 
 /* Mass and cost by eps of each row of P. No exponent is above 0, and what is below NEGLIGIBLE is left out. */
@@ -434,11 +517,9 @@ static void plan_piece(void *context, size_t piece)
 		const struct row row = kept_row(r, i);
 		near_find(w, &r->x.points, i, &r->y, &row, NEGLIGIBLE - f);
 		for (size_t k = 0; k < w->n; k++) {
-			size_t g = w->group[k];
-			size_t count = ball_end(&r->y.groups, g, r->y.points.n) - g * GROUP;
 			const double *t = w->exponent + k * GROUP, *c = w->cost[k];
 #pragma omp simd reduction(+ : mass, cost)
-			for (size_t j = 0; j < count; j++) {
+			for (size_t j = 0; j < GROUP; j++) {
 				double e = vm_exp(f + t[j]);
 				mass += e;
 				cost += e * c[j];
@@ -454,8 +535,9 @@ static double side_change(struct side *s)
 {
 	double largest = 0;
 
-	for (size_t i = 0; i < s->points.n; i++) {
-		largest = fmax(largest, fabs(s->potential[i] - s->before[i]));
+#pragma omp simd reduction(max : largest)
+	for (size_t i = 0; i < s->n; i++) {
+		largest = larger(fabs(s->potential[i] - s->before[i]), largest);
 		s->before[i] = s->potential[i];
 	}
 	return largest / s->per_eps;
@@ -463,19 +545,20 @@ static double side_change(struct side *s)
 
 static void put_potential(const struct side *s, double *out)
 {
-	for (size_t i = 0; out && i < s->points.n; i++)
+	for (size_t i = 0; out && i < s->n; i++)
 		out[s->order[i]] = s->potential[i] / s->per_eps;
 }
 
 static int rounds_new(struct rounds *r, const struct cloud *x, const struct cloud *y,
 	const struct truncation *rule, struct arena *a)
 {
-	size_t n = x->n, m = y->n, groups;
+	size_t n = x->n, groups;
 
 	*r = (struct rounds){ 0 };
 	TRY(side_make(&r->x, x, rule->a, rule, a));
 	TRY(side_make(&r->y, y, rule->b, rule, a));
-	r->rows = (n + PIECES - 1) / PIECES;
+	const size_t m = r->y.points.n;
+	r->rows = (n + PIECES - 1) / PIECES > ROWS ? (n + PIECES - 1) / PIECES : ROWS;
 	r->pieces = (n + r->rows - 1) / r->rows;
 	r->part = arena_alloc(a, r->pieces * m, sizeof(double));
 	r->row_mass = arena_alloc(a, n, sizeof(double));
@@ -488,8 +571,10 @@ static int rounds_new(struct rounds *r, const struct cloud *x, const struct clou
 		r->kept = arena_alloc(a, n * m, sizeof(double));
 		parallel_for(r->pieces, keep_costs, r);
 	}
-	if (n * m <= BOUND_MAX)
-		r->bound = arena_alloc(a, n * r->y.groups.n, sizeof(double));
+	if (n * m <= BOUND_MAX) {
+		r->bound = arena_alloc(a, n * glances(r->y.groups.n), sizeof(double));
+		r->best = arena_alloc(a, n, sizeof(*r->best));
+	}
 	return OK;
 }
 
@@ -497,7 +582,7 @@ static int run(struct rounds *r, const struct truncation *rule, struct truncated
 {
 	struct side *x = &r->x, *y = &r->y;
 
-	for (size_t j = 0; j < y->points.n; j++)
+	for (size_t j = 0; j < y->n; j++)
 		y->potential[j] = y->before[j] = y->log_weight[j];
 	find_tops(y);
 	if (r->bound)
@@ -506,7 +591,7 @@ static int run(struct rounds *r, const struct truncation *rule, struct truncated
 	while (!out->converged && out->rounds < rule->cap) {
 		parallel_for(r->pieces, rows_piece, r);
 		find_tops(x);
-		parallel_for(y->groups.n, columns_group, r);
+		parallel_for((y->groups.n + COLUMNS - 1) / COLUMNS, columns_piece, r);
 		find_tops(y);
 		double df = side_change(x), dg = side_change(y);
 		out->change = fmax(df, dg);
@@ -514,8 +599,8 @@ static int run(struct rounds *r, const struct truncation *rule, struct truncated
 		out->rounds++;
 	}
 	parallel_for(r->pieces, plan_piece, r);
-	out->value = rule->eps * stats_sum(r->row_cost, x->points.n);
-	for (size_t i = 0; i < x->points.n; i++)
+	out->value = rule->eps * stats_sum(r->row_cost, x->n);
+	for (size_t i = 0; i < x->n; i++)
 		out->error += fabs(r->row_mass[i] - x->weight[i]);
 	put_potential(x, rule->f);
 	put_potential(y, rule->g);
