@@ -146,7 +146,12 @@ static int side_make(struct side *s, const struct cloud *x, const double *weight
 	return balls_make(&s->families, &s->points, GROUP * FAMILY, s->manhattan, a);
 }
 
-/* The larger; b when a is not a number. */
+/* The smaller or larger; b when a is not a number. */
+static double smaller(double a, double b)
+{
+	return a < b ? a : b;
+}
+
 static double larger(double a, double b)
 {
 	return a > b ? a : b;
@@ -194,24 +199,20 @@ static void costs(const struct cloud *x, size_t i, const struct cloud *y, bool m
 static void group_costs(const double *point, const struct side *y, size_t g, double *restrict out)
 {
 	const size_t dim = y->points.dim, pitch = y->points.n;
-	const double *columns = y->points.columns + g * GROUP;
+	const double *columns = y->points.columns + g * GROUP, per_eps = y->per_eps;
+	double sum[GROUP];
 
-	memset(out, 0, GROUP * sizeof(*out));
 	for (size_t k = 0; k < dim; k++) {
 		const double at = point[k], *column = columns + k * pitch;
-		if (y->manhattan) {
 #pragma omp simd
-			for (size_t j = 0; j < GROUP; j++)
-				out[j] += fabs(at - column[j]);
-		} else {
-#pragma omp simd
-			for (size_t j = 0; j < GROUP; j++)
-				out[j] += (at - column[j]) * (at - column[j]);
+		for (size_t j = 0; j < GROUP; j++) {
+			double gap = at - column[j], term = y->manhattan ? fabs(gap) : gap * gap;
+			sum[j] = k == 0 ? term : sum[j] + term;
 		}
 	}
 #pragma omp simd
 	for (size_t j = 0; j < GROUP; j++)
-		out[j] = y->per_eps * (y->manhattan ? out[j] : sqrt(out[j]));
+		out[j] = per_eps * (y->manhattan ? sum[j] : sqrt(sum[j]));
 }
 
 /* No term of the balls from .. to - 1 of y has a larger exponent: by its distance. */
@@ -260,16 +261,16 @@ struct row {
 	uint32_t *best; /* group with the largest one; NULL likewise */
 };
 
-/* Put group g of y at place n. */
-static void near_add(struct near *w, const struct cloud *x, size_t i, const struct side *y,
-	size_t g, const struct row *row)
+/* Put group g of y at place n: its largest exponent. */
+static double near_add(struct near *w, const struct cloud *x, size_t i, const struct side *y,
+	size_t g, const double *costs_kept)
 {
 	const double *potential = y->potential + g * GROUP;
 	double *t = w->exponent + w->n * GROUP, *fresh = w->fresh + w->n * GROUP;
-	const double *cost = row->cost ? row->cost + g * GROUP : fresh;
+	const double *cost = costs_kept ? costs_kept + g * GROUP : fresh;
 	double top = -(double)INFINITY;
 
-	if (!row->cost)
+	if (!costs_kept)
 		group_costs(x->x + i * x->dim, y, g, fresh);
 #pragma omp simd reduction(max : top)
 	for (size_t j = 0; j < GROUP; j++) {
@@ -279,12 +280,11 @@ static void near_add(struct near *w, const struct cloud *x, size_t i, const stru
 	w->group[w->n] = g;
 	w->cost[w->n] = cost;
 	w->group_top[w->n++] = top;
-	if (row->bound)
-		row->bound[g] = top - y->rise[g];
 	if (top > w->top) {
 		w->top = top;
 		w->best = g;
 	}
+	return top;
 }
 
 static size_t largest(const double *x, size_t n)
@@ -314,26 +314,29 @@ static void find_remembered(struct near *w, const struct cloud *x, size_t i, con
 	const size_t first = *row->best;
 
 	near_start(w);
-	near_add(w, x, i, y, first, row);
+	near_add(w, x, i, y, first, row->cost);
 	for (size_t from = 0; from < y->groups.n; from += GLANCE) {
-		const double *bound = row->bound + from, *rise = y->rise + from;
-		double limit = fmin(w->top + NEGLIGIBLE, least);
+		double *bound = row->bound + from;
+		const double *rise = y->rise + from;
+		double limit = smaller(w->top + NEGLIGIBLE, least);
 		int any = 0;
 #pragma omp simd reduction(| : any)
 		for (size_t k = 0; k < GLANCE; k++)
 			any |= bound[k] + rise[k] >= limit;
 		for (size_t k = 0; any && k < GLANCE; k++)
-			if (from + k != first && bound[k] + rise[k] >= limit) {
-				near_add(w, x, i, y, from + k, row);
-				limit = fmin(w->top + NEGLIGIBLE, least);
-			}
+			if (bound[k] + rise[k] >= smaller(w->top + NEGLIGIBLE, least))
+				bound[k] = near_add(w, x, i, y, from + k, row->cost) - rise[k];
 	}
-	*row->best = (uint32_t)w->best;
+	if (w->best != first) {
+		*row->best = (uint32_t)w->best;
+		row->bound[w->best] = -(double)INFINITY;
+		row->bound[first] = w->group_top[0] - y->rise[first];
+	}
 }
 
 /* The same of one family, `best` being there already. */
 static void find_in_family(struct near *w, const struct cloud *x, size_t i, const struct side *y,
-	const struct row *row, size_t family, size_t best, double least)
+	size_t family, size_t best, double least)
 {
 	const size_t from = family * FAMILY;
 	const size_t to = from + FAMILY < y->groups.n ? from + FAMILY : y->groups.n;
@@ -341,12 +344,12 @@ static void find_in_family(struct near *w, const struct cloud *x, size_t i, cons
 	bounds(x, i, y, &y->groups, from, to, w->bound + from);
 	for (size_t g = from; g < to; g++)
 		if (g != best && (w->bound[g] >= w->top + NEGLIGIBLE || w->bound[g] >= least))
-			near_add(w, x, i, y, g, row);
+			near_add(w, x, i, y, g, NULL);
 }
 
 /* Families first. */
 static void find_by_family(struct near *w, const struct cloud *x, size_t i, const struct side *y,
-	const struct row *row, double least)
+	double least)
 {
 	const size_t families = y->families.n;
 
@@ -356,10 +359,10 @@ static void find_by_family(struct near *w, const struct cloud *x, size_t i, cons
 	bounds(x, i, y, &y->groups, from, to, w->bound + from);
 	const size_t best = from + largest(w->bound + from, to - from);
 	near_start(w);
-	near_add(w, x, i, y, best, row);
+	near_add(w, x, i, y, best, NULL);
 	for (size_t f = 0; f < families; f++)
 		if (w->family[f] >= w->top + NEGLIGIBLE || w->family[f] >= least)
-			find_in_family(w, x, i, y, row, f, best, least);
+			find_in_family(w, x, i, y, f, best, least);
 }
 
 /* Everything of y that counts for point i of x: within NEGLIGIBLE of the largest term, or above
@@ -370,7 +373,7 @@ static void near_find(struct near *w, const struct cloud *x, size_t i, const str
 	if (row->bound)
 		find_remembered(w, x, i, y, row, least);
 	else
-		find_by_family(w, x, i, y, row, least);
+		find_by_family(w, x, i, y, least);
 }
 
 /* log of the sum of the terms; the exponents become terms by e^-top, and groups without any leave. */
@@ -445,6 +448,7 @@ static void keep_bounds(void *context, size_t piece)
 		for (size_t g = groups; g < glances(groups); g++)
 			bound[g] = -(double)INFINITY;
 		r->best[i] = (uint32_t)largest(bound, groups);
+		bound[r->best[i]] = -(double)INFINITY;
 	}
 }
 
