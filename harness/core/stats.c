@@ -1,6 +1,7 @@
 #include "core/stats.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 /** A sum and its compensation. */
 struct sum {
@@ -52,17 +53,25 @@ double stats_se(const double *x, size_t n)
 	return sqrt(stats_variance(x, n) / (double)n);
 }
 
-static void swap(double *a, double *b)
-{
-	double t = *a;
-	*a = *b;
-	*b = t;
-}
-
 /* The middle one of three. */
 static double middle(double a, double b, double c)
 {
 	return fmax(fmin(a, b), fmin(fmax(a, b), c));
+}
+
+/* Brings what is below the pivot, or not above it, to the front of x[from .. to - 1]: where it ends. Swaps
+ * without branches: nobody could foretell them. */
+static size_t part(double *x, size_t from, size_t to, double pivot, bool ties)
+{
+	size_t end = from;
+
+	for (size_t i = from; i < to; i++) {
+		const double here = x[i];
+		x[i] = x[end];
+		x[end] = here;
+		end += (size_t)(ties ? !(here > pivot) : here < pivot);
+	}
+	return end;
 }
 
 double stats_select(double *x, size_t n, size_t k)
@@ -70,23 +79,17 @@ double stats_select(double *x, size_t n, size_t k)
 	size_t low = 0, high = n; /* rank k lies in x[low .. high - 1] */
 	while (high - low > 1) {
 		double pivot = middle(x[low], x[low + (high - low) / 2], x[high - 1]);
-		/* Three parts, so that ties (distances between repeated points) cost nothing:
-		 * smaller, equal, larger. */
-		size_t less = low, more = high;
-		for (size_t i = low; i < more;) {
-			if (x[i] < pivot)
-				swap(&x[less++], &x[i++]);
-			else if (x[i] > pivot)
-				swap(&x[i], &x[--more]);
-			else
-				i++;
-		}
-		if (k < less)
+		size_t less = part(x, low, high, pivot, false);
+		if (k < less) {
 			high = less;
-		else if (k >= more)
-			low = more;
-		else
-			return pivot;
+		} else if (less > low) {
+			low = less;
+		} else {
+			/* The least: all that tie with it (distances between repeated points). */
+			low = part(x, low, high, pivot, true);
+			if (k < low)
+				return pivot;
+		}
 	}
 	return x[low];
 }

@@ -239,21 +239,23 @@ static double statistic(const struct permuting *t, const size_t *full)
 {
 	const struct pairs *p = t->p;
 	double n = (double)p->n, m = (double)p->m;
-	double within[RUNS_MOST + 2] = { 0 }, xx = 0, from_x = 0;
+	double before[RUNS_MOST + 2] = { 0 }, xx = 0, from_x = 0;
 
+	/* Sums with the runs that come before. */
 	for (size_t k = 0; k <= t->n_full_x; k++) {
 		size_t r = k < t->n_full_x ? full[k] : t->fixed;
 		if (r == p->runs)
 			continue;
 		const double *row = p->sum + r * p->runs;
-		for (size_t q = 0; q < p->runs; q++)
-			within[q] += row[q];
+		for (size_t q = 0; q < r; q++)
+			before[q] += row[q];
+		xx += row[r];
 		from_x += t->row_total[r];
 	}
 	for (size_t k = 0; k < t->n_full_x; k++)
-		xx += within[full[k]];
+		xx += 2 * before[full[k]];
 	if (t->fixed < p->runs)
-		xx += within[t->fixed];
+		xx += 2 * before[t->fixed];
 	double xy = from_x - xx, yy = t->total - xx - 2 * xy;
 	return xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m);
 }
