@@ -99,6 +99,12 @@ static void test_exp_double(void **state)
 			(double)fabsl((long double)vm_exp(x) / expl((long double)x) - 1));
 	assert_true(worst <= 4e-16);
 	assert_true(vm_exp(0) == 1);
+	worst = 0;
+	for (double x = -999.9; x < 1000; x += 1.37e-3)
+		worst = fmax(worst,
+			(double)fabsl((long double)vm_exp2(x) / exp2l((long double)x) - 1));
+	assert_true(worst <= 5e-16);
+	assert_true(vm_exp2(0) == 1 && vm_exp2(-1) == 0.5);
 }
 
 static void test_saturation(void **state)
@@ -108,6 +114,7 @@ static void test_saturation(void **state)
 	assert_true(isinf(vm_expf(88.4f)) && isinf(vm_expf(1e30f)));
 	assert_true(vm_exp(-708.75) == 0 && vm_exp(-1e300) == 0);
 	assert_true(isinf(vm_exp(709.44)) && isinf(vm_exp(1e300)));
+	assert_true(vm_exp2(-1000.5) == ldexp(1, -1000) && vm_exp2(-1e300) == ldexp(1, -1000));
 	assert_true(vm_normal_cdff(5.7f) == 1 && vm_normal_cdff(-5.7f) == 0);
 	for (float x = 0.1f; x < 6; x += 0.01f) /* less 1/2 odd, and a distribution function */
 		assert_true(vm_normal_cdff(-x) >= 0 && vm_normal_cdff(x) <= 1 &&
@@ -120,6 +127,7 @@ static void test_not_finite(void **state)
 
 	(void)state;
 	assert_true(isnan(vm_expf(nan)) && isnan(vm_exp((double)nan)));
+	assert_true(isnan(vm_exp2((double)nan)) && isnan(vm_exp2(-(double)nan)));
 	assert_true(isnan(vm_logf(nan)) && isnan(vm_logf(-nan)));
 	assert_true(isnan(sine_of(nan)) && isnan(cosine_of(nan)) && isnan(vm_exp2_near_0f(nan)));
 	assert_true(isinf(vm_expf(infinity)) && vm_expf(-infinity) == 0);

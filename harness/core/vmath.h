@@ -116,6 +116,32 @@ static inline double vm_exp(double x)
 	return x < -709.0 ? 0.0 : p * vm_double_of_bits((bits + 1023u) << 52);
 }
 
+/** 2^y in double for y < 1000: relative error below 5e-16; 2^-1000 for what is less. Faster than vm_exp. */
+static inline double vm_exp2(double y)
+{
+	const double round = 6755399441055744.0; /* 1.5 * 2^52 */
+	double c = y < -1000.0 ? -1000.0 : y;
+	double shifted = c + round;
+	double r = c - (shifted - round);
+	/* Taylor to degree 12: the remainder is below 2e-16 for |r| <= 1/2. */
+	double p = 2.56784359934882055e-11;
+	p = p * r + 4.44553827187081162e-10;
+	p = p * r + 7.05491162080112336e-09;
+	p = p * r + 1.01780860092396999e-07;
+	p = p * r + 1.32154867901443095e-06;
+	p = p * r + 1.52527338040598411e-05;
+	p = p * r + 1.54035303933816088e-04;
+	p = p * r + 1.33335581464284433e-03;
+	p = p * r + 9.61812910762847688e-03;
+	p = p * r + 5.55041086648215831e-02;
+	p = p * r + 2.40226506959100722e-01;
+	p = p * r + 6.93147180559945286e-01;
+	p = p * r + 1.0;
+	uint64_t bits;
+	memcpy(&bits, &shifted, sizeof(bits));
+	return p * vm_double_of_bits((bits + 1023u) << 52);
+}
+
 /** ln(x) in float for x > 0 that is not subnormal: relative error below 2e-7. Infinity and NaN are kept. */
 static inline float vm_logf(float x)
 {

@@ -61,7 +61,7 @@ int pairs_make(struct pairs *out, const double *x, size_t n, const double *y, si
 struct summing {
 	struct pairs *p;
 	bool kernel;
-	double rate; /* 1 / (2 h^2) */
+	double rate; /* log2(e) / (2 h^2) */
 };
 
 /* Adds f of point i and the points from .. to - 1. */
@@ -73,7 +73,7 @@ static void add_row(const struct summing *s, size_t i, size_t from, size_t to, d
 	if (s->kernel) {
 #pragma omp simd
 		for (size_t j = 0; j < to - from; j++)
-			sum[j] += vm_exp(-s->rate * t[j]);
+			sum[j] += vm_exp2(-s->rate * t[j]);
 	} else {
 #pragma omp simd
 		for (size_t j = 0; j < to - from; j++)
@@ -120,7 +120,7 @@ static void sum_all(struct summing *s)
 
 void pairs_kernel(struct pairs *p, double h)
 {
-	struct summing s = { .p = p, .kernel = true, .rate = 1 / (2 * h * h) };
+	struct summing s = { .p = p, .kernel = true, .rate = M_LOG2E / (2 * h * h) };
 
 	p->diagonal = 1;
 	sum_all(&s);
