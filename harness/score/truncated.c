@@ -32,14 +32,15 @@ enum {
 	BOUND_MAX = 1 << 28 /* and groups' bounds, when there are no more pairs */
 };
 
-/* What is lost of a column sum is below m e^-100, 1e-34 of a sum of 1e-22 for 2^32 columns ... */
-static const double NEGLIGIBLE = -100, SMALL_SUM = 1e-22;
+/* Costs and potentials are in units of eps ln 2: terms are powers of two. What is lost of a column sum is below
+ * m 2^-145, 1e-34 of a sum of 1e-22 for 2^32 columns ... */
+static const double NEGLIGIBLE = -145, SMALL_SUM = 1e-22;
 
 /* Balls around points that follow each other, `size` in each but the last. */
 struct balls {
 	size_t n, size;
 	struct cloud centres;
-	double *radius, *top; /* [n]; the largest potential by eps */
+	double *radius, *top; /* [n]; the largest potential */
 };
 
 /* A cloud in groups, and these in families. */
@@ -50,10 +51,10 @@ struct side {
 	size_t *order;  /* [n] place in the given cloud */
 	struct balls groups, families;
 	double *rise; /* of each group: most that a potential rose, summed over rounds */
-	double *weight, *log_weight, *potential; /* by eps */
-	double *before;                          /* potentials of the round before */
+	double *weight, *log_weight, *potential;
+	double *before; /* potentials of the round before */
 	bool manhattan;
-	double per_eps;
+	double per_unit;
 };
 
 /* --- groups ---------------------------------------------------------------------------------- */
@@ -127,7 +128,7 @@ static int side_make(struct side *s, const struct cloud *x, const double *weight
 		.n = n,
 		.order = arena_alloc(a, n, sizeof(size_t)),
 		.manhattan = rule->manhattan,
-		.per_eps = 1 / rule->eps,
+		.per_unit = M_LOG2E / rule->eps,
 	};
 	TRY(side_points(s, x, a));
 	const size_t all = s->points.n;
@@ -138,7 +139,7 @@ static int side_make(struct side *s, const struct cloud *x, const double *weight
 	for (size_t i = 0; i < n; i++)
 		s->weight[i] = weight ? weight[s->order[i]] : 1 / (double)n;
 	for (size_t i = 0; i < all; i++) {
-		s->log_weight[i] = log(s->weight[i]);
+		s->log_weight[i] = log2(s->weight[i]);
 		s->potential[i] = s->before[i] = i < n ? 0 : s->log_weight[i];
 	}
 	TRY(balls_make(&s->groups, &s->points, GROUP, s->manhattan, a));
@@ -177,29 +178,29 @@ static void find_tops(struct side *s)
 
 /* --- the terms of a point --------------------------------------------------------------------- */
 
-/* Costs by eps of point i of x to the points from .. to - 1 of y. */
+/* Costs of point i of x to the points from .. to - 1 of y. */
 static void costs(const struct cloud *x, size_t i, const struct cloud *y, bool manhattan,
-	double per_eps, size_t from, size_t to, double *out)
+	double per_unit, size_t from, size_t to, double *out)
 {
 	if (!manhattan) {
 		cloud_distances(x, i, y, from, to, out);
 #pragma omp simd
 		for (size_t j = 0; j < to - from; j++)
-			out[j] = per_eps * sqrt(out[j]);
+			out[j] = per_unit * sqrt(out[j]);
 		return;
 	}
 	memset(out, 0, (to - from) * sizeof(*out));
 	for (size_t k = 0; k < y->dim; k++)
 		for (size_t j = from; j < to; j++)
-			out[j - from] +=
-				per_eps * fabs(x->columns[k * x->n + i] - y->columns[k * y->n + j]);
+			out[j - from] += per_unit *
+					 fabs(x->columns[k * x->n + i] - y->columns[k * y->n + j]);
 }
 
-/* Costs by eps of a point to those of group g. */
+/* Costs of a point to those of group g. */
 static void group_costs(const double *point, const struct side *y, size_t g, double *restrict out)
 {
 	const size_t dim = y->points.dim, pitch = y->points.n;
-	const double *columns = y->points.columns + g * GROUP, per_eps = y->per_eps;
+	const double *columns = y->points.columns + g * GROUP, per_unit = y->per_unit;
 	double sum[GROUP];
 
 	for (size_t k = 0; k < dim; k++) {
@@ -212,17 +213,17 @@ static void group_costs(const double *point, const struct side *y, size_t g, dou
 	}
 #pragma omp simd
 	for (size_t j = 0; j < GROUP; j++)
-		out[j] = per_eps * (y->manhattan ? sum[j] : sqrt(sum[j]));
+		out[j] = per_unit * (y->manhattan ? sum[j] : sqrt(sum[j]));
 }
 
 /* No term of the balls from .. to - 1 of y has a larger exponent: by its distance. */
 static void bounds(const struct cloud *x, size_t i, const struct side *y, const struct balls *b,
 	size_t from, size_t to, double *out)
 {
-	costs(x, i, &b->centres, y->manhattan, y->per_eps, from, to, out);
+	costs(x, i, &b->centres, y->manhattan, y->per_unit, from, to, out);
 #pragma omp simd
 	for (size_t g = from; g < to; g++) {
-		double gap = out[g - from] - y->per_eps * b->radius[g];
+		double gap = out[g - from] - y->per_unit * b->radius[g];
 		out[g - from] = b->top[g] - (gap > 0 ? gap : 0);
 	}
 }
@@ -233,8 +234,8 @@ struct near {
 	size_t *group;
 	double *bound;       /* [groups] where they are not remembered */
 	double *family;      /* [families] bounds */
-	double *exponent;    /* [n][GROUP]: potential less cost, by eps */
-	const double **cost; /* [n] by eps, in place where they are kept */
+	double *exponent;    /* [n][GROUP]: potential less cost */
+	const double **cost; /* [n] in place where they are kept */
 	double *fresh;       /* [n][GROUP] otherwise */
 	double *group_top;   /* [n] */
 	double top;          /* the largest exponent, */
@@ -256,7 +257,7 @@ static struct near near_new(size_t groups, struct arena *a)
 
 /* What is remembered of a row from one round to the next. */
 struct row {
-	const double *cost; /* [m] by eps; NULL: not kept */
+	const double *cost; /* [m]; NULL: not kept */
 	double *bound; /* [groups] largest exponent when last looked at, less rise; NULL: not kept */
 	uint32_t *best; /* group with the largest one; NULL likewise */
 };
@@ -376,7 +377,7 @@ static void near_find(struct near *w, const struct cloud *x, size_t i, const str
 		find_by_family(w, x, i, y, least);
 }
 
-/* log of the sum of the terms; the exponents become terms by e^-top, and groups without any leave. */
+/* Logarithm of the sum of the terms; the exponents become terms by 2^-top, and groups without any leave. */
 static double near_log_sum(struct near *w)
 {
 	size_t used = 0;
@@ -389,13 +390,13 @@ static double near_log_sum(struct near *w)
 			continue;
 #pragma omp simd reduction(+ : sum)
 		for (size_t j = 0; j < GROUP; j++) {
-			to[j] = vm_exp(t[j] - top);
+			to[j] = vm_exp2(t[j] - top);
 			sum += to[j];
 		}
 		w->group[used++] = w->group[k];
 	}
 	w->n = used;
-	return w->top + log(sum);
+	return w->top + log2(sum);
 }
 
 /* --- rounds ------------------------------------------------------------------------------------ */
@@ -404,7 +405,7 @@ struct rounds {
 	struct side x, y;
 	size_t pieces, rows; /* rows of a piece */
 	double *part;        /* column sums [pieces][m] */
-	double *kept;        /* costs by eps [n][m], or NULL */
+	double *kept;        /* costs [n][m], or NULL */
 	double *bound;       /* of each row [n][groups of y], or NULL */
 	uint32_t *best;      /* [n] likewise */
 	double *row_mass, *row_cost;
@@ -433,7 +434,7 @@ static void keep_costs(void *context, size_t piece)
 	size_t m = r->y.points.n;
 
 	for (size_t i = piece * r->rows; i < last_row(r, piece); i++)
-		costs(&r->x.points, i, &r->y.points, r->y.manhattan, r->y.per_eps, 0, m,
+		costs(&r->x.points, i, &r->y.points, r->y.manhattan, r->y.per_unit, 0, m,
 			r->kept + i * m);
 }
 
@@ -465,7 +466,7 @@ static void rows_piece(void *context, size_t piece)
 		near_find(w, &r->x.points, i, &r->y, &row, (double)INFINITY);
 		const double f = r->x.log_weight[i] - near_log_sum(w);
 		/* Of f as it is kept: what rounding makes of a large one, g undoes. */
-		const double scale = exp(f + w->top);
+		const double scale = exp2(f + w->top);
 		r->x.potential[i] = f;
 		for (size_t k = 0; k < w->n; k++) {
 			double *to = part + w->group[k] * GROUP;
@@ -493,7 +494,7 @@ static void columns_group(struct rounds *r, size_t g)
 	for (size_t j = from; j < end; j++) {
 		double log_b = y->log_weight[j];
 		if (sum[j - from] > SMALL_SUM) {
-			y->potential[j] += log_b - log(sum[j - from]);
+			y->potential[j] += log_b - log2(sum[j - from]);
 			continue;
 		}
 		struct near *w = &r->work[parallel_slot()];
@@ -510,7 +511,7 @@ static void columns_piece(void *context, size_t piece)
 		columns_group(r, g);
 }
 
-/* Mass and cost by eps of each row of P. No exponent is above 0, and what is below NEGLIGIBLE is left out. */
+/* Mass and cost of each row of P. No exponent is above 0, and what is below NEGLIGIBLE is left out. */
 static void plan_piece(void *context, size_t piece)
 {
 	struct rounds *r = context;
@@ -524,7 +525,7 @@ static void plan_piece(void *context, size_t piece)
 			const double *t = w->exponent + k * GROUP, *c = w->cost[k];
 #pragma omp simd reduction(+ : mass, cost)
 			for (size_t j = 0; j < GROUP; j++) {
-				double e = vm_exp(f + t[j]);
+				double e = vm_exp2(f + t[j]);
 				mass += e;
 				cost += e * c[j];
 			}
@@ -544,13 +545,13 @@ static double side_change(struct side *s)
 		largest = larger(fabs(s->potential[i] - s->before[i]), largest);
 		s->before[i] = s->potential[i];
 	}
-	return largest / s->per_eps;
+	return largest / s->per_unit;
 }
 
 static void put_potential(const struct side *s, double *out)
 {
 	for (size_t i = 0; out && i < s->n; i++)
-		out[s->order[i]] = s->potential[i] / s->per_eps;
+		out[s->order[i]] = s->potential[i] / s->per_unit;
 }
 
 static int rounds_new(struct rounds *r, const struct cloud *x, const struct cloud *y,
@@ -603,7 +604,7 @@ static int run(struct rounds *r, const struct truncation *rule, struct truncated
 		out->rounds++;
 	}
 	parallel_for(r->pieces, plan_piece, r);
-	out->value = rule->eps * stats_sum(r->row_cost, x->n);
+	out->value = stats_sum(r->row_cost, x->n) / x->per_unit;
 	for (size_t i = 0; i < x->n; i++)
 		out->error += fabs(r->row_mass[i] - x->weight[i]);
 	put_potential(x, rule->f);
