@@ -27,7 +27,7 @@ enum {
 	PIECES = 64,        /* of the rows, at most: fixed, so that sums are too */
 	ROWS = 100,         /* of a piece, at least */
 	COLUMNS = 4,        /* groups of a piece */
-	DEEP = 8,           /* of more dimensions costs are kept, */
+	DEEP = 16,          /* of more dimensions costs are kept, */
 	KEPT_MAX = 1 << 26, /* when there are no more than these, */
 	BOUND_MAX = 1 << 28 /* and groups' bounds, when there are no more pairs */
 };
