@@ -210,7 +210,18 @@ static void test_record(void **p)
 	arena_free(f.a);
 }
 
-/* Two ways are combined by inverse variance; their difference is in joint standard errors. */
+/* x and y by inverse variance. Two that are a joint errors apart have a^2 as their chi-square, with one degree of
+ * freedom. */
+static void assert_pooled(double value, double se, struct running x, struct running y)
+{
+	double wx = 1 / (x.se * x.se), wy = 1 / (y.se * y.se);
+	double apart = fabs(x.value - y.value) / hypot(x.se, y.se);
+
+	assert_near(value, (wx * x.value + wy * y.value) / (wx + wy), 1e-14);
+	assert_near(se, fmax(1, apart) / sqrt(wx + wy), 1e-14);
+}
+
+/* Two ways are combined, log Z and moments; their difference is in joint standard errors. */
 static void test_combined(void **p)
 {
 	struct fixture f;
@@ -226,13 +237,12 @@ static void test_combined(void **p)
 	for (size_t i = 1; i < 4; i++)
 		add_run(r, "importance", i, f.a);
 	const struct running x = r->way[0].log_z, y = r->way[1].log_z;
-	double wx = 1 / (x.se * x.se), wy = 1 / (y.se * y.se);
-	assert_near(r->log_z.value, (wx * x.value + wy * y.value) / (wx + wy), 1e-14);
-	/* Two ways a joint errors apart have a^2 as their chi-square, with one degree of freedom. */
-	double apart = fabs(x.value - y.value) / hypot(x.se, y.se);
-	assert_near(reference_disagreement(r), apart, 1e-14);
-	assert_near(r->log_z.se, fmax(1, apart) / sqrt(wx + wy), 1e-14);
-	assert_true(y.se > x.se ? r->mean[0] == 0.5 : r->mean[0] == 2); /* the more precise way's */
+	assert_near(reference_disagreement(r), fabs(x.value - y.value) / hypot(x.se, y.se), 1e-14);
+	assert_pooled(r->log_z.value, r->log_z.se, x, y);
+	assert_pooled(r->mean[0], r->mean_se[0], r->way[0].mean[0], r->way[1].mean[0]);
+	assert_pooled(r->sd[1], r->sd_se[1], r->way[0].sd[1], r->way[1].sd[1]);
+	/* All runs say the same. */
+	assert_true(r->mean[1] == 2 && r->mean_se[1] == 0);
 	arena_free(f.a);
 }
 
@@ -256,9 +266,8 @@ static void test_uneven_ways(void **p)
 		reference_add(r, "smc", "so", -2.2 + 0.01 * (double)i, ones, ones, 1, f.a);
 	const struct running x = r->way[0].log_z, y = r->way[1].log_z;
 	assert_true(r->way[0].spread > 0.3 && r->way[0].spread < REFERENCE_SPREAD);
-	double apart = fabs(x.value - y.value) / hypot(x.se, y.se);
-	assert_true(apart > 1);
-	assert_near(r->log_z.se, apart / sqrt(1 / (x.se * x.se) + 1 / (y.se * y.se)), 1e-14);
+	assert_true(fabs(x.value - y.value) > hypot(x.se, y.se));
+	assert_pooled(r->log_z.value, r->log_z.se, x, y);
 	reference_add(r, "smc", "so", -7, ones, ones, 1, f.a);
 	assert_true(r->way[0].spread > REFERENCE_SPREAD);
 	assert_near(r->log_z.value, y.value, 1e-14);

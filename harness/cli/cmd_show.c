@@ -204,10 +204,7 @@ static void show_moments(const struct density *d, const struct reference *r, boo
 	const char *how = "of coordinate, mean, standard deviation";
 	size_t width = 16;
 	if (r != NULL) {
-		const struct reference_way *w = reference_most_precise(r);
-		how = arena_printf(a,
-			"estimated (%s, %s): of coordinate, mean ± se, standard deviation ± se",
-			w->name, runs_text(w, a));
+		how = "estimated, ways together: of coordinate, mean ± se, standard deviation ± se";
 		width = 23;
 	}
 	show_line("moments", how, a);

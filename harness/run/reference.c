@@ -47,51 +47,67 @@ bool reference_matches(const struct reference *r, const struct density *d)
 
 /* --- what all runs say ------------------------------------------------------------------------ */
 
-const struct reference_way *reference_most_precise(const struct reference *r)
+/* Values of n ways together: their mean by inverse variance, the error enlarged where they differ by more than
+ * theirs. The first one where its error or that of another is none to weigh by. */
+static struct running pooled(const struct running *const *of, size_t n)
 {
-	const struct reference_way *best = &r->way[0];
+	double weights = 0, sum = 0, chi_square = 0;
 
-	for (size_t i = 1; i < r->n_ways; i++)
-		if (isfinite(r->way[i].log_z.se) && !(best->log_z.se <= r->way[i].log_z.se))
-			best = &r->way[i];
-	return best;
+	for (size_t i = 0; i < n; i++) {
+		double weight = 1 / (of[i]->se * of[i]->se);
+		weights += weight;
+		sum += weight * of[i]->value;
+	}
+	if (!isfinite(weights))
+		return *of[0];
+	for (size_t i = 0; i < n; i++)
+		chi_square += pow((of[i]->value - sum / weights) / of[i]->se, 2);
+	const double enlarged = n > 1 ? fmax(1, sqrt(chi_square / (double)(n - 1))) : 1;
+	return (struct running){ sum / weights, enlarged * sqrt(1 / weights) };
+}
+
+/* A single run's error is not known; that of runs far apart is not what it says. */
+static bool counts(const struct reference_way *w)
+{
+	return isfinite(w->log_z.se) && w->log_z.se > 0 && !(w->spread > REFERENCE_SPREAD);
 }
 
 static void combine(struct reference *r, struct arena *a)
 {
-	double weights = 0, sum = 0, chi_square = 0;
+	const struct reference_way *used[REFERENCE_WAYS];
+	const struct running *of[REFERENCE_WAYS];
 	const char *source = "";
-	size_t used = 0;
+	size_t n = 0;
 
 	if (r->n_ways == 0)
 		return;
 	for (size_t i = 0; i < r->n_ways; i++) {
 		const struct reference_way *w = &r->way[i];
-		double weight = 1 / (w->log_z.se * w->log_z.se);
-		/* A single run's error is not known; that of runs far apart is not what it says. */
-		if (!isfinite(weight) || w->spread > REFERENCE_SPREAD)
+		if (!counts(w))
 			continue;
-		used++;
-		weights += weight;
-		sum += weight * w->log_z.value;
-		source = arena_printf(a, "%s%s%zu runs of %s", source, *source != '\0' ? "; " : "",
-			w->runs, w->what);
+		source = arena_printf(a, "%s%s%zu runs of %s", source, n > 0 ? "; " : "", w->runs,
+			w->what);
+		of[n] = &w->log_z;
+		used[n++] = w;
 	}
-	for (size_t i = 0; i < r->n_ways && used > 1; i++) {
-		const struct reference_way *w = &r->way[i];
-		if (isfinite(w->log_z.se) && !(w->spread > REFERENCE_SPREAD))
-			chi_square += pow((w->log_z.value - sum / weights) / w->log_z.se, 2);
-	}
-	const double enlarged = used > 1 ? fmax(1, sqrt(chi_square / (double)(used - 1))) : 1;
-	r->log_z = weights > 0 ? (struct log_z){ LOG_Z_ESTIMATE, sum / weights,
-		enlarged * sqrt(1 / weights), source }
-			       : (struct log_z){ LOG_Z_UNKNOWN, (double)NAN, (double)NAN, "" };
-	const struct reference_way *w = reference_most_precise(r);
+	const struct running log_z =
+		n > 0 ? pooled(of, n) : (struct running){ (double)NAN, (double)NAN };
+	r->log_z = (struct log_z){ n > 0 ? LOG_Z_ESTIMATE : LOG_Z_UNKNOWN, log_z.value, log_z.se,
+		source };
+	/* There are moments before there is an error. */
+	if (n == 0)
+		used[n++] = &r->way[0];
 	for (size_t k = 0; k < r->dim; k++) {
-		r->mean[k] = w->mean[k].value;
-		r->mean_se[k] = w->mean[k].se;
-		r->sd[k] = w->sd[k].value;
-		r->sd_se[k] = w->sd[k].se;
+		for (size_t i = 0; i < n; i++)
+			of[i] = &used[i]->mean[k];
+		const struct running mean = pooled(of, n);
+		for (size_t i = 0; i < n; i++)
+			of[i] = &used[i]->sd[k];
+		const struct running sd = pooled(of, n);
+		r->mean[k] = mean.value;
+		r->mean_se[k] = mean.se;
+		r->sd[k] = sd.value;
+		r->sd_se[k] = sd.se;
 	}
 }
 

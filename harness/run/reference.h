@@ -35,9 +35,9 @@ struct reference {
 	double probe[REFERENCE_PROBES];
 	size_t n_ways;
 	struct reference_way way[REFERENCE_WAYS];
-	/* What users see: the ways' log Z combined by inverse variance, the error enlarged where they
-	 * differ by more than their errors (by the square root of chi-square over its degrees of
-	 * freedom, Birge 1932); the moments of the way whose log Z is the more precise. */
+	/* What users see: the ways' log Z, and each coordinate's moments, combined by inverse variance, the
+	 * error enlarged where they differ by more than their errors (by the square root of chi-square
+	 * over its degrees of freedom, Birge 1932). */
 	struct log_z log_z;
 	double *mean, *sd, *mean_se, *sd_se; /* [dim] */
 };
@@ -71,10 +71,6 @@ size_t reference_runs(const struct reference *r, const char *way, const char *wh
 /** Do the ways agree? The largest difference of two ways' log Z in joint standard errors; 0 with
  *  fewer than two ways of two runs, infinite where it is not a number. */
 double reference_disagreement(const struct reference *r);
-
-/** The way whose log Z has the smallest standard error: the record's moments are its own. There is one
- *  way at least. */
-const struct reference_way *reference_most_precise(const struct reference *r);
 
 /** Write the record, whole or not at all. ERR_IO. */
 int reference_save(const struct reference *r, const char *target, const char *path);
