@@ -20,6 +20,7 @@
 #include <string.h>
 
 enum {
+	TILE = 128, /* columns in a piece of parallel work */
 	SWEEPS = 6, /* Sinkhorn's, at the start of a level and where Newton's step does not help */
 	HALVINGS = 20, /* of a step */
 	FAILURES = 3   /* in a row, after which it ends */
@@ -49,6 +50,7 @@ struct newton {
 	double eps;
 	double *f, *g;       /* [n], [m] of Q0 */
 	double *phi;         /* [n] f = f0 + eps phi */
+	double *factor;      /* [n] exp(phi) */
 	double *col;         /* [m] column sums of Q0 exp(phi) */
 	double *row;         /* [n] row sums of Q */
 	double *q0, *q;      /* [n][m] */
@@ -57,6 +59,16 @@ struct newton {
 	double *trial;       /* [n] */
 	double value, error; /* (F - F of Q0) / eps, L1 error of the rows */
 };
+
+static size_t tiles(const struct newton *w)
+{
+	return (w->m + TILE - 1) / TILE;
+}
+
+static size_t tile_end(const struct newton *w, size_t tile)
+{
+	return (tile + 1) * TILE < w->m ? (tile + 1) * TILE : w->m;
+}
 
 /* q0_i = costs of row i. */
 static void costs_of_row(struct newton *w, size_t i)
@@ -91,26 +103,33 @@ static void kernel_block(void *context, size_t block)
 }
 
 /* Columns: g_j = eps (log n - log sum_i exp((f_i - C_ij) / eps)), C being there. */
-static void columns_exact(struct newton *w)
+static void columns_tile(void *context, size_t tile)
 {
+	struct newton *w = context;
+	const size_t from = tile * TILE, to = tile_end(w, tile);
 	double *top = w->col;
 
-	for (size_t j = 0; j < w->m; j++) {
+	for (size_t j = from; j < to; j++) {
 		top[j] = -(double)INFINITY;
 		w->g[j] = 0;
 	}
 	for (size_t i = 0; i < w->n; i++)
 #pragma omp simd
-		for (size_t j = 0; j < w->m; j++) {
+		for (size_t j = from; j < to; j++) {
 			double t = w->f[i] - w->q0[i * w->m + j];
 			top[j] = t > top[j] ? t : top[j];
 		}
 	for (size_t i = 0; i < w->n; i++)
 #pragma omp simd
-		for (size_t j = 0; j < w->m; j++)
+		for (size_t j = from; j < to; j++)
 			w->g[j] += vm_exp((w->f[i] - w->q0[i * w->m + j] - top[j]) / w->eps);
-	for (size_t j = 0; j < w->m; j++)
+	for (size_t j = from; j < to; j++)
 		w->g[j] = w->eps * log((double)w->n / w->g[j]) - top[j];
+}
+
+static void columns_exact(struct newton *w)
+{
+	parallel_for(tiles(w), columns_tile, w);
 }
 
 /* Rows likewise. */
@@ -131,30 +150,52 @@ static void rows_block(void *context, size_t block)
 	}
 }
 
+/* Q but for the columns' factors, and column sums, from exp(phi), which `factor` holds. */
+static void weigh_tile(void *context, size_t tile)
+{
+	struct newton *w = context;
+	const size_t from = tile * TILE, to = tile_end(w, tile);
+
+	for (size_t j = from; j < to; j++)
+		w->col[j] = 0;
+	for (size_t i = 0; i < w->n; i++) {
+		const double *q0 = w->q0 + i * w->m, scale = w->factor[i];
+		double *q = w->q + i * w->m;
+#pragma omp simd
+		for (size_t j = from; j < to; j++)
+			w->col[j] += q[j] = scale * q0[j];
+	}
+}
+
+/* Columns of sum n, and row sums. */
+static void level_block(void *context, size_t block)
+{
+	struct newton *w = context;
+
+	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, w->n); i++) {
+		double *q = w->q + i * w->m, sum = 0;
+#pragma omp simd reduction(+ : sum)
+		for (size_t j = 0; j < w->m; j++)
+			sum += q[j] *= (double)w->n / w->col[j];
+		w->row[i] = sum;
+	}
+}
+
 /* Q, its sums, value and error from phi. */
 static void evaluate(struct newton *w, const double *phi)
 {
 	const size_t n = w->n, m = w->m;
 	double value = 0;
 
-	for (size_t j = 0; j < m; j++)
-		w->col[j] = 0;
-	for (size_t i = 0; i < n; i++) {
-		double scale = exp(phi[i]);
-#pragma omp simd
-		for (size_t j = 0; j < m; j++)
-			w->col[j] += w->q[i * m + j] = scale * w->q0[i * m + j];
-	}
+	for (size_t i = 0; i < n; i++)
+		w->factor[i] = exp(phi[i]);
+	parallel_for(tiles(w), weigh_tile, w);
+	parallel_for(cloud_blocks(n), level_block, w);
 	for (size_t j = 0; j < m; j++)
 		value -= log(w->col[j] / (double)n) / (double)m;
 	w->error = 0;
 	for (size_t i = 0; i < n; i++) {
-		double sum = 0;
-#pragma omp simd reduction(+ : sum)
-		for (size_t j = 0; j < m; j++)
-			sum += w->q[i * m + j] *= (double)n / w->col[j];
-		w->row[i] = sum;
-		w->error += fabs(1 - sum / (double)m) / (double)n;
+		w->error += fabs(1 - w->row[i] / (double)m) / (double)n;
 		value += phi[i] / (double)n;
 	}
 	w->value = value;
@@ -273,6 +314,7 @@ static struct newton newton_new(const struct cloud *x, const struct cloud *y, bo
 		.f = ARENA_NEW(a, n, double),
 		.g = ARENA_NEW(a, m, double),
 		.phi = ARENA_NEW(a, n, double),
+		.factor = ARENA_NEW(a, n, double),
 		.col = ARENA_NEW(a, m, double),
 		.row = ARENA_NEW(a, n, double),
 		.q0 = ARENA_NEW(a, n * m, double),
