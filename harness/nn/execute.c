@@ -9,7 +9,8 @@ struct run {
 	struct graph *g;
 	struct plan *p;
 	const struct graph_args *args;
-	size_t chunks; /* of rows */
+	size_t chunks;   /* of rows */
+	bool steps_only; /* see wants_steps_only */
 };
 
 /* Where execution is: a chunk of rows at a step of the scan, or a chunk of steps as rows. */
@@ -584,7 +585,7 @@ static size_t chunk_steps(const struct run *r, size_t chunk)
 	const size_t first = chunk * GRAPH_CHUNK;
 	size_t end = 0;
 
-	if (!wants_steps_only(r))
+	if (!r->steps_only)
 		return r->g->steps;
 	for (size_t j = 0; j < r->args->n_captures; j++)
 		for (size_t i = first; i < first + chunk_rows(r, chunk); i++) {
@@ -860,6 +861,7 @@ static struct run start(struct graph *g, const struct graph_args *args, bool gra
 	invariant(args->rows > 0);
 	r.p = plan_for(g, gradient, args->captures, args->n_captures);
 	r.chunks = (args->rows + GRAPH_CHUNK - 1) / GRAPH_CHUNK;
+	r.steps_only = wants_steps_only(&r);
 	if (gradient)
 		make_room(g, r.p, r.chunks);
 	parallel_for(r.p->step_chunks, step_chunk_forward, &r);
