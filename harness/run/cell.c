@@ -238,16 +238,27 @@ static int sample_once(struct work *w, struct result *r, struct draws *d)
 	return OK;
 }
 
+static bool any_needs(const struct config *c, unsigned need)
+{
+	for (size_t i = 0; i < c->n_metrics; i++)
+		if (c->metrics[i]->needs & need)
+			return true;
+	return false;
+}
+
+/* The masses of the target's modes, where a metric asks for them. */
+static const double *mode_weights(const struct config *c, const struct density *d, struct arena *a)
+{
+	return any_needs(c, NEEDS_MODE_WEIGHTS) ? scoring_mode_weights(d, a) : NULL;
+}
+
 /* The exact weights of a deterministic flow, where a metric asks for them. */
 static int weigh_flow(struct work *w, struct result *r, struct scored *in)
 {
 	const struct config *c = w->plan->config;
-	unsigned needs = 0;
 	bool is_flow;
 
-	for (size_t i = 0; i < c->n_metrics; i++)
-		needs |= c->metrics[i]->needs;
-	if (!(needs & NEEDS_FLOW))
+	if (!any_needs(c, NEEDS_FLOW))
 		return OK;
 	int code = flow_weights(w->method, w->state, &w->cell, r->pass, r->steps, r->repeat,
 		c->samples, w->log_abs_w, w->sign, &is_flow);
@@ -322,7 +333,7 @@ static int evaluate(struct work *w)
 	if (w->planned->target->exact)
 		TRY(cell_reference(w->cell.target, reference_size(w->plan->config), &w->reference,
 			w->arena));
-	w->mode_weights = scoring_mode_weights(w->cell.target, w->arena);
+	w->mode_weights = mode_weights(w->plan->config, w->cell.target, w->arena);
 	w->reuse = reuse_new(w->reference, reference_size(w->plan->config));
 	list_results(w);
 	write_header(w->samples, "pass,steps,",
@@ -413,7 +424,7 @@ int floor_run(const struct plan *p, const struct plan_target *t, const struct ti
 	struct arena *scratch = arena_new();
 	scoring_start(&in, d, &t->log_z, x, c->samples, t->dim, reference, reference_size(c),
 		scratch);
-	in.mode_weights = scoring_mode_weights(d, a);
+	in.mode_weights = mode_weights(c, d, a);
 	in.reuse = reuse_new(reference, reference_size(c));
 	const struct metric **floors = ARENA_NEW(a, c->n_metrics, const struct metric *);
 	struct score *scores = ARENA_NEW(a, c->n_metrics, struct score);
