@@ -1,19 +1,19 @@
 /*
- * Sinkhorn's iteration in the kernel domain. With alpha = f / eps and beta = g / eps,
+ * Sinkhorn's iteration in the kernel domain. With potentials f and g,
  *
- *     K_ij = exp(alpha_i + beta_j - C_ij / eps),     P_ij = u_i K_ij v_j / (n m),
+ *     K_ij = exp((f_i + g_j - C_ij) / eps),     P_ij = u_i K_ij v_j / (n m),
  *
  * an iteration is v_j = n / sum_i u_i K_ij, then u_i = m / sum_j K_ij v_j. One pass over K does both:
  * as soon as the sum of row i has given u_i, the row, still in the cache, is added u_i times to the
  * column sums. These give the error of the columns' marginal for nothing, every iteration.
  *
  * The scalings u, v stay between 1 / scale_max and scale_max. What leaves that range is absorbed: its
- * row or column of K, or with many of them all of alpha, beta and K, is made anew in the log domain, so
+ * row or column of K, or with many of them all of f, g and K, is made anew in the log domain, so
  * a bad start or far clouds cost time and no digits.
  *
  * A kernel that does not fit into a cache is as slow as the memory. So a large one is held in float,
  * unless the tolerance is too small for its rounding. Iterations then move by 1e-7; what is told of the
- * last one, error, potentials and value, is made anew in double from its beta, or, of a cloud with itself,
+ * last one, error, potentials and value, is made anew in double from its g, or, of a cloud with itself,
  * summed in double. The value is stationary in the potentials but for the marginals' error, so that it
  * keeps 1e-8 of eps (tests/test_transport.c).
  */
@@ -48,28 +48,29 @@ static const double SINGLE_TOLERANCE = 1e-6;
 
 struct problem {
 	const struct cloud *x, *y;
-	double per_eps;       /* 1 / eps */
-	double *alpha, *beta; /* [n], [m] */
-	double *u, *v;        /* [n], [m] */
-	double *row;  /* [n] row sums of K u, of a cloud with itself; at the end rows' costs */
-	double *col;  /* [m] column sums of u K */
-	double *part; /* [blocks][m] */
-	double *k;    /* [n][m], or the strict lower triangle row by row */
+	double eps, per_eps; /* 1 / eps */
+	double *f,
+		*g; /* [n], [m] in units of the cost: C is subtracted before eps divides, which rounds less */
+	double *u, *v; /* [n], [m] */
+	double *row;   /* [n] row sums of K u, of a cloud with itself; at the end rows' costs */
+	double *col;   /* [m] column sums of u K */
+	double *part;  /* [blocks][m] */
+	double *k;     /* [n][m], or the strict lower triangle row by row */
 	struct range range;
 	bool single;                     /* in place of k: */
 	float *k_f32, *v_f32, *part_f32; /* of a cloud with itself v_f32 is u */
 	double *line;                    /* [threads][m] a row of K in the making */
 };
 
-/* out[j] = beta_j - C_ij / eps; returns the largest. */
-static double exponents(const struct problem *p, size_t i, double *out)
+/* out[j] = g_j - C_ij; returns the largest. */
+static double differences(const struct problem *p, size_t i, double *out)
 {
 	double top = -(double)INFINITY;
 
 	cloud_distances(p->x, i, p->y, 0, p->y->n, out);
 #pragma omp simd reduction(max : top)
 	for (size_t j = 0; j < p->y->n; j++) {
-		out[j] = p->beta[j] - p->per_eps * out[j];
+		out[j] = p->g[j] - out[j];
 		top = out[j] > top ? out[j] : top;
 	}
 	return top;
@@ -89,7 +90,7 @@ struct row_sums {
 #define OF_TYPE(name) name##_f32
 #include "score/transport_rows.h"
 
-/* log sum_i exp(alpha_i - C_ij / eps). */
+/* eps log sum_i exp((f_i - C_ij) / eps). */
 static double log_column(const struct problem *p, size_t j)
 {
 	_Alignas(64) double t[TILE];
@@ -101,23 +102,24 @@ static double log_column(const struct problem *p, size_t j)
 		cloud_distances(p->y, j, p->x, from, to, t);
 #pragma omp simd reduction(max : top)
 		for (size_t i = 0; i < to - from; i++) {
-			t[i] = p->alpha[from + i] - p->per_eps * t[i];
+			t[i] = p->f[from + i] - t[i];
 			top = t[i] > top ? t[i] : top;
 		}
-		sum = sum * exp(max - top) +
-		      (p->single ? sum_exp_f32(t, top, to - from) : sum_exp_f64(t, top, to - from));
+		sum = sum * exp((max - top) * p->per_eps) +
+		      (p->single ? sum_exp_f32(p, t, top, to - from)
+				 : sum_exp_f64(p, t, top, to - from));
 		max = top;
 	}
-	return max + log(sum);
+	return max + p->eps * log(sum);
 }
 
-/* beta from alpha, in the log domain. */
+/* g from f, in the log domain. */
 static void columns_block(void *context, size_t block)
 {
 	struct problem *p = context;
 
 	for (size_t j = block * CLOUD_BLOCK; j < cloud_block_end(block, p->y->n); j++)
-		p->beta[j] = log((double)p->x->n) - log_column(p, j);
+		p->g[j] = p->eps * log((double)p->x->n) - log_column(p, j);
 }
 
 /* The first n column sums of a block's part from those of the kernel's type. */
@@ -129,7 +131,7 @@ static void widen_part(struct problem *p, size_t block, size_t n)
 		p->part[block * m + j] = (double)p->part_f32[block * m + j];
 }
 
-/* alpha from beta in the log domain, K with rows of sum m, and the column sums' parts. */
+/* f from g in the log domain, K with rows of sum m, and the column sums' parts. */
 static void rows_block(void *context, size_t block)
 {
 	struct problem *p = context;
@@ -148,7 +150,7 @@ static void rows_block(void *context, size_t block)
 	widen_part(p, block, m);
 }
 
-/* The same in double and without K, for an end in float: with rows' costs, by eps. */
+/* The same in double and without K, for an end in float: with rows' costs. */
 static void last_block(void *context, size_t block)
 {
 	struct problem *p = context;
@@ -157,12 +159,12 @@ static void last_block(void *context, size_t block)
 
 	memset(part, 0, m * sizeof(*part));
 	for (size_t i = block * CLOUD_BLOCK; i < cloud_block_end(block, p->x->n); i++) {
-		const double top = exponents(p, i, line);
+		const double top = differences(p, i, line);
 		double sum = 0, cost = 0;
 #pragma omp simd reduction(+ : sum, cost)
 		for (size_t j = 0; j < m; j++) {
-			double e = vm_exp(line[j] - top);
-			cost += e * (p->beta[j] - line[j]);
+			double e = vm_exp((line[j] - top) * p->per_eps);
+			cost += e * (p->g[j] - line[j]);
 			sum += e;
 			line[j] = e;
 		}
@@ -170,8 +172,8 @@ static void last_block(void *context, size_t block)
 #pragma omp simd
 		for (size_t j = 0; j < m; j++)
 			part[j] += scale * line[j];
-		p->alpha[i] = log(scale) - top;
-		p->row[i] = scale * cost / p->per_eps;
+		p->f[i] = p->eps * log(scale) - top;
+		p->row[i] = scale * cost;
 	}
 }
 
@@ -213,10 +215,10 @@ static void fill(double *x, size_t n, double value)
 }
 
 /* Move scalings into the potentials. */
-static void absorb(double *potential, double *scale, size_t n)
+static void absorb(const struct problem *p, double *potential, double *scale, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		potential[i] += log(scale[i]);
+		potential[i] += p->eps * log(scale[i]);
 	fill(scale, n, 1);
 }
 
@@ -237,8 +239,8 @@ static size_t out_of_range(const struct problem *p, const double *scale, size_t 
 static void entries_anew(struct problem *p, bool column, size_t i)
 {
 	const struct cloud *own = column ? p->y : p->x, *other = column ? p->x : p->y;
-	const double mine = column ? p->beta[i] : p->alpha[i];
-	const double *theirs = column ? p->alpha : p->beta;
+	const double mine = column ? p->g[i] : p->f[i];
+	const double *theirs = column ? p->f : p->g;
 	const size_t m = p->y->n, stride = column ? m : 1;
 	size_t at = column ? i : i * m;
 	_Alignas(64) double t[TILE];
@@ -248,7 +250,7 @@ static void entries_anew(struct problem *p, bool column, size_t i)
 		cloud_distances(own, i, other, from, to, t);
 #pragma omp simd
 		for (size_t j = 0; j < to - from; j++) {
-			double e = mine + theirs[from + j] - p->per_eps * t[j];
+			double e = (mine - t[j] + theirs[from + j]) * p->per_eps;
 			t[j] = e < p->range.kernel_log ? 0 : vm_exp(e);
 		}
 		for (size_t j = 0; j < to - from; j++, at += stride)
@@ -262,21 +264,21 @@ static void entries_anew(struct problem *p, bool column, size_t i)
 /* Absorb the scalings that have left the range; P stays what it is. */
 static void absorb_few(struct problem *p, bool columns)
 {
-	double *scale = columns ? p->v : p->u, *potential = columns ? p->beta : p->alpha;
+	double *scale = columns ? p->v : p->u, *potential = columns ? p->g : p->f;
 
 	for (size_t i = 0; i < (columns ? p->y->n : p->x->n); i++) {
 		if (out_of_range(p, scale + i, 1) == 0)
 			continue;
-		potential[i] += log(scale[i]);
+		potential[i] += p->eps * log(scale[i]);
 		scale[i] = 1;
 		entries_anew(p, columns, i);
 	}
 }
 
-/* Second half of an iteration in the log domain: alpha, and what else `block` makes, from beta and v. */
+/* Second half of an iteration in the log domain: f, and what else `block` makes, from g and v. */
 static void rows_anew(struct problem *p, void (*block)(void *context, size_t i))
 {
-	absorb(p->beta, p->v, p->y->n);
+	absorb(p, p->g, p->v, p->y->n);
 	fill(p->u, p->x->n, 1);
 	pass_rows(p, block);
 }
@@ -284,7 +286,7 @@ static void rows_anew(struct problem *p, void (*block)(void *context, size_t i))
 /* An iteration in the log domain; v is not looked at. */
 static void iterate_anew(struct problem *p)
 {
-	absorb(p->alpha, p->u, p->x->n);
+	absorb(p, p->f, p->u, p->x->n);
 	fill(p->v, p->y->n, 1);
 	parallel_for(cloud_blocks(p->y->n), columns_block, p);
 	rows_anew(p, rows_block);
@@ -440,7 +442,7 @@ static void next_columns(struct problem *p, struct anderson *s)
 	for (size_t j = 0; j < p->y->n; j++) {
 		double plain = (double)p->x->n / p->col[j];
 		if (s) {
-			s->x[j] = p->beta[j] + log(p->v[j]);
+			s->x[j] = p->per_eps * p->g[j] + log(p->v[j]);
 			s->r[j] = log(plain / p->v[j]);
 		}
 		p->v[j] = plain;
@@ -449,7 +451,7 @@ static void next_columns(struct problem *p, struct anderson *s)
 		return;
 	anderson_step(s);
 	for (size_t j = 0; j < p->y->n; j++)
-		p->v[j] = exp(s->x[j] - p->beta[j]);
+		p->v[j] = exp(s->x[j] - p->per_eps * p->g[j]);
 }
 
 /* Potentials in units of the cost. */
@@ -457,7 +459,7 @@ static void put_potentials(double *out, const double *potential, const double *s
 	double eps)
 {
 	for (size_t i = 0; i < n; i++)
-		out[i] = eps * (potential[i] + log(scale[i]));
+		out[i] = potential[i] + eps * log(scale[i]);
 }
 
 static void costs_block(void *context, size_t block)
@@ -481,9 +483,10 @@ static struct problem problem_new(const struct cloud *x, const struct cloud *y,
 	struct problem p = {
 		.x = x,
 		.y = y,
+		.eps = rule->eps,
 		.per_eps = 1 / rule->eps,
-		.alpha = arena_alloc(a, n, size),
-		.beta = arena_alloc(a, m, size),
+		.f = arena_alloc(a, n, size),
+		.g = arena_alloc(a, m, size),
 		.u = arena_alloc(a, n, size),
 		.v = arena_alloc(a, m, size),
 		.row = arena_alloc(a, n, size),
@@ -548,11 +551,10 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 	/* f = 0 where P_ij = exp((f_i + g_j - C_ij) / eps) has the weights 1/n, 1/m absorbed. */
 	fill(p.v, m, 1);
 	if (rule->start != NULL) {
-		for (size_t j = 0; j < m; j++)
-			p.beta[j] = rule->start[j] / rule->eps;
+		memcpy(p.g, rule->start, m * sizeof(double));
 		rows_anew(&p, rows_block);
 	} else {
-		fill(p.alpha, n, log((double)n));
+		fill(p.f, n, rule->eps * log((double)n));
 		fill(p.u, n, 1);
 		iterate_anew(&p);
 	}
@@ -567,8 +569,8 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 	for (size_t j = 0; j < m; j++)
 		mass += p.v[j] * p.col[j];
 	mass /= (double)n * (double)m;
-	put_potentials(f, p.alpha, p.u, n, rule->eps);
-	put_potentials(g, p.beta, p.v, m, rule->eps);
+	put_potentials(f, p.f, p.u, n, rule->eps);
+	put_potentials(g, p.g, p.v, m, rule->eps);
 	out->value = stats_mean(f, n) + stats_mean(g, m) + rule->eps * (1 - mass);
 	if (!single)
 		parallel_for(cloud_blocks(n), costs_block, &p);
@@ -653,7 +655,7 @@ void transport_within(const struct cloud *x, const struct transport_rule *rule, 
 
 	/* The unit diagonal of K = exp(-C / eps) keeps every row sum and so every u in range. */
 	parallel_for(cloud_blocks(n), kernel_block, &p);
-	fill(p.alpha, n, 0);
+	fill(p.f, n, 0);
 	fill(p.u, n, count);
 	symmetric_rows(&p);
 	*out = (struct transport){ .f = f, .g = f, .error = (double)INFINITY };
@@ -667,7 +669,7 @@ void transport_within(const struct cloud *x, const struct transport_rule *rule, 
 			out->converged = out->error < rule->tolerance;
 		}
 	} while (!out->converged && out->iterations < rule->cap);
-	put_potentials(f, p.alpha, p.u, n, rule->eps);
+	put_potentials(f, p.f, p.u, n, rule->eps);
 	parallel_for(cloud_blocks(n), symmetric_end_block, &p);
 	double mass = 2 * stats_mean(p.col, n) / count;
 	out->value = 2 * stats_mean(f, n) + rule->eps * (1 - mass);

@@ -3,28 +3,28 @@
  * with ENTRY, its EXP(x) and OF_TYPE(name); so it has no guard.
  */
 
-/* sum_j exp(t_j - top). */
-static double OF_TYPE(sum_exp)(const double *t, double top, size_t n)
+/* sum_j exp((t_j - top) / eps). */
+static double OF_TYPE(sum_exp)(const struct problem *p, const double *t, double top, size_t n)
 {
 	double sum = 0;
 
 #pragma omp simd reduction(+ : sum)
 	for (size_t j = 0; j < n; j++)
-		sum += (double)EXP((ENTRY)(t[j] - top));
+		sum += (double)EXP((ENTRY)((t[j] - top) * p->per_eps));
 	return sum;
 }
 
-/* alpha_i from beta in the log domain, and K_i, of sum m, which is added to part. */
+/* f_i from g in the log domain, and K_i, of sum m, which is added to part. */
 static void OF_TYPE(
 	row_anew)(const struct problem *p, size_t i, double *line, ENTRY *k, ENTRY *part)
 {
 	const size_t m = p->y->n;
-	const double top = exponents(p, i, line);
+	const double top = differences(p, i, line);
 	double sum = 0;
 
 #pragma omp simd reduction(+ : sum)
 	for (size_t j = 0; j < m; j++) {
-		ENTRY t = (ENTRY)(line[j] - top), e = EXP(t);
+		ENTRY t = (ENTRY)((line[j] - top) * p->per_eps), e = EXP(t);
 		k[j] = t < (ENTRY)p->range.kernel_log ? 0 : e;
 		sum += (double)k[j];
 	}
@@ -34,7 +34,7 @@ static void OF_TYPE(
 		k[j] *= scale;
 		part[j] += k[j];
 	}
-	p->alpha[i] = log((double)scale) - top;
+	p->f[i] = p->eps * log((double)scale) - top;
 }
 
 /* sum[r] = K_(i + r) . v over the first n columns; k[r] are the rows. */
