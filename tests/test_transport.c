@@ -626,6 +626,22 @@ static void test_truncated_of_many(void **state)
 		assert_near(g[j], eps * log(1. / M) - soft_max(&y, j, &x, f, eps), 1e-12, "g");
 }
 
+/* Costs that overflow: rows without any term, in clouds whose groups fill no glance. */
+static void test_truncated_overflow(void **state)
+{
+	enum { N = 50, M = 60, FAR = 20 };
+	const struct truncation rule = { .eps = 1e-3, .tolerance = 1e-5, .cap = 100 };
+	double *far = draw(MIXTURE, 0, 8, N, 2);
+	struct cloud y = cloud_of(draw(MIXTURE, 1, 8, M, 2), M, 2);
+	struct truncated out;
+
+	(void)state;
+	for (size_t i = 0; i < FAR; i++)
+		far[i * 2] += 1e200 * (1 + 0.01 * (double)i);
+	struct cloud x = cloud_of(far, N, 2);
+	assert_int_equal(transport_truncated(&x, &y, &rule, arena, &out), ERR_NUMERIC);
+}
+
 /* --- degenerate input ------------------------------------------------------------------------ */
 
 static void test_degenerate(void **state)
@@ -738,6 +754,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_newton_with_an_outlier, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sinkhorn_with_outliers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_truncated_of_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_truncated_overflow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_degenerate, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_subnormal_regularisation, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),

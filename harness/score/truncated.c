@@ -308,7 +308,8 @@ static void near_start(struct near *w)
 	w->top = -(double)INFINITY;
 }
 
-/* The group that was best first; the others then, as far as they can matter. */
+/* The group that was best first; the others then, as far as they can matter. A bound of -infinity is of no group, of
+ * the first, or of one without terms: none is looked at, not even when there is no term at all. */
 static void find_remembered(struct near *w, const struct cloud *x, size_t i, const struct side *y,
 	const struct row *row, double least)
 {
@@ -323,9 +324,9 @@ static void find_remembered(struct near *w, const struct cloud *x, size_t i, con
 		int any = 0;
 #pragma omp simd reduction(| : any)
 		for (size_t k = 0; k < GLANCE; k++)
-			any |= bound[k] + rise[k] >= limit;
+			any |= bound[k] + rise[k] > limit;
 		for (size_t k = 0; any && k < GLANCE; k++)
-			if (bound[k] + rise[k] >= smaller(w->top + NEGLIGIBLE, least))
+			if (bound[k] + rise[k] > smaller(w->top + NEGLIGIBLE, least))
 				bound[k] = near_add(w, x, i, y, from + k, row->cost) - rise[k];
 	}
 	if (w->best != first) {
