@@ -55,8 +55,8 @@ void simplex_load(struct simplex *s, const double *f, const double *g);
 /** One more arc, and units on it. Before simplex_begin. */
 void simplex_put(struct simplex *s, uint32_t row, uint32_t column, double cost);
 
-/** The first basis: the arcs that carry units, and potentials f [n], g [m] of what hangs at none. above: more than cost - f_i - g_j of
- *  every arc that there is or will be, and than f_i and g_j. */
+/** The first basis: the arcs that carry units, and potentials f [n], g [m] of what hangs at none. above:
+ *  more than cost - f_i - g_j of every arc that there is or will be, and than f_i and g_j. */
 void simplex_begin(struct simplex *s, const double *f, const double *g, double above);
 
 /** Would an arc with these potentials at its ends improve the flow? Not by what may be rounding. */

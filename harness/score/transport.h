@@ -35,8 +35,8 @@ struct transport {
 	bool converged;
 };
 
-/** OT of two clouds of equal dim by Sinkhorn's iteration, first for the second cloud, then for the first. The error is that of the second cloud's marginal, the first cloud's
- *  being exact. Scratch of 8 n m bytes (4 in float) comes from the arena and goes back. */
+/** OT of two clouds of equal dim by Sinkhorn's iteration, first for the second cloud, then for the
+ *  first. The error is that of the second cloud's marginal, the first cloud's being exact. Scratch of 8 n m bytes (4 in float) comes from the arena and goes back. */
 void transport_between(const struct cloud *x, const struct cloud *y,
 	const struct transport_rule *rule, struct arena *a, struct transport *out);
 
@@ -45,8 +45,8 @@ void transport_between(const struct cloud *x, const struct cloud *y,
 void transport_within(const struct cloud *x, const struct transport_rule *rule, struct arena *a,
 	struct transport *out);
 
-/** Are clouds of n and m points small enough? ERR_RANGE when the kernel of two of them, one of which may be with itself,
- *  would have more than TRANSPORT_MAX entries, or when there are no points. */
+/** Are clouds of n and m points small enough? ERR_RANGE when the kernel of the two, or of one with
+ *  itself, would have more than TRANSPORT_MAX entries, or when there are no points. */
 int transport_fits(size_t n, size_t m);
 
 /** The Sinkhorn divergence, with its parts. */
@@ -56,9 +56,10 @@ struct divergence {
 	struct transport xy, xx, yy;
 };
 
-/** All three at the same rule, of which xx may be there already, as own (NULL: it is made); if `converge`, by Newton's method (score/newton.h) where the rule's cap was not
- *  enough. Errors of transport_fits; ERR_NUMERIC when a value is not finite, and, if `converge`, when one has not
- *  converged. */
+/** All three at the same rule, of which xx may be there already, as own (NULL: it is made). If
+ *  `converge`, xy begins with the potentials of yy, whatever rule->start says, and Newton's method
+ *  (score/newton.h) goes on where the rule's cap was not enough. Errors of transport_fits; ERR_NUMERIC
+ *  when a value is not finite, and, if `converge`, when one has not converged. */
 int transport_divergence(const struct cloud *x, const struct cloud *y,
 	const struct transport_rule *rule, const struct transport *own, bool converge,
 	struct arena *a, struct divergence *out);
@@ -66,9 +67,9 @@ int transport_divergence(const struct cloud *x, const struct cloud *y,
 /** Standard error of a divergence, both clouds being independent draws: the root of var(h) / n +
  *  var(k) / m, where h = f_xy - f_xx at the points of x and k = g_xy - g_yy at those of y are its first
  *  variation (Feydy et al. 2019; central limit theorem: del Barrio et al. 2022, Goldfeld et al. 2022).
- *  eps_x [n], eps_y [m]: the first variation of eps where it depends on a cloud, else NULL. Of clouds with the same law,
- *  whose divergence falls faster than 1 / sqrt(n), it is of the size of rounding and bias, not of the
- *  fluctuation. */
+ *  eps_x [n], eps_y [m]: the first variation of eps where it depends on a cloud, else NULL. Of
+ *  clouds with the same law, whose divergence falls faster than 1 / sqrt(n), it is of the size of
+ *  rounding and bias, not of the fluctuation. */
 double transport_divergence_se(const struct divergence *d, size_t n, const double *eps_x, size_t m,
 	const double *eps_y, struct arena *a);
 

@@ -28,8 +28,9 @@ struct truncated {
 };
 
 /** Run the rounds. Terms below e^-100 of their row's largest are left out, whole groups of points by
- *  their distance and their last terms. Scratch: 64 m numbers and some of n + m; n m / 32 while n m is at
- *  most 2^28; in more than 8 dimensions also n m while that is at most 2^26. ERR_RANGE for empty clouds, ERR_NUMERIC when the value is not finite. */
+ *  their distance and their last terms. Scratch: 64 m numbers and some of n + m; n m / 16 while n m is
+ *  at most 2^28; in more than 16 dimensions also n m while that is at most 2^26. ERR_RANGE for empty
+ *  clouds, ERR_NUMERIC when the value is not finite. */
 int transport_truncated(const struct cloud *x, const struct cloud *y, const struct truncation *rule,
 	struct arena *a, struct truncated *out);
 
