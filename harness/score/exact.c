@@ -68,6 +68,7 @@ struct rounds {
 	float *f, *g;        /* [n], [width] */
 	float *bound;        /* [n][tiles] largest g - C of a tile when last looked at, less rise */
 	double *rise;        /* [tiles] most that a g rose, summed over changes */
+	double largest;      /* |g| or |rise| there ever was */
 	float *part;         /* column sums [blocks][width] */
 	float *terms;        /* [threads][width] */
 	size_t *near;        /* [threads][tiles] */
@@ -226,12 +227,21 @@ static void rounds_make(struct rounds *r, const struct cloud *x, const struct cl
 	parallel_for(cloud_blocks(n), cost_block, r);
 }
 
+static void note_size(struct rounds *r)
+{
+	for (size_t j = 0; j < r->y->n; j++)
+		r->largest = fmax(r->largest, fabs((double)r->g[j]));
+	for (size_t t = 0; t < r->tiles; t++)
+		r->largest = fmax(r->largest, fabs(r->rise[t]));
+}
+
 /* Rounds at eps, and at `fall` times that, and so on, above `last`. */
 static void anneal(struct rounds *r, float eps, float last, float fall)
 {
 	for (r->eps = eps; r->eps > last; r->eps *= fall) {
 		parallel_for(cloud_blocks(r->x->n), rows_block, r);
 		parallel_for(r->tiles, columns_tile, r);
+		note_size(r);
 	}
 }
 
@@ -277,7 +287,7 @@ struct lists {
 	struct rounds *kept; /* costs, rounded, and what tiles of them reach */
 	bool turned;         /* of kept costs x is the columns' cloud */
 	float *of_tile;      /* of rows' tiles, turned [tiles][m]: what they reach */
-	double largest;      /* |g|, or sum of rises */
+	double largest;      /* |g|; of rows also what it was, and sums of rises */
 	double *f;           /* [n]: only pairs of C_ij - g_j < f_i */
 	const double *g;     /* [m] */
 	size_t room;         /* for a point: NEAR, or what there is */
@@ -362,8 +372,9 @@ static void kept_potentials(struct lists *l)
 			rise = fmaxf(rise, r->g[j] - before);
 		}
 		r->rise[t] += (double)rise;
-		l->largest = fmax(l->largest, r->scale * fabs(r->rise[t]));
 	}
+	note_size(r);
+	l->largest = r->scale * r->largest;
 }
 
 /* Pairs of point i with a tile that are below the limit. The limit falls when the list is full. */
@@ -430,7 +441,7 @@ static void lists_fill(struct lists *l, double *f)
 {
 	l->f = f;
 	l->largest = 0;
-	for (size_t j = 0; j < l->y->n; j++)
+	for (size_t j = 0; l->turned && j < l->y->n; j++)
 		l->largest = fmax(l->largest, fabs(l->g[j]));
 	if (l->turned)
 		parallel_for(tiles_of(l->y->n), turned_tile, l);

@@ -13,8 +13,8 @@
  *
  * A kernel that does not fit into a cache is as slow as the memory. So a large one is held in float,
  * unless the tolerance is too small for its rounding. Iterations then move by 1e-7; what is told of the
- * last one, error, potentials and value, is made anew in double from its g, or, of a cloud with itself,
- * summed in double. The value is stationary in the potentials but for the marginals' error, so that it
+ * last one, error, potentials and value, is made anew in double from its g; of a cloud with itself
+ * value and cost are summed in double. The value is stationary in the potentials but for the marginals' error, so that it
  * keeps 1e-8 of eps (tests/test_transport.c).
  */
 #include "score/transport.h"

@@ -17,6 +17,7 @@
 #include "core/vmath.h"
 #include "score/groups.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -35,6 +36,9 @@ enum {
 /* Costs and potentials are in units of eps ln 2: terms are powers of two. What is lost of a column sum is below
  * m 2^-145, 1e-34 of a sum of 1e-22 for 2^32 columns ... */
 static const double NEGLIGIBLE = -145, SMALL_SUM = 1e-22;
+
+/* An exponent that rounding moves by more makes terms that mean nothing. */
+static const double OFF_MAX = 1e-2;
 
 /* Balls around points that follow each other, `size` in each but the last. */
 struct balls {
@@ -584,6 +588,18 @@ static int rounds_new(struct rounds *r, const struct cloud *x, const struct clou
 	return OK;
 }
 
+/* Potentials that are numbers, and whose rounding leaves their terms two digits. */
+static int check_digits(const struct side *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!(fabs(s->potential[i]) * DBL_EPSILON <= OFF_MAX))
+			return fail(ERR_NUMERIC,
+				"costs are so large beside the regularisation, %g, that exponents "
+				"of %.2g have no digits left",
+				M_LOG2E / s->per_unit, M_LN2 * s->potential[i]);
+	return OK;
+}
+
 static int run(struct rounds *r, const struct truncation *rule, struct truncated *out)
 {
 	struct side *x = &r->x, *y = &r->y;
@@ -604,6 +620,8 @@ static int run(struct rounds *r, const struct truncation *rule, struct truncated
 		out->converged = out->change < rule->tolerance;
 		out->rounds++;
 	}
+	TRY(check_digits(x));
+	TRY(check_digits(y));
 	parallel_for(r->pieces, plan_piece, r);
 	out->value = stats_sum(r->row_cost, x->n) / x->per_unit;
 	for (size_t i = 0; i < x->n; i++)
