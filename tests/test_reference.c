@@ -455,17 +455,19 @@ static void test_make_refuses(void **p)
 /* Differences of the two ways' moments in joint standard errors: with ten runs a way these have a root
  * mean square of 1.06 (t with 18 degrees of freedom), and of ten coordinates one above 1.75 once in 200.
  * The largest on record is 1.63, by a single coordinate of cancer_prior, 1 % of whose width that is. None is
- * a twentieth of the width. */
+ * a twentieth of the width, unless it is one that the largest of all the target's moments exceeds by chance once in 200
+ * (of the Cox process' 3200 that is 7 joint errors). */
 static void check_ways(const struct fixture *f, const struct reference *r, const struct running *x,
 	const struct running *y, const char *what)
 {
+	const double chance = gsl_cdf_tdist_Qinv(0.005 / (4 * (double)r->dim), 18);
 	double squares = 0;
 
 	for (size_t k = 0; k < r->dim; k++) {
-		double apart = x[k].value - y[k].value;
-		squares += pow(apart / hypot(x[k].se, y[k].se), 2);
-		check_that(f, fabs(apart) <= 0.05 * r->sd[k], "%s %zu of two ways: %g and %g", what,
-			k + 1, x[k].value, y[k].value);
+		double apart = x[k].value - y[k].value, se = hypot(x[k].se, y[k].se);
+		squares += pow(apart / se, 2);
+		check_that(f, fabs(apart) <= fmax(0.05 * r->sd[k], chance * se),
+			"%s %zu of two ways: %g and %g", what, k + 1, x[k].value, y[k].value);
 	}
 	check_that(f, sqrt(squares / (double)r->dim) <= 1.75,
 		"%ss of two ways differ by %g joint standard errors in the mean", what,
