@@ -373,8 +373,9 @@ struct scored {
 	const struct density *target; /* NULL: samples of nothing that stride knows */
 	const double *mode_weights;   /* of its modes; NULL: ask it, which may take an integral */
 	struct log_z log_z;
+	/* What is made of the exact samples (score/reuse.h); NULL: nothing is kept. */
+	struct reuse *reuse;
 	uint64_t seed;       /* for subsets and projections: purpose RNG_METRIC */
-	struct reuse *reuse; /* of what is made of the exact samples (score/reuse.h); NULL: nothing is kept */
 	struct arena *arena; /* scratch: released after the call */
 };
 
