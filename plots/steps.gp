@@ -11,8 +11,11 @@ data = ARG1.".dat"
 
 columns = panels < 3 ? panels : 3
 rows = (panels + columns - 1) / columns
-key_rows = (series + key_columns - 1) / key_columns
 width = columns == 1 ? 5.0 : 3.35 * columns
+# So many fit into the widest figure, of three panels.
+key_columns = int(key_columns * width / 10.05)
+key_columns = key_columns < 1 ? 1 : key_columns
+key_rows = (series + key_columns - 1) / key_columns
 top = 0.42 + 0.2 * key_rows
 height = 2.6 * rows + top + 0.1
 
