@@ -180,12 +180,26 @@ static void check_far_gradient(struct fixture *f)
 	check_that(f, 4 * across <= N * looked_at(f), "%zu gradients differ", across);
 }
 
+/* Hv at n points, and the gradients at x + h v, x - h v and half as far. */
+static void hvp_with_gradients(struct fixture *f, size_t n, const double *x, const double *v,
+	double h, double *hv, double *grad[4])
+{
+	static const double at[4] = { 1, -1, 0.5, -0.5 };
+	double *y = block(f, n);
+
+	assert_int_equal(density_hvp(f->d, n, x, v, hv), OK);
+	for (size_t s = 0; s < 4; s++) {
+		grad[s] = block(f, n);
+		for (size_t j = 0; j < f->dim * n; j++)
+			y[j] = x[j] + at[s] * h * v[j];
+		density_eval(f->d, n, y, NULL, grad[s]);
+	}
+}
+
 static void check_hvp(struct fixture *f)
 {
 	enum { N = 24 };
-	double *x = block(f, N), *v = block(f, N), *hv = block(f, N), *y = block(f, N);
-	double *grad[4];
-	static const double at[4] = { 1, -1, 0.5, -0.5 };
+	double *x = block(f, N), *v = block(f, N), *hv = block(f, N), *grad[4];
 	const double h = 1e-5;
 
 	if (f->t->hvp == NULL) {
@@ -195,13 +209,7 @@ static void check_hvp(struct fixture *f)
 	typical_points(f, N, x);
 	for (size_t j = 0; j < f->dim * N; j++)
 		v[j] = rng_gauss(stream, 5, j, 0);
-	assert_int_equal(density_hvp(f->d, N, x, v, hv), OK);
-	for (size_t s = 0; s < 4; s++) {
-		grad[s] = block(f, N);
-		for (size_t j = 0; j < f->dim * N; j++)
-			y[j] = x[j] + at[s] * h * v[j];
-		density_eval(f->d, N, y, NULL, grad[s]);
-	}
+	hvp_with_gradients(f, N, x, v, h, hv, grad);
 	for (size_t i = 0; i < N; i++) {
 		/* Rounding errors are those of the largest term in the point's sums: its gradient
 		 * or its coordinates times the curvature. */
@@ -230,9 +238,7 @@ static void check_hvp(struct fixture *f)
 static void check_far_hvp(struct fixture *f)
 {
 	enum { N = 16 };
-	double *x = block(f, N), *v = block(f, N), *hv = block(f, N), *y = block(f, N);
-	double *grad[4];
-	static const double at[4] = { 1, -1, 0.5, -0.5 };
+	double *x = block(f, N), *v = block(f, N), *hv = block(f, N), *grad[4];
 	const double h = 1e-7;
 	size_t compared = 0;
 
@@ -244,13 +250,7 @@ static void check_far_hvp(struct fixture *f)
 			x[j] = j % N % 3 == 1 ? fabs(x[j]) : -fabs(x[j]);
 		v[j] = x[j] * rng_gauss(stream, 14, j, 0);
 	}
-	assert_int_equal(density_hvp(f->d, N, x, v, hv), OK);
-	for (size_t s = 0; s < 4; s++) {
-		grad[s] = block(f, N);
-		for (size_t j = 0; j < f->dim * N; j++)
-			y[j] = x[j] + at[s] * h * v[j];
-		density_eval(f->d, N, y, NULL, grad[s]);
-	}
+	hvp_with_gradients(f, N, x, v, h, hv, grad);
 	for (size_t i = 0; i < N; i++) {
 		double size = 0, scale = 0;
 		for (size_t k = 0; k < f->dim; k++) {
