@@ -180,6 +180,15 @@ static void check_far_gradient(struct fixture *f)
 	check_that(f, 4 * across <= N * looked_at(f), "%zu gradients differ", across);
 }
 
+static double largest(const double *columns, size_t dim, size_t n, size_t i)
+{
+	double size = 0;
+
+	for (size_t k = 0; k < dim; k++)
+		size = fmax(size, fabs(columns[k * n + i]));
+	return size;
+}
+
 /* Hv at n points, and the gradients at x + h v, x - h v and half as far. */
 static void hvp_with_gradients(struct fixture *f, size_t n, const double *x, const double *v,
 	double h, double *hv, double *grad[4])
@@ -213,12 +222,8 @@ static void check_hvp(struct fixture *f)
 	for (size_t i = 0; i < N; i++) {
 		/* Rounding errors are those of the largest term in the point's sums: its gradient
 		 * or its coordinates times the curvature. */
-		double size = 0, scale = 0;
-		for (size_t k = 0; k < f->dim; k++) {
-			size = fmax(size, fabs(grad[0][k * N + i]));
-			size = fmax(size, fabs(x[k * N + i]));
-			scale = fmax(scale, fabs(hv[k * N + i]));
-		}
+		double size = fmax(largest(grad[0], f->dim, N, i), largest(x, f->dim, N, i));
+		double scale = largest(hv, f->dim, N, i);
 		for (size_t k = 0; k < f->dim; k++) {
 			size_t j = k * N + i;
 			struct difference d = extrapolate(grad[0][j], grad[1][j], grad[2][j],
@@ -252,12 +257,8 @@ static void check_far_hvp(struct fixture *f)
 	}
 	hvp_with_gradients(f, N, x, v, h, hv, grad);
 	for (size_t i = 0; i < N; i++) {
-		double size = 0, scale = 0;
-		for (size_t k = 0; k < f->dim; k++) {
-			size = fmax(size, fabs(grad[0][k * N + i]));
-			size = fmax(size, fabs(x[k * N + i]));
-			scale = fmax(scale, fabs(hv[k * N + i]));
-		}
+		double size = fmax(largest(grad[0], f->dim, N, i), largest(x, f->dim, N, i));
+		double scale = largest(hv, f->dim, N, i);
 		if (!(size < 1e30))
 			continue;
 		for (size_t k = 0; k < f->dim; k++) {
@@ -296,15 +297,6 @@ static real *rounded(const struct fixture *f, size_t n, double *x)
 	for (size_t j = 0; j < f->dim * n; j++)
 		x[j] = (double)(y[j] = (real)x[j]);
 	return y;
-}
-
-static double largest(const double *grad, size_t dim, size_t n, size_t i)
-{
-	double size = 0;
-
-	for (size_t k = 0; k < dim; k++)
-		size = fmax(size, fabs(grad[k * n + i]));
-	return size;
 }
 
 /* Hessian-vector products of the fast instance. A rounding of log densities is one of x: where modes meet
